@@ -1,0 +1,2 @@
+//! lodestone on the command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! From files of photographs to decoded, augmented batches.

@@ -1,0 +1,1 @@
+//! Squared distances between the rows of two matrices, on the host.

@@ -1,0 +1,1 @@
+//! Metric-learning losses and mining inside a batch, magnet loss first.

@@ -1,0 +1,1 @@
+//! GoogLeNet, Inception V3 and a small network as embedders, with weights in and out.

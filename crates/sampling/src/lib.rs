@@ -1,0 +1,1 @@
+//! Which images enter a batch: plans, the cluster index and the neighbourhood sampler.
