@@ -1,2 +1,34 @@
-//! Development tasks.
-fn main() {}
+//! `cargo xtask`: everything a developer runs that is not the program itself.
+//!
+//! It builds and runs the binary as a user would and depends on none of the workspace's crates.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+
+use std::process::ExitCode;
+
+mod dataset;
+
+const USAGE: &str = "\
+cargo xtask check                  format, lints, unit, doc and end-to-end tests, documentation
+cargo xtask dataset fashion-mini   make the embedded data set from the full files
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["dataset", "fashion-mini", rest @ ..] => dataset::fashion_mini(rest),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(anyhow::anyhow!("no task named {:?}\n{USAGE}", other.join(" "))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
