@@ -25,8 +25,16 @@ struct Part {
     per_class: usize,
 }
 
-const PARTS: [Part; 2] =
-    [Part { prefix: "train", per_class: 400 }, Part { prefix: "t10k", per_class: 100 }];
+const PARTS: [Part; 2] = [
+    Part {
+        prefix: "train",
+        per_class: 400,
+    },
+    Part {
+        prefix: "t10k",
+        per_class: 100,
+    },
+];
 
 /// `cargo xtask dataset fashion-mini [FOLDER]`: reads the full idx files from `FOLDER` and writes `datasets/fashion-mini`.
 pub(crate) fn fashion_mini(arguments: &[&str]) -> Result<()> {
@@ -39,8 +47,10 @@ pub(crate) fn fashion_mini(arguments: &[&str]) -> Result<()> {
             fs::File::create(target.join(&name))
                 .and_then(|mut file| file.write_all(&packed))
                 .with_context(|| format!("cannot write {name} to {}", target.display()))?;
-            let digest: String =
-                Sha256::digest(&packed).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: String = Sha256::digest(&packed)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             println!("{name}: {} bytes, sha256 {digest}", packed.len());
             sums.push_str(&format!("{digest}  {name}\n"));
         }
@@ -65,8 +75,9 @@ fn subset(source: &Path, part: &Part, stream: u64) -> Result<[(String, Vec<u8>);
     generator.set_stream(stream);
     let mut kept = Vec::new();
     for class in 0..CLASSES {
-        let rows: Vec<usize> =
-            (0..labels.len() - 8).filter(|&row| usize::from(labels[8 + row]) == class).collect();
+        let rows: Vec<usize> = (0..labels.len() - 8)
+            .filter(|&row| usize::from(labels[8 + row]) == class)
+            .collect();
         ensure!(
             rows.len() >= part.per_class,
             "{labels_name} has {} images of class {class}, {} are needed",
@@ -97,14 +108,20 @@ fn unpack(path: &Path) -> Result<Vec<u8>> {
     })?;
     let mut bytes = Vec::new();
     GzDecoder::new(file).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() > 16, "{} is cut short: {} bytes", path.display(), bytes.len());
+    ensure!(
+        bytes.len() > 16,
+        "{} is cut short: {} bytes",
+        path.display(),
+        bytes.len()
+    );
     Ok(bytes)
 }
 
 /// Compresses without a time or a name in the header, so that the same content gives the same file.
 fn pack(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder: GzEncoder<Vec<u8>> =
-        GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    let mut encoder: GzEncoder<Vec<u8>> = GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     Ok(encoder.finish()?)
 }

@@ -2,27 +2,41 @@
 //!
 //! It builds and runs the binary as a user would and depends on none of the workspace's crates.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool prints"
+)]
 
 use std::process::ExitCode;
 
+mod check;
 mod dataset;
+mod machine;
+mod process;
+#[cfg(test)]
+mod tidy;
 
 const USAGE: &str = "\
-cargo xtask check                  format, lints, unit, doc and end-to-end tests, documentation
-cargo xtask dataset fashion-mini   make the embedded data set from the full files
+cargo xtask reproduce [--seeds N] [--images N]   train and compare the losses on the embedded data set
+cargo xtask check                                format, lints, unit, doc and end-to-end tests, documentation
+cargo xtask dataset fashion-mini [FOLDER]        make the embedded data set from the full files
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
+        ["check"] => check::run(),
         ["dataset", "fashion-mini", rest @ ..] => dataset::fashion_mini(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())
         }
-        other => Err(anyhow::anyhow!("no task named {:?}\n{USAGE}", other.join(" "))),
+        other => Err(anyhow::anyhow!(
+            "no task named {:?}\n{USAGE}",
+            other.join(" ")
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,159 @@
+//! `cargo xtask check`: everything that must hold before a change is taken, cheapest first.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+
+use crate::process::{self, cargo, watch};
+
+/// Runs all checks and stops at the first that fails; the test totals are printed in any case.
+pub(crate) fn run() -> Result<()> {
+    let mut totals = Totals::default();
+    let result = steps(&mut totals);
+    println!();
+    for reason in &totals.skipped {
+        println!("{reason}");
+    }
+    println!(
+        "{} passed, {} failed, {} skipped",
+        totals.passed,
+        totals.failed,
+        totals.skipped.len()
+    );
+    result
+}
+
+fn steps(totals: &mut Totals) -> Result<()> {
+    step("format", || {
+        process::run(&mut cargo(&["fmt", "--all", "--check"]))
+    })?;
+    step("lints", || {
+        let clippy = [
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ];
+        process::run(&mut cargo(&clippy))
+    })?;
+    step("unit and end-to-end tests", || {
+        // nextest runs tests of all crates side by side; cargo's own runner does the same work one crate at a time.
+        let nextest = [
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--success-output",
+            "immediate",
+        ];
+        let plain = [
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--",
+            "--show-output",
+        ];
+        tests(if has_nextest() { &nextest } else { &plain }, totals)
+    })?;
+    step("doc tests", || {
+        tests(&["test", "--workspace", "--doc", "--no-fail-fast"], totals)
+    })?;
+    step("documentation", || {
+        let mut doc = cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--lib"]);
+        process::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+    })
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("── {name}");
+    let start = Instant::now();
+    work()?;
+    println!("   {name}: {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn has_nextest() -> bool {
+    cargo(&["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn tests(arguments: &[&str], totals: &mut Totals) -> Result<()> {
+    let success = watch(&mut cargo(arguments), |line| totals.read(line))?;
+    ensure!(success, "cargo {} found failures", arguments[0]);
+    Ok(())
+}
+
+/// What the test runners said, added up.
+#[derive(Debug, Default, PartialEq)]
+struct Totals {
+    passed: usize,
+    failed: usize,
+    /// Reasons that tests gave for not running, such as a folder that is absent.
+    skipped: BTreeSet<String>,
+}
+
+impl Totals {
+    /// Reads a closing line of cargo's runner or of nextest, or the reason a test gives for skipping.
+    fn read(&mut self, line: &str) {
+        let line = line.trim();
+        if line.starts_with("skipped: ") {
+            self.skipped.insert(line.to_owned());
+        } else if line.starts_with("test result: ") || line.starts_with("Summary [") {
+            self.passed += number_before(line, "passed");
+            self.failed += number_before(line, "failed");
+        }
+    }
+}
+
+/// The number in front of `word`, 0 if the word is absent.
+fn number_before(line: &str, word: &str) -> usize {
+    let mut previous = "";
+    for token in line
+        .split([' ', ',', ';'])
+        .filter(|token| !token.is_empty())
+    {
+        if token == word {
+            return previous.parse().unwrap_or(0);
+        }
+        previous = token;
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_add_up_both_runners_and_keep_each_reason_once() {
+        let mut totals = Totals::default();
+        for line in [
+            "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s",
+            "     Summary [   0.007s] 30 tests run: 28 passed (1 slow), 2 failed, 4 skipped",
+            "    skipped: ../shared is absent",
+            "skipped: ../shared is absent",
+        ] {
+            totals.read(line);
+        }
+        let skipped = BTreeSet::from(["skipped: ../shared is absent".to_owned()]);
+        assert_eq!(
+            totals,
+            Totals {
+                passed: 40,
+                failed: 3,
+                skipped
+            }
+        );
+    }
+}

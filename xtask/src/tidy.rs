@@ -1,0 +1,187 @@
+//! The rules of the house that no compiler holds, as tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::process::root;
+
+/// Which of our crates each crate may use. A crate that is not listed here may not exist.
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("files", &[]),
+    ("distances", &[]),
+    ("kernels", &[]),
+    ("data", &["files"]),
+    ("models", &["files", "kernels"]),
+    ("losses", &[]),
+    ("sampling", &["distances", "files"]),
+    ("eval", &["distances", "files"]),
+    (
+        "train",
+        &[
+            "data",
+            "distances",
+            "eval",
+            "files",
+            "losses",
+            "models",
+            "sampling",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "data",
+            "distances",
+            "eval",
+            "files",
+            "kernels",
+            "losses",
+            "models",
+            "sampling",
+            "train",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+fn manifest(name: &str) -> (PathBuf, toml::Table) {
+    let folder = if name == "xtask" {
+        root().join("xtask")
+    } else {
+        root().join("crates").join(name)
+    };
+    let path = folder.join("Cargo.toml");
+    let text =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (path, text.parse().unwrap())
+}
+
+#[test]
+fn crates_depend_only_downwards() {
+    for (name, allowed) in MAY_USE {
+        let (path, manifest) = manifest(name);
+        for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(dependencies) = manifest.get(table).and_then(toml::Value::as_table) else {
+                continue;
+            };
+            for used in dependencies
+                .keys()
+                .filter_map(|key| key.strip_prefix("lodestone-"))
+            {
+                assert!(
+                    allowed.contains(&used),
+                    "{}: {name} must not use {used}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crate_stands_in_the_table() {
+    let listed: BTreeSet<String> = MAY_USE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut found = BTreeSet::from(["xtask".to_owned()]);
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        found.insert(entry.unwrap().file_name().to_string_lossy().into_owned());
+    }
+    assert_eq!(found, listed);
+}
+
+/// Only the binary and the tests choose a backend.
+#[test]
+fn no_library_turns_on_a_backend() {
+    for (name, _) in MAY_USE
+        .iter()
+        .filter(|(name, _)| !["cli", "xtask"].contains(name))
+    {
+        let (path, manifest) = manifest(name);
+        let burn = manifest["dependencies"]
+            .as_table()
+            .and_then(|table| table.get("burn")?.as_table());
+        let features = burn.and_then(|burn| burn.get("features"));
+        assert!(
+            features.is_none(),
+            "{}: burn has features {features:?}",
+            path.display()
+        );
+        let defaults = manifest
+            .get("features")
+            .and_then(|table| table.get("default"));
+        assert!(
+            defaults.is_none(),
+            "{}: default features {defaults:?}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_source_file_opens_with_what_it_is_for() {
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("//!"),
+            "{} does not open with //!",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn no_library_prints_sleeps_or_reads_the_clock() {
+    let words = [
+        "println!",
+        "SystemTime::now",
+        "Instant::now",
+        "env::var(",
+        "env::args",
+    ];
+    for path in sources() {
+        let relative = path.strip_prefix(root()).unwrap().to_path_buf();
+        let library = relative.starts_with("crates")
+            && !relative.starts_with("crates/cli")
+            && !relative.components().any(|part| {
+                ["examples", "benches", "fuzz"]
+                    .iter()
+                    .any(|name| part.as_os_str() == *name)
+            });
+        if !library {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let line = line.trim_start();
+            let found = words
+                .iter()
+                .find(|word| !line.starts_with("//") && line.contains(**word));
+            assert!(
+                found.is_none(),
+                "{}:{}: {found:?} in a library",
+                relative.display(),
+                number + 1
+            );
+        }
+    }
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["crates", "xtask", "tests"] {
+        collect(&root().join(folder), &mut found);
+    }
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
