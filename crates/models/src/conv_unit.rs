@@ -1,0 +1,147 @@
+//! Convolution, normalisation or bias, ReLU: the one unit that all networks are made of.
+//!
+//! Everything that convolves goes through [`ConvUnit::forward`], so a faster kernel has one place to enter.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+
+use crate::batch_norm::BatchNorm;
+use crate::initialise::Initialiser;
+use crate::layer::{LayerCost, window_count};
+use crate::weights::Slot;
+
+/// What follows the sums of a convolution, before ReLU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shift {
+    /// Batch normalisation with this epsilon and no bias, as torchvision's networks.
+    BatchNorm(f64),
+    /// A bias that starts at this value, as the networks of 2014.
+    Bias(f64),
+}
+
+/// Description of a [`ConvUnit`].
+#[derive(Clone, Debug)]
+pub(crate) struct ConvUnitConfig {
+    /// Name of the unit in weight files, for instance `inception3a.branch2.0`.
+    pub(crate) name: String,
+    /// Input and output channels.
+    pub(crate) channels: [usize; 2],
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: usize,
+    pub(crate) padding: [usize; 2],
+    pub(crate) shift: Shift,
+    pub(crate) initialiser: Initialiser,
+}
+
+impl ConvUnitConfig {
+    pub(crate) fn init(&self, seed: u64, device: &Device) -> ConvUnit {
+        let [input, output] = self.channels;
+        let [height, width] = self.kernel;
+        let fan_in = input * height * width;
+        let shape = [output, input, height, width];
+        let weight = self
+            .initialiser
+            .parameter(&self.name, shape, fan_in, seed, device);
+        let (norm, bias) = match self.shift {
+            Shift::BatchNorm(epsilon) => (Some(BatchNorm::new(output, epsilon, device)), None),
+            Shift::Bias(value) => {
+                let bias = Initialiser::Constant(value);
+                (
+                    None,
+                    Some(bias.parameter("", [output], fan_in, seed, device)),
+                )
+            }
+        };
+        let (stride, padding) = ([self.stride; 2], self.padding);
+        ConvUnit {
+            weight,
+            bias,
+            norm,
+            stride,
+            padding,
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// `relu(norm(conv(x)))` or `relu(conv(x) + bias)`.
+#[derive(Module, Debug)]
+pub(crate) struct ConvUnit {
+    /// Output, input, height, width.
+    pub(crate) weight: Param<Tensor<4>>,
+    pub(crate) bias: Option<Param<Tensor<1>>>,
+    pub(crate) norm: Option<BatchNorm>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+    pub(crate) name: String,
+}
+
+impl ConvUnit {
+    /// `[n, input channels, h, w]` to `[n, output channels, h', w']`.
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
+        let bias = self.bias.as_ref().map(|bias| bias.val());
+        let sums = conv2d(input, self.weight.val(), bias, options);
+        relu(match &self.norm {
+            Some(norm) => norm.forward(sums),
+            None => sums,
+        })
+    }
+
+    /// Output shape and cost for one input of `[channels, height, width]`; none if the kernel does not fit.
+    pub(crate) fn trace(
+        &self,
+        shape: [usize; 3],
+        costs: &mut Vec<LayerCost>,
+    ) -> Option<[usize; 3]> {
+        let [output, input, height, width] = self.weight.lazy_shape().dims();
+        assert_eq!(
+            shape[0], input,
+            "{} expects {input} channels, got {}",
+            self.name, shape[0]
+        );
+        let rows = window_count(shape[1], height, self.stride[0], self.padding[0], false)?;
+        let columns = window_count(shape[2], width, self.stride[1], self.padding[1], false)?;
+        costs.push(LayerCost {
+            name: self.name.clone(),
+            output: vec![output, rows, columns],
+            parameters: self.num_parameters(),
+            multiply_adds: output * input * height * width * rows * columns,
+        });
+        Some([output, rows, columns])
+    }
+
+    /// Values an optimiser may move: running statistics are not counted, as in torch.
+    fn num_parameters(&self) -> usize {
+        let shape: [usize; 4] = self.weight.lazy_shape().dims();
+        let per_channel = match (&self.norm, &self.bias) {
+            (Some(_), _) => 2,
+            (None, Some(_)) => 1,
+            (None, None) => 0,
+        };
+        shape.iter().product::<usize>() + per_channel * shape[0]
+    }
+
+    pub(crate) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        let name = &self.name;
+        match (&mut self.norm, &mut self.bias) {
+            (Some(norm), _) => {
+                slots.push(Slot::kernel(
+                    format!("{name}.conv.weight"),
+                    &mut self.weight,
+                ));
+                norm.slots(&format!("{name}.bn"), slots);
+            }
+            (None, bias) => {
+                slots.push(Slot::kernel(format!("{name}.weight"), &mut self.weight));
+                slots.extend(
+                    bias.as_mut()
+                        .map(|b| Slot::vector(format!("{name}.bias"), b)),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A trunk and a head: from images to points whose distance means similarity.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::head::{Head, HeadConfig};
+use crate::network::NetworkConfig;
+use crate::trunk::{StageId, Trunk};
+use crate::weights::{LoadOptions, LoadReport, LoadRules, Slot, WeightFile, WeightsError, load};
+
+/// Description of an [`Embedder`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbedderConfig {
+    /// The network that turns an image into features.
+    pub network: NetworkConfig,
+    /// The layers that turn features into an embedding.
+    pub head: HeadConfig,
+}
+
+impl EmbedderConfig {
+    /// An embedder with parameters drawn from `seed`.
+    ///
+    /// # Panics
+    /// If `embedding_size` is 0 or `dropout` is not in `[0, 1)`.
+    pub fn init(&self, seed: u64, device: &Device) -> Embedder {
+        let trunk = self.network.init(seed, device);
+        let name = self.network.classifier_name();
+        let head = self.head.init(trunk.feature_size(), name, seed, device);
+        Embedder {
+            trunk,
+            head,
+            config: self.clone(),
+        }
+    }
+}
+
+/// Turns images into embeddings.
+///
+/// Dropout and batch normalisation act as in training on an autodiff device and as in use otherwise: call
+/// [`Module::valid`] for embeddings that do not depend on their batch.
+///
+/// # Example
+/// ```
+/// # use burn::tensor::{Device, Tensor};
+/// use lodestone_models::{ConvNetConfig, EmbedderConfig, HeadConfig, NetworkConfig};
+///
+/// let device = Device::flex();
+/// let config = EmbedderConfig {
+///     network: NetworkConfig::ConvNet(ConvNetConfig::default()),
+///     head: HeadConfig { normalise: true, ..HeadConfig::new(16) },
+/// };
+/// let embedder = config.init(7, &device);
+/// let embeddings = embedder.forward(Tensor::ones([2, 1, 28, 28], &device));
+/// assert_eq!(embeddings.dims(), [2, 16]);
+/// ```
+#[derive(Module, Debug)]
+pub struct Embedder {
+    /// From images to features.
+    pub trunk: Trunk,
+    /// From features to embeddings.
+    pub head: Head,
+    #[module(skip)]
+    config: EmbedderConfig,
+}
+
+impl Embedder {
+    /// The description this embedder was made from.
+    pub fn config(&self) -> &EmbedderConfig {
+        &self.config
+    }
+
+    /// Number of values in an embedding.
+    pub fn embedding_size(&self) -> usize {
+        self.head.embedding_size()
+    }
+
+    /// # Shapes
+    /// - images: `[n, channels, height, width]`, prepared as the network's weights expect
+    /// - returns `[n, embedding_size]`
+    ///
+    /// # Panics
+    /// If [`Trunk::check_input`] refuses the images' size.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.head.forward(self.trunk.forward(images))
+    }
+
+    /// Pooled output of the trunk, before the head.
+    ///
+    /// # Shapes
+    /// - images: `[n, channels, height, width]`
+    /// - returns `[n, feature_size]`
+    pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
+        self.trunk.forward(images)
+    }
+
+    /// Embeddings from the maps behind a stage of the trunk, as [`Trunk::forward_until`] returns them.
+    ///
+    /// # Shapes
+    /// - maps: `[n, maps, h, w]`
+    /// - returns `[n, embedding_size]`
+    pub fn forward_from(&self, maps: Tensor<4>, stage: StageId) -> Tensor<2> {
+        self.head.forward(self.trunk.forward_from(maps, stage))
+    }
+
+    /// The same embedder with the trunk's stages up to `stage`, which is included, taken out of training.
+    ///
+    /// See [`Trunk::freeze_until`].
+    #[must_use]
+    pub fn freeze_until(self, stage: StageId) -> Self {
+        Self {
+            trunk: self.trunk.freeze_until(stage),
+            ..self
+        }
+    }
+
+    /// Takes over published or trained weights.
+    ///
+    /// The trunk's tensors must all be there. The head keeps the values it has where the file has no such tensor or one of
+    /// another shape, as a classifier over other classes is; the report says so. Auxiliary classifiers are skipped.
+    ///
+    /// # Errors
+    /// If the file is unreadable or damaged, or a tensor of the trunk is missing, unexpected or of another shape; the error
+    /// lists all of them, and no weight is changed.
+    pub fn load_pretrained(
+        &mut self,
+        path: &Path,
+        options: LoadOptions,
+    ) -> Result<LoadReport, WeightsError> {
+        let file = WeightFile::read(path)?;
+        let network = self.config.network.clone();
+        let rules = LoadRules {
+            network: network.name(),
+            replaceable: &[network.classifier_name(), "head.hidden", "head.bn"],
+            optional: network.auxiliary_names(),
+            options,
+        };
+        load(self.slots(), &file, &rules)
+    }
+
+    /// Takes over the weights of an embedder of the same description, head included.
+    pub(crate) fn load_exactly(
+        &mut self,
+        file: &WeightFile,
+        options: LoadOptions,
+    ) -> Result<LoadReport, WeightsError> {
+        let network = self.config.network.name();
+        load(
+            self.slots(),
+            file,
+            &LoadRules {
+                network,
+                replaceable: &[],
+                optional: &[],
+                options,
+            },
+        )
+    }
+
+    pub(crate) fn slots(&mut self) -> Vec<Slot<'_>> {
+        let mut slots = Vec::new();
+        self.trunk.slots(&mut slots);
+        self.head.slots(&mut slots);
+        slots
+    }
+}

@@ -1,0 +1,210 @@
+//! The last part of an embedder: from pooled features to the embedding.
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::batch_norm::BatchNorm;
+use crate::dense::Dense;
+use crate::initialise::Initialiser;
+use crate::layer::LayerCost;
+use crate::weights::Slot;
+
+/// The layers of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadKind {
+    /// One linear layer.
+    Linear,
+    /// One linear layer and batch normalisation, so that every coordinate has mean 0 and variance 1 in training.
+    LinearNorm,
+    /// A hidden layer as wide as the features, ReLU, and a linear layer.
+    Mlp,
+}
+
+/// Where the last linear layer starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadInitialisation {
+    /// Uniform in `±1 / sqrt(features)`, torch's default.
+    Uniform,
+    /// Normal with variance `1 / features` and no bias: features of mean square 1 give embeddings of variance 1.
+    ///
+    /// For losses whose gradient shrinks as the embedding grows or shrinks, such as magnet loss. [`Head::calibrate`] makes
+    /// the variance exact on given features.
+    UnitVariance,
+}
+
+/// Description of a [`Head`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadConfig {
+    /// Number of values in an embedding.
+    pub embedding_size: usize,
+    /// The layers.
+    pub kind: HeadKind,
+    /// Whether embeddings are divided by their Euclidean length.
+    pub normalise: bool,
+    /// Share of the features that is set to zero in training, in `[0, 1)`.
+    pub dropout: f64,
+    /// Where the last linear layer starts.
+    pub initialise: HeadInitialisation,
+}
+
+impl HeadConfig {
+    /// A linear head without dropout that starts as torch's linear layers do.
+    pub fn new(embedding_size: usize) -> Self {
+        Self {
+            embedding_size,
+            kind: HeadKind::Linear,
+            normalise: false,
+            dropout: 0.0,
+            initialise: HeadInitialisation::Uniform,
+        }
+    }
+
+    /// A head on `features` values, its last linear layer called `name` in weight files.
+    ///
+    /// # Panics
+    /// If `embedding_size` is 0 or `dropout` is not in `[0, 1)`.
+    pub(crate) fn init(&self, features: usize, name: &str, seed: u64, device: &Device) -> Head {
+        let size = self.embedding_size;
+        assert!(size > 0, "embedding_size is 0, must be at least 1");
+        let last = match self.initialise {
+            HeadInitialisation::Uniform => [Initialiser::UniformFanIn; 2],
+            HeadInitialisation::UnitVariance => {
+                [Initialiser::UnitVariance, Initialiser::Constant(0.0)]
+            }
+        };
+        let hidden = [Initialiser::KaimingNormal, Initialiser::Constant(0.0)];
+        Head {
+            dropout: DropoutConfig::new(self.dropout).init(),
+            hidden: match self.kind {
+                HeadKind::Linear | HeadKind::LinearNorm => None,
+                HeadKind::Mlp => Some(Dense::new(
+                    "head.hidden",
+                    [features; 2],
+                    hidden,
+                    seed,
+                    device,
+                )),
+            },
+            last: Dense::new(name, [features, size], last, seed, device),
+            norm: match self.kind {
+                HeadKind::Linear | HeadKind::Mlp => None,
+                HeadKind::LinearNorm => Some(BatchNorm::new(size, 1e-5, device)),
+            },
+            normalise: self.normalise,
+        }
+    }
+}
+
+/// From pooled features to embeddings: dropout, the layers of [`HeadKind`], and the division by the length if asked for.
+#[derive(Module, Debug)]
+pub struct Head {
+    dropout: Dropout,
+    hidden: Option<Dense>,
+    last: Dense,
+    norm: Option<BatchNorm>,
+    normalise: bool,
+}
+
+impl Head {
+    /// # Shapes
+    /// - features: `[n, features]`
+    /// - returns `[n, embedding_size]`
+    pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
+        let embeddings = self
+            .last
+            .forward(self.hidden(self.dropout.forward(features)));
+        let embeddings = match &self.norm {
+            Some(norm) => norm.forward(embeddings),
+            None => embeddings,
+        };
+        if self.normalise {
+            unit_length(embeddings)
+        } else {
+            embeddings
+        }
+    }
+
+    /// Number of values in an embedding.
+    pub fn embedding_size(&self) -> usize {
+        self.last.sizes()[1]
+    }
+
+    /// Scales and shifts the last linear layer so that its outputs on `features` have mean 0 in every coordinate, and
+    /// variance 1 averaged over the coordinates.
+    ///
+    /// One row has no variance and changes nothing. Directions keep their relative variances: this is a change of scale and origin, not a whitening.
+    ///
+    /// # Shapes
+    /// - features: `[n, features]`, as the trunk gives them for a sample of the training images
+    #[must_use]
+    pub fn calibrate(mut self, features: Tensor<2>) -> Self {
+        if features.dims()[0] < 2 {
+            return self;
+        }
+        let outputs = self.last.forward(self.hidden(features)).detach();
+        let mean = outputs.clone().mean_dim(0);
+        let variance = (outputs - mean.clone()).square().mean();
+        // Features that are all equal have no variance to set; they keep their scale.
+        let scale = variance.clamp_min(f32::MIN_POSITIVE).sqrt().recip();
+        let Dense { weight, bias, .. } = self.last.clone();
+        let trained = weight.is_require_grad();
+        self.last.weight = weight.map(|weight| {
+            (weight.detach() * scale.clone().unsqueeze())
+                .detach()
+                .set_require_grad(trained)
+        });
+        self.last.bias = bias.map(|bias| {
+            let centred = bias.detach() - mean.reshape([-1]);
+            (centred * scale).detach().set_require_grad(trained)
+        });
+        self
+    }
+
+    fn hidden(&self, features: Tensor<2>) -> Tensor<2> {
+        match &self.hidden {
+            Some(hidden) => relu(hidden.forward(features)),
+            None => features,
+        }
+    }
+
+    pub(crate) fn costs(&self) -> Vec<LayerCost> {
+        let mut costs: Vec<_> = self
+            .hidden
+            .iter()
+            .chain([&self.last])
+            .map(Dense::cost)
+            .collect();
+        if self.norm.is_some() {
+            let size = self.embedding_size();
+            costs.push(LayerCost {
+                name: "head.bn".to_owned(),
+                output: vec![size],
+                parameters: 2 * size,
+                multiply_adds: 0,
+            });
+        }
+        costs
+    }
+
+    pub(crate) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        if let Some(hidden) = &mut self.hidden {
+            hidden.slots(slots);
+        }
+        self.last.slots(slots);
+        if let Some(norm) = &mut self.norm {
+            norm.slots("head.bn", slots);
+        }
+    }
+}
+
+/// Rows divided by their Euclidean length; a row of zeros stays one, and its gradient stays finite.
+fn unit_length(rows: Tensor<2>) -> Tensor<2> {
+    let squared = rows.clone().square().sum_dim(1).clamp_min(1e-24);
+    rows / squared.sqrt()
+}

@@ -1,0 +1,143 @@
+//! The few kinds of layer that a trunk is built from, and what each costs.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::conv_unit::ConvUnit;
+use crate::local_norm::LocalNorm;
+use crate::pool::{AveragePool, MaxPool};
+use crate::rescale::Rescale;
+use crate::weights::Slot;
+
+/// One layer of a trunk.
+#[derive(Module, Debug)]
+pub(crate) enum Layer {
+    Conv(ConvUnit),
+    MaxPool(MaxPool),
+    AveragePool(AveragePool),
+    LocalNorm(LocalNorm),
+    Rescale(Rescale),
+    Branches(Branches),
+}
+
+/// Parallel chains of layers on the same input, concatenated along channels.
+#[derive(Module, Debug)]
+pub(crate) struct Branches {
+    chains: Vec<Vec<Layer>>,
+}
+
+impl Layer {
+    /// Parallel chains whose outputs are concatenated in this order.
+    pub(crate) fn branches(chains: Vec<Vec<Self>>) -> Self {
+        Self::Branches(Branches { chains })
+    }
+
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Conv(unit) => unit.forward(input),
+            Self::MaxPool(pool) => pool.forward(input),
+            Self::AveragePool(pool) => pool.forward(input),
+            Self::LocalNorm(norm) => norm.forward(input),
+            Self::Rescale(rescale) => rescale.forward(input),
+            Self::Branches(Branches { chains }) => {
+                let outputs = chains
+                    .iter()
+                    .map(|chain| forward_chain(chain, input.clone()));
+                Tensor::cat(outputs.collect(), 1)
+            }
+        }
+    }
+
+    /// Output `[channels, height, width]` for one input of that form, and the cost of every layer with parameters.
+    ///
+    /// None if a window does not fit into its input.
+    pub(crate) fn trace(
+        &self,
+        shape: [usize; 3],
+        costs: &mut Vec<LayerCost>,
+    ) -> Option<[usize; 3]> {
+        match self {
+            Self::Conv(unit) => unit.trace(shape, costs),
+            Self::MaxPool(pool) => pool.trace(shape),
+            Self::AveragePool(pool) => pool.trace(shape),
+            Self::LocalNorm(_) | Self::Rescale(_) => Some(shape),
+            Self::Branches(Branches { chains }) => {
+                let outputs: Option<Vec<[usize; 3]>> = chains
+                    .iter()
+                    .map(|chain| trace_chain(chain, shape, costs))
+                    .collect();
+                let outputs = outputs?;
+                let channels = outputs.iter().map(|[channels, ..]| channels).sum();
+                Some([channels, outputs[0][1], outputs[0][2]])
+            }
+        }
+    }
+
+    /// Calls `visit` with every convolution unit, in the order of the forward pass.
+    pub(crate) fn for_each_unit<'a>(&'a mut self, visit: &mut impl FnMut(&'a mut ConvUnit)) {
+        match self {
+            Self::Conv(unit) => visit(unit),
+            Self::MaxPool(_) | Self::AveragePool(_) | Self::LocalNorm(_) | Self::Rescale(_) => {}
+            Self::Branches(Branches { chains }) => {
+                for layer in chains.iter_mut().flatten() {
+                    layer.for_each_unit(visit);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        self.for_each_unit(&mut |unit| unit.slots(slots));
+    }
+}
+
+/// Runs layers one after the other.
+pub(crate) fn forward_chain(chain: &[Layer], input: Tensor<4>) -> Tensor<4> {
+    chain.iter().fold(input, |maps, layer| layer.forward(maps))
+}
+
+/// [`Layer::trace`] for layers one after the other.
+pub(crate) fn trace_chain(
+    chain: &[Layer],
+    shape: [usize; 3],
+    costs: &mut Vec<LayerCost>,
+) -> Option<[usize; 3]> {
+    chain
+        .iter()
+        .try_fold(shape, |shape, layer| layer.trace(shape, costs))
+}
+
+/// What one layer with parameters costs for one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerCost {
+    /// Name of the layer in weight files.
+    pub name: String,
+    /// Output shape without the batch axis.
+    pub output: Vec<usize>,
+    /// Trainable values; running statistics are not counted.
+    pub parameters: usize,
+    /// Multiplications with an addition in convolutions and matrix products.
+    pub multiply_adds: usize,
+}
+
+/// Number of windows of `kernel` along an axis of `size`, none if there is not one.
+///
+/// Rounding up counts a last window that hangs over the edge, unless it would start in the padding.
+pub(crate) fn window_count(
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    round_up: bool,
+) -> Option<usize> {
+    let room = (size + 2 * padding) as isize - kernel as isize;
+    let stride = stride as isize;
+    let steps = if round_up {
+        (room + stride - 1).div_euclid(stride)
+    } else {
+        room.div_euclid(stride)
+    };
+    let starts_outside = round_up && steps * stride >= (size + padding) as isize;
+    let count = steps + 1 - isize::from(starts_outside);
+    usize::try_from(count).ok().filter(|&count| count > 0)
+}

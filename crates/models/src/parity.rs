@@ -1,0 +1,37 @@
+//! Agreement with the published networks, number by number.
+
+use std::path::PathBuf;
+
+mod bvlc;
+
+/// A file that lies beside the repository; tests that need it pass with a message where it is absent.
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is absent", path.display());
+    None
+}
+
+/// Fails with the largest difference if any value differs by more than `tolerance`, or is not finite.
+fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    assert!(
+        got.iter().all(|value| value.is_finite()),
+        "{what} is not finite"
+    );
+    let worst = got
+        .iter()
+        .zip(want)
+        .map(|(got, want)| (got - want).abs())
+        .fold(0.0, f32::max);
+    assert!(
+        worst <= tolerance,
+        "{what} differs by {worst}, allowed is {tolerance}"
+    );
+}
+
+fn argmax(values: &[f32]) -> usize {
+    (0..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}

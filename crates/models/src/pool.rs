@@ -1,0 +1,67 @@
+//! Pooling: maximum, average and global average, each in the one form that the networks use.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::module::{avg_pool2d, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+
+use crate::layer::window_count;
+
+/// Maximum over square windows.
+#[derive(Module, Debug)]
+pub(crate) struct MaxPool {
+    pub(crate) size: usize,
+    pub(crate) stride: usize,
+    pub(crate) padding: usize,
+    /// Whether a last window may hang over the edge; it then takes the maximum over what exists.
+    pub(crate) round_up: bool,
+}
+
+impl MaxPool {
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let options = MaxPoolOptions::new([self.size; 2])
+            .with_stride([self.stride; 2])
+            .with_padding([self.padding; 2])
+            .with_ceil_mode(self.round_up);
+        max_pool2d(input, options)
+    }
+
+    pub(crate) fn trace(&self, [channels, height, width]: [usize; 3]) -> Option<[usize; 3]> {
+        let windows =
+            |size| window_count(size, self.size, self.stride, self.padding, self.round_up);
+        Some([channels, windows(height)?, windows(width)?])
+    }
+}
+
+/// Mean over square windows; padding counts as zeros in the mean, as in torch.
+#[derive(Module, Debug)]
+pub(crate) struct AveragePool {
+    pub(crate) size: usize,
+    pub(crate) stride: usize,
+    pub(crate) padding: usize,
+}
+
+impl AveragePool {
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let options = AvgPoolOptions::new([self.size; 2])
+            .with_stride([self.stride; 2])
+            .with_padding([self.padding; 2])
+            .with_count_include_pad(true);
+        avg_pool2d(input, options)
+    }
+
+    pub(crate) fn trace(&self, [channels, height, width]: [usize; 3]) -> Option<[usize; 3]> {
+        let windows = |size| window_count(size, self.size, self.stride, self.padding, false);
+        Some([channels, windows(height)?, windows(width)?])
+    }
+}
+
+/// Mean of each channel's map, whatever its size: `[n, c, h, w]` to `[n, c]`.
+///
+/// The published networks average a 7×7 or 8×8 map; a mean over the whole map is the same there and defined elsewhere.
+pub(crate) fn global_average(maps: Tensor<4>) -> Tensor<2> {
+    let [images, channels, height, width] = maps.dims();
+    maps.reshape([images, channels, height * width])
+        .mean_dim(2)
+        .reshape([images, channels])
+}

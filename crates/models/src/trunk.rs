@@ -1,0 +1,246 @@
+//! The convolutional part of a network: named stages from an image to pooled features.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::layer::{Layer, LayerCost, forward_chain, trace_chain};
+use crate::network::NetworkConfig;
+use crate::pool::global_average;
+use crate::weights::Slot;
+
+/// A run of layers between two points at which a network may be cut.
+#[derive(Module, Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: String,
+    pub(crate) layers: Vec<Layer>,
+}
+
+impl Stage {
+    pub(crate) fn new(name: &str, layers: Vec<Layer>) -> Self {
+        Self {
+            name: name.to_owned(),
+            layers,
+        }
+    }
+}
+
+/// The place of a stage in the trunk that named it, made by [`Trunk::stage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StageId(usize);
+
+/// A stage name that the network does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{network} has no stage `{name}`; its stages are: {}", stages.join(", "))]
+pub struct UnknownStage {
+    /// The name that was asked for.
+    pub name: String,
+    /// The network that was asked.
+    pub network: String,
+    /// All names it would have understood, in the order of the forward pass.
+    pub stages: Vec<String>,
+}
+
+/// An image size that a network cannot process.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// Some window does not fit into its map.
+    #[error(
+        "{network} needs images of at least {minimum}x{minimum} pixels, these are {height}x{width}"
+    )]
+    TooSmall {
+        /// The network.
+        network: String,
+        /// Its smallest square input.
+        minimum: usize,
+        /// Height of the images.
+        height: usize,
+        /// Width of the images.
+        width: usize,
+    },
+    /// The number of colour channels differs.
+    #[error("{network} reads {expected} colour channels, these images have {channels}")]
+    Channels {
+        /// The network.
+        network: String,
+        /// Channels of its first convolution.
+        expected: usize,
+        /// Channels of the images.
+        channels: usize,
+    },
+}
+
+/// The convolutional part of a network, up to and with the mean over the last map.
+///
+/// Made by [`NetworkConfig::init`]. A trunk is a list of named stages; a forward pass can be cut behind any of them, so that
+/// the lower part of a network is computed once while the upper part is trained.
+///
+/// # Example
+/// ```
+/// # use burn::tensor::{Device, Tensor};
+/// use lodestone_models::{ConvNetConfig, NetworkConfig};
+///
+/// let device = Device::flex();
+/// let trunk = NetworkConfig::ConvNet(ConvNetConfig::default()).init(0, &device);
+/// let images = Tensor::<4>::ones([2, 1, 28, 28], &device);
+///
+/// let stage = trunk.stage("block1").unwrap();
+/// let maps = trunk.forward_until(images.clone(), stage);
+/// assert_eq!(maps.dims(), [2, 32, 14, 14]);
+///
+/// // Cut or not, the features are the same numbers.
+/// let whole = trunk.forward(images).into_data();
+/// assert_eq!(whole, trunk.forward_from(maps, stage).into_data());
+/// ```
+#[derive(Module, Debug)]
+pub struct Trunk {
+    pub(crate) stages: Vec<Stage>,
+    #[module(skip)]
+    pub(crate) config: NetworkConfig,
+}
+
+impl Trunk {
+    /// The description this trunk was made from.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Number of values in a pooled feature vector.
+    pub fn feature_size(&self) -> usize {
+        self.config.feature_size()
+    }
+
+    /// Names of the stages in the order of the forward pass.
+    pub fn stage_names(&self) -> Vec<&str> {
+        self.stages
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .collect()
+    }
+
+    /// Finds a stage by its name.
+    ///
+    /// # Errors
+    /// If there is none of that name; the error lists all names.
+    pub fn stage(&self, name: &str) -> Result<StageId, UnknownStage> {
+        let found = self.stages.iter().position(|stage| stage.name == name);
+        found.map(StageId).ok_or_else(|| UnknownStage {
+            name: name.to_owned(),
+            network: self.config.name().to_owned(),
+            stages: self.stage_names().into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Pooled features of images.
+    ///
+    /// # Shapes
+    /// - images: `[n, channels, height, width]`, prepared as the network's weights expect
+    /// - returns `[n, feature_size]`
+    ///
+    /// # Panics
+    /// If [`check_input`](Self::check_input) refuses the images' size.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        global_average(self.run(0..self.stages.len(), images))
+    }
+
+    /// Maps behind `stage`, which is included.
+    ///
+    /// # Shapes
+    /// - images: `[n, channels, height, width]`
+    /// - returns `[n, maps, h, w]`
+    pub fn forward_until(&self, images: Tensor<4>, stage: StageId) -> Tensor<4> {
+        self.run(0..stage.0 + 1, images)
+    }
+
+    /// Pooled features from the maps behind `stage`: the rest of the network.
+    ///
+    /// # Shapes
+    /// - maps: `[n, maps, h, w]`, as [`forward_until`](Self::forward_until) returns them
+    /// - returns `[n, feature_size]`
+    pub fn forward_from(&self, maps: Tensor<4>, stage: StageId) -> Tensor<2> {
+        global_average(self.run(stage.0 + 1..self.stages.len(), maps))
+    }
+
+    /// The same trunk with the stages up to `stage`, which is included, taken out of training: their parameters require no
+    /// gradient and their batch normalisation uses and keeps its running statistics.
+    #[must_use]
+    pub fn freeze_until(mut self, stage: StageId) -> Self {
+        let upper = self.stages.split_off(stage.0 + 1);
+        self.stages = self.stages.into_iter().map(Stage::freeze).collect();
+        self.stages.extend(upper);
+        self
+    }
+
+    /// Whether images of `[channels, height, width]` can be processed.
+    ///
+    /// # Errors
+    /// If a window of some layer would not fit, or the colour channels differ.
+    pub fn check_input(&self, [channels, height, width]: [usize; 3]) -> Result<(), InputError> {
+        let network = || self.config.name().to_owned();
+        let expected = self.config.image_channels();
+        if channels != expected {
+            return Err(InputError::Channels {
+                network: network(),
+                expected,
+                channels,
+            });
+        }
+        if self
+            .trace([channels, height, width], &mut Vec::new())
+            .is_none()
+        {
+            let minimum = self.minimum_size();
+            return Err(InputError::TooSmall {
+                network: network(),
+                minimum,
+                height,
+                width,
+            });
+        }
+        Ok(())
+    }
+
+    /// Side of the smallest square image that every window fits into, found by walking the layers.
+    pub fn minimum_size(&self) -> usize {
+        let channels = self.config.image_channels();
+        let fits = |side: &usize| {
+            self.trace([channels, *side, *side], &mut Vec::new())
+                .is_some()
+        };
+        // Every network here accepts its usual input, so the search ends.
+        (1..=self.config.usual_size())
+            .find(fits)
+            .unwrap_or(self.config.usual_size())
+    }
+
+    /// Shape of the last map and the cost of every layer for one image.
+    pub(crate) fn trace(
+        &self,
+        shape: [usize; 3],
+        costs: &mut Vec<LayerCost>,
+    ) -> Option<[usize; 3]> {
+        self.stages.iter().try_fold(shape, |shape, stage| {
+            trace_chain(&stage.layers, shape, costs)
+        })
+    }
+
+    /// Shape of the maps behind `stage` for images of `[channels, height, width]`, none if the images are too small.
+    pub fn map_shape(&self, image: [usize; 3], stage: StageId) -> Option<[usize; 3]> {
+        let stages = &self.stages[..=stage.0];
+        let costs = &mut Vec::new();
+        stages.iter().try_fold(image, |shape, stage| {
+            trace_chain(&stage.layers, shape, costs)
+        })
+    }
+
+    fn run(&self, stages: std::ops::Range<usize>, input: Tensor<4>) -> Tensor<4> {
+        self.stages[stages]
+            .iter()
+            .fold(input, |maps, stage| forward_chain(&stage.layers, maps))
+    }
+
+    pub(crate) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        for layer in self.stages.iter_mut().flat_map(|stage| &mut stage.layers) {
+            layer.slots(slots);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Weights in and out of files.
+//!
+//! A network lists its tensors as [`Slot`]s under the names of the published files; reading and writing know nothing else
+//! about it. Published names are those of torchvision, or of Caffe for the network that came from there.
+
+mod error;
+mod file;
+mod load;
+mod slot;
+mod write;
+
+pub use error::{Mismatch, Misshaped, WeightsError};
+pub use file::{FileDtype, FileTensor, WeightFile};
+pub use load::{LoadOptions, LoadReport};
+pub(crate) use load::{LoadRules, load};
+pub(crate) use slot::Slot;
+pub(crate) use write::write;

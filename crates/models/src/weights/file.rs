@@ -1,0 +1,158 @@
+//! A weight file in memory: tensors by name, whatever format they came in.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors};
+
+use super::WeightsError;
+
+/// Tensors and metadata of a weight file.
+///
+/// # Example
+/// ```no_run
+/// use lodestone_models::WeightFile;
+///
+/// let file = WeightFile::read("weights.safetensors".as_ref())?;
+/// for (name, tensor) in &file.tensors {
+///     println!("{name} {:?} {:?}", tensor.dtype, tensor.shape);
+/// }
+/// # Ok::<(), lodestone_models::WeightsError>(())
+/// ```
+#[derive(Debug)]
+pub struct WeightFile {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Tensors by name.
+    pub tensors: BTreeMap<String, FileTensor>,
+    /// Text by key, as `.safetensors` carries it in its header.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// One tensor of a weight file.
+#[derive(Clone, Debug)]
+pub struct FileTensor {
+    /// Type of its values.
+    pub dtype: FileDtype,
+    /// Extents, outermost first.
+    pub shape: Vec<usize>,
+    /// Its values, little-endian, row-major.
+    bytes: Vec<u8>,
+}
+
+/// Type of the values of a tensor in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileDtype {
+    /// 64-bit float.
+    F64,
+    /// 32-bit float.
+    F32,
+    /// IEEE 16-bit float.
+    F16,
+    /// 16-bit float with the exponent of a 32-bit one.
+    Bf16,
+    /// Anything else, by the name the file gives it; it cannot be a weight.
+    Other(String),
+}
+
+impl WeightFile {
+    /// Reads a file, telling its format by its content.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a whole file of a known format.
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        let bytes = std::fs::read(path).map_err(|source| WeightsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_safetensors(path, &bytes)
+    }
+
+    fn from_safetensors(path: &Path, bytes: &[u8]) -> Result<Self, WeightsError> {
+        let format = |error| WeightsError::Format {
+            path: path.to_owned(),
+            reason: format!("{error} (in a .safetensors file of {} bytes)", bytes.len()),
+        };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+        let metadata = header.metadata().iter().flatten();
+        let metadata = metadata
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let tensors = SafeTensors::deserialize(bytes)
+            .map_err(format)?
+            .iter()
+            .map(|(name, view)| {
+                let dtype = match view.dtype() {
+                    Dtype::F64 => FileDtype::F64,
+                    Dtype::F32 => FileDtype::F32,
+                    Dtype::F16 => FileDtype::F16,
+                    Dtype::BF16 => FileDtype::Bf16,
+                    other => FileDtype::Other(format!("{other:?}")),
+                };
+                let (shape, bytes) = (view.shape().to_vec(), view.data().to_vec());
+                (
+                    name.to_owned(),
+                    FileTensor {
+                        dtype,
+                        shape,
+                        bytes,
+                    },
+                )
+            })
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            tensors,
+            metadata,
+        })
+    }
+
+    /// Values of a tensor as 32-bit floats.
+    ///
+    /// # Errors
+    /// If its type is not a float, or a value is not finite: a damaged file would otherwise show only as a loss that is
+    /// not a number.
+    ///
+    /// # Panics
+    /// If there is no tensor of that name.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let error = |reason| WeightsError::Tensor {
+            path: self.path.clone(),
+            key: name.to_owned(),
+            reason,
+        };
+        let FileTensor {
+            dtype,
+            shape,
+            bytes,
+        } = &self.tensors[name];
+        let values: Vec<f32> = match dtype {
+            FileDtype::F64 => decode(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+            FileDtype::F32 => decode(bytes, f32::from_le_bytes),
+            FileDtype::F16 => decode(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+            FileDtype::Bf16 => decode(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            FileDtype::Other(dtype) => {
+                return Err(error(format!(
+                    "{shape:?} has type {dtype}, weights are floats"
+                )));
+            }
+        };
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            return Err(error(format!(
+                "{shape:?} holds {} at {place}",
+                values[place]
+            )));
+        }
+        Ok(values)
+    }
+}
+
+fn decode<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|&chunk| value(chunk))
+        .collect()
+}

@@ -1,0 +1,99 @@
+//! A named place in a network that a tensor of a weight file belongs to.
+
+use burn::module::{Param, RunningState};
+use burn::tensor::{Tensor, TensorData};
+
+/// A tensor of a network under the name and in the shape that weight files use.
+pub(crate) struct Slot<'a> {
+    pub(crate) name: String,
+    target: Target<'a>,
+}
+
+enum Target<'a> {
+    /// Convolution: output, input, height, width, here and in files.
+    Kernel(&'a mut Param<Tensor<4>>),
+    /// Matrix product: input, output here; output, input in files.
+    Matrix(&'a mut Param<Tensor<2>>),
+    /// Bias, or weight of a normalisation.
+    Vector(&'a mut Param<Tensor<1>>),
+    /// Running mean or variance.
+    Statistic(&'a mut RunningState<Tensor<1>>),
+}
+
+impl<'a> Slot<'a> {
+    pub(crate) fn kernel(name: String, param: &'a mut Param<Tensor<4>>) -> Self {
+        Self {
+            name,
+            target: Target::Kernel(param),
+        }
+    }
+
+    pub(crate) fn matrix(name: String, param: &'a mut Param<Tensor<2>>) -> Self {
+        Self {
+            name,
+            target: Target::Matrix(param),
+        }
+    }
+
+    pub(crate) fn vector(name: String, param: &'a mut Param<Tensor<1>>) -> Self {
+        Self {
+            name,
+            target: Target::Vector(param),
+        }
+    }
+
+    pub(crate) fn statistic(name: String, state: &'a mut RunningState<Tensor<1>>) -> Self {
+        Self {
+            name,
+            target: Target::Statistic(state),
+        }
+    }
+
+    /// Shape in files.
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        match &self.target {
+            Target::Kernel(param) => param.lazy_shape().to_vec(),
+            Target::Matrix(param) => param.lazy_shape().to_vec().into_iter().rev().collect(),
+            Target::Vector(param) => param.lazy_shape().to_vec(),
+            Target::Statistic(state) => state.value().dims().to_vec(),
+        }
+    }
+
+    /// Values in the order of files.
+    pub(crate) fn values(&self) -> Vec<f32> {
+        let data = match &self.target {
+            Target::Kernel(param) => param.val().into_data(),
+            Target::Matrix(param) => param.val().transpose().into_data(),
+            Target::Vector(param) => param.val().into_data(),
+            Target::Statistic(state) => state.value_sync().into_data(),
+        };
+        data.iter::<f32>().collect()
+    }
+
+    /// Replaces the values; identity, device and gradient setting of a parameter stay.
+    ///
+    /// # Panics
+    /// If the number of values is not that of the shape.
+    pub(crate) fn set(self, values: Vec<f32>) {
+        let shape = self.shape();
+        let data = TensorData::new(values, shape);
+        match self.target {
+            Target::Kernel(param) => {
+                let tensor = Tensor::from_data(data, &param.lazy_device());
+                *param = param.clone().transform_for_load(tensor, param.id);
+            }
+            Target::Matrix(param) => {
+                let tensor = Tensor::<2>::from_data(data, &param.lazy_device()).transpose();
+                *param = param.clone().transform_for_load(tensor, param.id);
+            }
+            Target::Vector(param) => {
+                let tensor = Tensor::from_data(data, &param.lazy_device());
+                *param = param.clone().transform_for_load(tensor, param.id);
+            }
+            Target::Statistic(state) => {
+                let tensor = Tensor::from_data(data, &state.value().device());
+                *state = RunningState::new(tensor);
+            }
+        }
+    }
+}
