@@ -1,0 +1,41 @@
+//! Cross-entropy of given scores, the last step of every classifying loss.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+
+use crate::output::{LossOutput, Statistic, Statistics};
+use crate::tensors::{indices, share};
+
+/// `mean_i( logsumexp_c(z[i][c]) - z[i][y_i] )`, per example and on average.
+pub(crate) fn cross_entropy(logits: Tensor<2>, labels: &[usize]) -> LossOutput {
+    let accuracy = accuracy(logits.clone(), labels);
+    let per_example = -target(log_softmax(logits, 1), labels);
+    LossOutput {
+        mean: per_example.clone().mean(),
+        per_example: per_example.inner(),
+        statistics: Statistics::default().with(Statistic::Accuracy, accuracy),
+    }
+}
+
+/// The entry of each row that belongs to its label, `[n]`.
+pub(crate) fn target(scores: Tensor<2>, labels: &[usize]) -> Tensor<1> {
+    let [n, classes] = scores.dims();
+    check(n, classes, labels);
+    let labels = indices(labels, &scores.device()).reshape([n, 1]);
+    scores.gather(1, labels).reshape([n])
+}
+
+/// Share of rows whose label has the highest score.
+pub(crate) fn accuracy(scores: Tensor<2>, labels: &[usize]) -> Tensor<1> {
+    let [n, classes] = scores.dims();
+    check(n, classes, labels);
+    let scores = scores.inner();
+    let labels = indices(labels, &scores.device()).reshape([n, 1]);
+    share(scores.argmax(1).equal(labels))
+}
+
+fn check(n: usize, classes: usize, labels: &[usize]) {
+    assert_eq!(n, labels.len(), "{n} embeddings, {} labels", labels.len());
+    let wrong = labels.iter().find(|&&label| label >= classes);
+    assert!(wrong.is_none(), "label {wrong:?} is not below the number of classes, {classes}");
+}

@@ -1,0 +1,96 @@
+//! The terms of eq. 5 for one neighbourhood: means, variance, and the loss of every example.
+
+use burn::tensor::activation::relu;
+use burn::tensor::Tensor;
+
+use crate::tensors::{constant, indices, logsumexp, mask};
+
+/// Above this many numbers the differences `[n, M, p]` are not held in memory; see [`squared_distances`].
+const DIRECT: usize = 1 << 24;
+
+/// Smallest variance, relative to the mean squared length of the embeddings.
+const VARIANCE_FLOOR: f64 = 1e-12;
+
+/// What eq. 5 says about each example of a neighbourhood; `[n]` unless noted.
+pub(crate) struct Terms {
+    /// Loss after the hinge, with gradient.
+    pub(crate) hinged: Tensor<1>,
+    /// Variance `[1]`.
+    pub(crate) variance: Tensor<1>,
+    /// 1 where the variance was raised to its floor `[1]`.
+    pub(crate) floored: Tensor<1>,
+    /// Lead of the own mean over the nearest imposter, in nats.
+    pub(crate) lead: Tensor<1>,
+}
+
+/// Computes the terms. `clusters` holds each row's position in `classes`.
+pub(crate) fn terms(x: Tensor<2>, clusters: &[usize], classes: &[usize], gap: f64, detach_variance: bool) -> Terms {
+    let [n, _] = x.dims();
+    let sizes = check(n, clusters, classes);
+    let device = x.device();
+
+    let mut averaging = vec![0.0; classes.len() * n];
+    for (row, &cluster) in clusters.iter().enumerate() {
+        averaging[cluster * n + row] = 1.0 / sizes[cluster] as f32;
+    }
+    let means = constant(averaging, [classes.len(), n], &x).matmul(x.clone());
+
+    let own_mean = means.clone().select(0, indices(clusters, &device));
+    let own = (x.clone() - own_mean).square().sum_dim(1);
+    let (variance, floored) = variance(&x, own.clone(), detach_variance);
+    let twice = (variance.clone() * 2.0).reshape([1, 1]);
+
+    let squared = squared_distances(x, means);
+    let other = mask([n, classes.len()], &device, |row, j| classes[clusters[row]] != classes[j]);
+    let log_denominator = logsumexp(squared.clone().neg() / twice.clone(), &other);
+    let unhinged = own.clone() / twice.clone() + log_denominator + gap;
+
+    let nearest = squared.inner().mask_fill(other.bool_not(), 1e30).min_dim(1);
+    let lead = (nearest - own.inner()) / twice.inner();
+    Terms { hinged: relu(unhinged).reshape([n]), variance, floored, lead: lead.reshape([n]) }
+}
+
+/// Size of each cluster.
+fn check(n: usize, clusters: &[usize], classes: &[usize]) -> Vec<usize> {
+    assert_eq!(n, clusters.len(), "{n} embeddings, {} clusters", clusters.len());
+    let mut sizes = vec![0; classes.len()];
+    for &cluster in clusters {
+        sizes[cluster] += 1;
+    }
+    let empty = sizes.iter().position(|&size| size == 0);
+    assert!(empty.is_none(), "cluster {empty:?} of the batch has no example");
+    assert!(
+        classes.iter().any(|&class| class != classes[0]),
+        "all {} clusters of the batch share one class, so that there is no imposter",
+        classes.len()
+    );
+    sizes
+}
+
+/// `Σ s_own / (n - 1)` and whether it had to be raised to the floor.
+fn variance(x: &Tensor<2>, own: Tensor<2>, detach: bool) -> (Tensor<1>, Tensor<1>) {
+    let [n, _] = x.dims();
+    let variance = own.sum() / (n - 1) as f64;
+    let variance = if detach { variance.detach() } else { variance };
+    let length = x.clone().inner().square().sum_dim(1).mean();
+    // The second floor serves a batch of zeros only.
+    let floor = (length * VARIANCE_FLOOR).clamp_min(1e-30);
+    let low = variance.clone().inner().lower(floor.clone());
+    (variance.mask_where(low.clone(), floor), low.float())
+}
+
+/// Squared distances `[n, M]` of rows to means.
+///
+/// As sums of squared differences, which lose nothing to cancellation. Where those would fill memory (a union batch of
+/// thousands of rows), as |x|² + |m|² − 2 x·m about the common centre, clamped at 0.
+fn squared_distances(x: Tensor<2>, means: Tensor<2>) -> Tensor<2> {
+    let ([n, p], [m, _]) = (x.dims(), means.dims());
+    if n * m * p <= DIRECT {
+        let difference = x.unsqueeze_dim::<3>(1) - means.unsqueeze_dim::<3>(0);
+        return difference.square().sum_dim(2).reshape([n, m]);
+    }
+    let centre = x.clone().detach().mean_dim(0);
+    let (x, means) = (x - centre.clone(), means - centre);
+    let (rows, columns) = (x.clone().square().sum_dim(1), means.clone().square().sum_dim(1).transpose());
+    (rows + columns - x.matmul(means.transpose()) * 2.0).clamp_min(0.0)
+}

@@ -1,0 +1,77 @@
+//! Softmax cross-entropy with its own linear classifier: the baseline of every comparison.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::cross_entropy::cross_entropy;
+use crate::error::{ConfigError, require};
+use crate::output::LossOutput;
+use crate::tensors::widen;
+
+/// Settings of [`SoftmaxLoss`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SoftmaxLossConfig {
+    /// Learning rate of the classifier, as a multiple of the run's. Default 1.
+    pub learning_rate_factor: f64,
+}
+
+impl Default for SoftmaxLossConfig {
+    fn default() -> Self {
+        SoftmaxLossConfig { learning_rate_factor: 1.0 }
+    }
+}
+
+impl SoftmaxLossConfig {
+    /// Makes the loss with a fresh classifier, drawn from the device's generator: seed it first.
+    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> SoftmaxLoss {
+        SoftmaxLoss { classifier: LinearConfig::new(embedding_size, classes).init(device) }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+    }
+}
+
+/// Cross-entropy of a linear classifier on the embeddings.
+///
+/// ```text
+/// L = mean_i( logsumexp_c(z[i][c]) - z[i][y_i] ),   z = x W + b
+/// ```
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use lodestone_losses::SoftmaxLossConfig;
+///
+/// let device = Device::flex();
+/// let loss = SoftmaxLossConfig::default().init(2, 3, &device);
+/// let embeddings = Tensor::<2>::from_data([[0.5, -1.0], [2.0, 0.0]], &device);
+/// assert_eq!(loss.logits(embeddings.clone()).dims(), [2, 3]);
+/// assert!(loss.forward(embeddings, &[0, 2]).read().mean > 0.0);
+/// ```
+#[derive(Module, Debug)]
+pub struct SoftmaxLoss {
+    classifier: Linear,
+}
+
+impl SoftmaxLoss {
+    /// Loss of a batch. Reports [`Statistic::Accuracy`](crate::Statistic::Accuracy).
+    ///
+    /// # Shapes
+    /// - embeddings: `[batch, dim]`
+    /// - labels: `[batch]`, each below the number of classes
+    ///
+    /// # Panics
+    /// If the lengths differ or a label is not below the number of classes.
+    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+        cross_entropy(self.logits(embeddings), labels)
+    }
+
+    /// Score of each class `[batch, classes]`; the highest is the prediction.
+    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.classifier.forward(widen(embeddings))
+    }
+}

@@ -1,0 +1,129 @@
+//! What the tests of the losses share: devices, comparison, central differences, the stored reference numbers.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// A matrix of host numbers, row by row.
+#[derive(Clone, Debug)]
+pub(crate) struct Matrix {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) values: Vec<f64>,
+}
+
+impl Matrix {
+    pub(crate) fn new(rows: usize, columns: usize, values: Vec<f64>) -> Self {
+        assert_eq!(values.len(), rows * columns);
+        Matrix { rows, columns, values }
+    }
+
+    pub(crate) fn of<const C: usize>(rows: &[[f64; C]]) -> Self {
+        Matrix::new(rows.len(), C, rows.iter().flatten().copied().collect())
+    }
+
+    /// Normally distributed numbers that depend on the seed alone.
+    pub(crate) fn random(rows: usize, columns: usize, seed: u64) -> Self {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66;
+        let mut uniform = || {
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        };
+        // The sum of twelve uniform numbers, less 6, is close enough to a normal one for a test.
+        let values = (0..rows * columns).map(|_| (0..12).map(|_| uniform()).sum::<f64>() - 6.0).collect();
+        Matrix::new(rows, columns, values)
+    }
+
+    pub(crate) fn row(&self, row: usize) -> &[f64] {
+        &self.values[row * self.columns..(row + 1) * self.columns]
+    }
+
+    pub(crate) fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Matrix { values: self.values.iter().map(|&v| f(v)).collect(), ..self.clone() }
+    }
+
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        let values = rows.iter().flat_map(|&r| self.row(r).to_vec()).collect();
+        Matrix::new(rows.len(), self.columns, values)
+    }
+
+    /// A leaf of a graph on the CPU.
+    pub(crate) fn leaf(&self, dtype: DType) -> Tensor<2> {
+        let data = TensorData::new(self.values.clone(), [self.rows, self.columns]);
+        Tensor::from_data(data, (&device(), dtype)).require_grad()
+    }
+}
+
+/// The CPU with gradients.
+pub(crate) fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+pub(crate) fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f64> {
+    x.into_data().convert::<f64>().into_vec().unwrap()
+}
+
+pub(crate) fn number(x: Tensor<1>) -> f64 {
+    let all = numbers(x);
+    assert_eq!(all.len(), 1);
+    all[0]
+}
+
+/// Value and gradient of `f` at `x`, computed in f32.
+pub(crate) fn differentiate(x: &Matrix, f: impl Fn(Tensor<2>) -> Tensor<1>) -> (f64, Matrix) {
+    differentiate_as(DType::F32, x, f)
+}
+
+pub(crate) fn differentiate_as(dtype: DType, x: &Matrix, f: impl Fn(Tensor<2>) -> Tensor<1>) -> (f64, Matrix) {
+    let leaf = x.leaf(dtype);
+    let value = f(leaf.clone());
+    let gradients = value.backward();
+    let gradient = leaf.grad(&gradients).map_or_else(|| vec![0.0; x.values.len()], numbers);
+    let value = number(value);
+    assert!(value.is_finite(), "the loss is {value}");
+    assert!(gradient.iter().all(|g| g.is_finite()), "a gradient is not finite");
+    (value, Matrix::new(x.rows, x.columns, gradient))
+}
+
+/// Fails unless every number is within `relative` of the wanted one, or within `absolute`.
+#[track_caller]
+pub(crate) fn assert_close(got: &[f64], want: &[f64], relative: f64, absolute: f64) {
+    assert_eq!(got.len(), want.len());
+    for (at, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!(
+            g.is_finite() && (g - w).abs() <= absolute.max(relative * w.abs()),
+            "number {at} is {g}, wanted {w}"
+        );
+    }
+}
+
+/// Fails unless every number is within `tolerance` times the largest wanted one.
+#[track_caller]
+pub(crate) fn assert_close_to_largest(name: &str, got: &[f64], want: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), want.len(), "{name}");
+    let largest = want.iter().fold(0.0, |top: f64, w| top.max(w.abs())).max(1e-12);
+    for (at, (g, w)) in got.iter().zip(want).enumerate() {
+        let off = (g - w).abs() / largest;
+        assert!(g.is_finite() && off <= tolerance, "{name}: entry {at} is {g}, wanted {w}, off by {off:.1e} of the largest");
+    }
+}
+
+/// Fails unless the gradient of `f`, in f64, agrees with central differences in every entry.
+#[track_caller]
+pub(crate) fn assert_gradient_is_slope(x: &Matrix, f: impl Fn(Tensor<2>) -> Tensor<1>) {
+    let (_, gradient) = differentiate_as(DType::F64, x, &f);
+    let step = 1e-5;
+    let slopes = (0..x.values.len())
+        .map(|at| {
+            let moved = |by: f64| {
+                let mut moved = x.clone();
+                moved.values[at] += by;
+                number(f(moved.leaf(DType::F64)))
+            };
+            (moved(step) - moved(-step)) / (2.0 * step)
+        })
+        .collect::<Vec<_>>();
+    assert!(slopes.iter().any(|s| s.abs() > 1e-6), "a flat loss shows nothing");
+    assert_close_to_largest("slope", &gradient.values, &slopes, 1e-6);
+}

@@ -1,0 +1,130 @@
+//! All triplets of a batch, or all that satisfy a condition, without ever holding them at once.
+//!
+//! The triplets of an anchor are its positive pairs × its negatives: a matrix with a row per positive pair. Blocks of
+//! anchors keep such matrices small; there is no array of n³ numbers.
+
+use std::ops::Range;
+
+use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
+
+use super::loss::TripletLoss;
+use crate::distance::SquaredDistances;
+use crate::mining::Pairs;
+use crate::pair_matrix::{BlockLoss, PairLoss, over_blocks};
+use crate::relation::Relation;
+use crate::tensors::{indices, mean_of};
+
+/// Numbers in the matrix of one block of anchors, unless a single anchor needs more.
+const BLOCK: usize = 1 << 20;
+
+/// Which triplets count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice<'a> {
+    /// Every one.
+    All,
+    /// Negative farther than the positive, by at most this margin.
+    SemiHard(f64),
+    /// Both of its pairs were chosen.
+    Pairs(&'a Pairs),
+}
+
+/// Loss over the triplets with anchors in `rows` and the rest in `columns`.
+pub(crate) fn all_triplets(
+    loss: &TripletLoss,
+    rows: Tensor<2>,
+    columns: Tensor<2>,
+    relation: &Relation<'_>,
+    choice: Choice<'_>,
+) -> PairLoss {
+    let squared = SquaredDistances::new(rows, columns);
+    let positives = (0..relation.rows.len()).map(|row| relation.positives_of(row).collect()).collect::<Vec<_>>();
+    let blocks = blocks_of_anchors(&positives, relation.columns.len());
+    over_blocks(squared.left, squared.right, blocks, |block, rows| {
+        let distance = loss.distance.of_squared(block, squared.floor.clone());
+        block_loss(loss, distance, rows, &positives, relation, choice)
+    })
+}
+
+/// Blocks of anchors whose positive pairs × columns stay within [`BLOCK`].
+fn blocks_of_anchors(positives: &[Vec<usize>], columns: usize) -> Vec<Range<usize>> {
+    let mut blocks = Vec::new();
+    let (mut start, mut numbers) = (0, 0);
+    for (row, positives) in positives.iter().enumerate() {
+        // A row counts at least once: the block of distances has it even if it is no anchor.
+        let more = positives.len().max(1) * columns;
+        if numbers + more > BLOCK && row > start {
+            blocks.push(start..row);
+            (start, numbers) = (row, 0);
+        }
+        numbers += more;
+    }
+    blocks.push(start..positives.len());
+    blocks
+}
+
+fn block_loss(
+    loss: &TripletLoss,
+    distance: Tensor<2>,
+    rows: Range<usize>,
+    positives: &[Vec<usize>],
+    relation: &Relation<'_>,
+    choice: Choice<'_>,
+) -> BlockLoss<1> {
+    let device = distance.device().inner();
+    let like = (&device, distance.dtype());
+    let of_block = rows.clone().flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));
+    let (anchors, positives): (Vec<_>, Vec<_>) = of_block.unzip();
+    if anchors.is_empty() {
+        let nothing = Tensor::<1>::zeros([1], like);
+        return BlockLoss {
+            sums: [nothing.clone()],
+            counts: [nothing.clone()],
+            per_row: Tensor::zeros([rows.len()], like),
+            active: [nothing.clone(), nothing],
+        };
+    }
+    let pairs = anchors.len();
+    let in_block = indices(&anchors.iter().map(|row| row - rows.start).collect::<Vec<_>>(), &device);
+    let anchors = indices(&anchors, &device);
+    let positives = indices(&positives, &device);
+
+    let to_negative = distance.select(0, in_block.clone());
+    let to_positive = to_negative.clone().gather(1, positives.clone().reshape([pairs, 1]));
+    let lead = to_negative - to_positive;
+    let negatives = relation.negatives_of(anchors.clone());
+    let counted = match choice {
+        Choice::All => negatives,
+        Choice::SemiHard(margin) => {
+            let lead = lead.clone().inner();
+            negatives.bool_and(lead.clone().greater_scalar(0.0)).bool_and(lead.lower_equal_scalar(margin))
+        }
+        Choice::Pairs(pairs) => chosen(pairs, anchors, positives),
+    };
+    let value = loss.of_lead(lead).mask_fill(counted.clone().bool_not(), 0.0);
+    let active = value.clone().inner().greater_scalar(0.0);
+    let divisor = loss.reduction.divisor(&counted, &active).float();
+
+    // Back from positive pairs to anchors.
+    let per_anchor = |of_pairs: Tensor<2>| {
+        let zeros = Tensor::<1>::zeros([rows.len()], (&device, of_pairs.dtype()));
+        zeros.select_assign(0, in_block.clone(), of_pairs.sum_dim(1).reshape([pairs]), IndexingUpdateOp::Add)
+    };
+    BlockLoss {
+        per_row: mean_of(per_anchor(value.clone().inner()), per_anchor(divisor.clone()).cast(like.1)),
+        sums: [value.sum()],
+        counts: [divisor.sum().cast(like.1)],
+        active: [active.float().sum().cast(like.1), counted.float().sum().cast(like.1)],
+    }
+}
+
+/// Triplets of chosen pairs, a row per positive pair.
+fn chosen(
+    pairs: &Pairs,
+    anchors: Tensor<1, Int>,
+    positives: Tensor<1, Int>,
+) -> Tensor<2, Bool> {
+    let count = positives.dims()[0];
+    let positive = pairs.positive.clone().select(0, anchors.clone());
+    let positive = positive.gather(1, positives.reshape([count, 1]));
+    pairs.negative.clone().select(0, anchors).bool_and(positive)
+}
