@@ -1,0 +1,564 @@
+//! The cluster index: each class's modes in the space of the embeddings, by K-means within the class.
+//!
+//! The magnet loss draws its batches from it, and the kNC rule reads its centres at test time.
+
+use lodestone_distances::{Rows, squared_distance};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::classes::fingerprint;
+use crate::error::at_least;
+use crate::kmeans::{Clustering, lloyd, plus_plus};
+use crate::neighbours::NeighbourTable;
+use crate::random::{Purpose, stream};
+use crate::{Classes, SamplingError};
+
+/// How the clusters of each class are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexConfig {
+    /// Clusters in each class, K of the paper; a class with fewer distinct points has as many clusters as points.
+    pub clusters_per_class: usize,
+    /// Lloyd iterations at most; they end earlier when no point changes its cluster.
+    pub iterations: usize,
+    /// Independent K-means++ starts of which the one with the least inertia is kept.
+    pub restarts: usize,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        Self {
+            clusters_per_class: 3,
+            iterations: 20,
+            restarts: 1,
+        }
+    }
+}
+
+impl IndexConfig {
+    /// Refuses settings that no data set could meet.
+    ///
+    /// # Errors
+    /// If a count is 0.
+    pub fn validate(&self) -> Result<(), SamplingError> {
+        at_least("clusters_per_class", self.clusters_per_class, 1)?;
+        at_least("iterations", self.iterations, 1)?;
+        at_least("restarts", self.restarts, 1)
+    }
+}
+
+/// Clusters of the training rows, at least one for each class.
+///
+/// Clusters are numbered by class: those of class 0 come first. Every cluster has members, its centre is their mean, and all
+/// centres are finite. Serialises as what cannot be derived; member lists and the neighbour table are made again on reading.
+///
+/// # Example
+/// ```
+/// use lodestone_distances::Rows;
+/// use lodestone_sampling::{Classes, Index, IndexConfig};
+///
+/// // Class 0 has two modes, near 0 and near 10; class 1 has one row.
+/// let embeddings = [0.0, 1.0, 10.0, 11.0, 5.0];
+/// let classes = Classes::new(&[0, 0, 0, 0, 1])?;
+/// let config = IndexConfig { clusters_per_class: 2, ..IndexConfig::default() };
+/// let index = Index::build(Rows::new(&embeddings, 1)?, &classes, &config, 7)?;
+/// assert_eq!(index.len(), 3);
+/// assert_eq!(index.cluster_of(2), index.cluster_of(3));
+/// assert_eq!(index.centres().row(index.cluster_of(3)), [10.5]);
+/// assert_eq!(index.class_of(2), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Record", into = "Record")]
+pub struct Index {
+    pub(crate) record: Record,
+    members: Vec<Vec<usize>>,
+    neighbours: NeighbourTable,
+    identity: u64,
+}
+
+/// What an index is, without what follows from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) config: IndexConfig,
+    pub(crate) seed: u64,
+    /// How often the index was refreshed since it was built.
+    pub(crate) generation: u64,
+    /// Of the [`Classes`] it was built for.
+    pub(crate) fingerprint: u64,
+    pub(crate) dim: usize,
+    pub(crate) centres: Vec<f32>,
+    /// Class of each cluster, ascending.
+    pub(crate) classes: Vec<usize>,
+    /// Cluster of each row.
+    pub(crate) assignment: Vec<usize>,
+    /// Sum of squared distances of each cluster's members to its centre.
+    pub(crate) inertia: Vec<f64>,
+}
+
+impl Index {
+    /// Clusters `embeddings`, row `i` of which belongs to row `i` of `classes`.
+    ///
+    /// The embeddings must come from the evaluation view of the training rows (no augmentation, running statistics), or two
+    /// builds would differ. Classes are clustered in parallel; a thread copies the rows of one class at a time.
+    ///
+    /// # Errors
+    /// If the settings are impossible, the row counts differ, or an embedding is not finite.
+    pub fn build(
+        embeddings: Rows,
+        classes: &Classes,
+        config: &IndexConfig,
+        seed: u64,
+    ) -> Result<Self, SamplingError> {
+        config.validate()?;
+        check_embeddings(embeddings, classes.rows())?;
+        let clusterings: Vec<ClassClusters> = (0..classes.len())
+            .into_par_iter()
+            .map(|class| {
+                let points = ClassPoints::gather(embeddings, classes.members(class));
+                points.cluster_from_scratch(config, seed, 0, class)
+            })
+            .collect();
+        let members = (0..classes.len()).map(|class| classes.members(class));
+        Ok(assemble(clusterings, members, |joined| Record {
+            config: config.clone(),
+            seed,
+            generation: 0,
+            fingerprint: classes.fingerprint(),
+            dim: embeddings.dim(),
+            centres: joined.centres,
+            classes: joined.classes,
+            assignment: joined.assignment,
+            inertia: joined.inertia,
+        }))
+    }
+
+    /// Number of clusters.
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "there is always at least one cluster"
+    )]
+    pub fn len(&self) -> usize {
+        self.record.classes.len()
+    }
+
+    /// Number of training rows.
+    pub fn rows(&self) -> usize {
+        self.record.assignment.len()
+    }
+
+    /// Centres of all clusters, `[clusters, dim]`, in the space of the embeddings.
+    pub fn centres(&self) -> Rows<'_> {
+        Rows::new(&self.record.centres, self.record.dim).expect("centres are whole rows")
+    }
+
+    /// Class of each cluster, `[clusters]`, ascending.
+    pub fn cluster_classes(&self) -> &[usize] {
+        &self.record.classes
+    }
+
+    /// Class of `cluster`.
+    ///
+    /// # Panics
+    /// If there is no such cluster; so for the other functions of a cluster.
+    pub fn class_of(&self, cluster: usize) -> usize {
+        self.record.classes[cluster]
+    }
+
+    /// Rows of `cluster`, ascending; never empty.
+    pub fn members(&self, cluster: usize) -> &[usize] {
+        &self.members[cluster]
+    }
+
+    /// Cluster of a training row.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn cluster_of(&self, row: usize) -> usize {
+        self.record.assignment[row]
+    }
+
+    /// Cluster of each training row, `[rows]`.
+    pub fn assignment(&self) -> &[usize] {
+        &self.record.assignment
+    }
+
+    /// `Σ ‖r - μ(r)‖²` over all training rows, in squared units of the embedding.
+    pub fn inertia(&self) -> f64 {
+        self.record.inertia.iter().sum()
+    }
+
+    /// `1/(N-1) Σ ‖r - μ(r)‖²`: the paper's σ² over the whole training set, summed over dimensions.
+    pub fn variance(&self) -> f64 {
+        self.inertia() / self.rows().saturating_sub(1).max(1) as f64
+    }
+
+    /// How often the index was refreshed since it was built.
+    pub fn generation(&self) -> u64 {
+        self.record.generation
+    }
+
+    /// Length of an embedding.
+    pub fn dim(&self) -> usize {
+        self.record.dim
+    }
+
+    /// How the clusters are found.
+    pub fn config(&self) -> &IndexConfig {
+        &self.record.config
+    }
+
+    /// Refuses an index that was built for other labels.
+    ///
+    /// # Errors
+    /// [`SamplingError::OtherDataSet`] with both fingerprints.
+    pub fn check(&self, classes: &Classes) -> Result<(), SamplingError> {
+        let (found, expected) = (self.record.fingerprint, classes.fingerprint());
+        if found != expected {
+            return Err(SamplingError::OtherDataSet {
+                part: "the cluster index",
+                found,
+                expected,
+            });
+        }
+        Ok(())
+    }
+
+    /// The `count` clusters of other classes nearest to `cluster` for which `eligible` holds, from near to far; ties by
+    /// cluster number. Fewer if there are no more.
+    pub fn imposters(
+        &self,
+        cluster: usize,
+        count: usize,
+        eligible: impl Fn(usize) -> bool,
+    ) -> Vec<usize> {
+        let listed = self.neighbours.of(cluster);
+        let found: Vec<usize> = listed
+            .iter()
+            .copied()
+            .filter(|&other| eligible(other))
+            .take(count)
+            .collect();
+        let own = self
+            .record
+            .classes
+            .iter()
+            .filter(|&&class| class == self.class_of(cluster));
+        if found.len() == count || listed.len() == self.len() - own.count() {
+            return found;
+        }
+        // Many clusters are ineligible, or more are wanted than the table holds: ask all centres.
+        let centres = self.centres();
+        let mut others: Vec<(f32, usize)> = (0..self.len())
+            .filter(|&other| self.class_of(other) != self.class_of(cluster) && eligible(other))
+            .map(|other| {
+                (
+                    squared_distance(centres.row(cluster), centres.row(other)),
+                    other,
+                )
+            })
+            .collect();
+        others.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        others
+            .into_iter()
+            .take(count)
+            .map(|(_, other)| other)
+            .collect()
+    }
+
+    /// Tells this assignment of rows to clusters from any other; a loss cache knows by it when its means are stale.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    fn from_record(record: Record) -> Self {
+        let mut members = vec![Vec::new(); record.classes.len()];
+        for (row, &cluster) in record.assignment.iter().enumerate() {
+            members[cluster].push(row);
+        }
+        let centres = Rows::new(&record.centres, record.dim).expect("centres are whole rows");
+        let neighbours = NeighbourTable::build(centres, &record.classes);
+        let identity = fingerprint(record.assignment.iter().map(|&cluster| cluster as u64));
+        Self {
+            record,
+            members,
+            neighbours,
+            identity,
+        }
+    }
+}
+
+impl From<Index> for Record {
+    fn from(index: Index) -> Self {
+        index.record
+    }
+}
+
+impl TryFrom<Record> for Index {
+    type Error = String;
+
+    fn try_from(record: Record) -> Result<Self, String> {
+        let clusters = record.classes.len();
+        let sizes = [record.centres.len(), record.inertia.len() * record.dim];
+        if record.dim == 0 || sizes != [clusters * record.dim; 2] {
+            return Err(format!(
+                "{} values of centres and {} inertias for {clusters} clusters of {} dimensions",
+                record.centres.len(),
+                record.inertia.len(),
+                record.dim
+            ));
+        }
+        let mut empty = vec![true; clusters];
+        for (row, &cluster) in record.assignment.iter().enumerate() {
+            match empty.get_mut(cluster) {
+                Some(empty) => *empty = false,
+                None => return Err(format!("row {row} is in cluster {cluster} of {clusters}")),
+            }
+        }
+        if let Some(cluster) = empty.iter().position(|&empty| empty) {
+            return Err(format!("cluster {cluster} has no members"));
+        }
+        if let Some(value) = record.centres.iter().position(|value| !value.is_finite()) {
+            return Err(format!("centre {} is not finite", value / record.dim));
+        }
+        Ok(Self::from_record(record))
+    }
+}
+
+/// Names the first row that holds NaN or an infinity, and refuses another number of rows.
+pub(crate) fn check_embeddings(embeddings: Rows, rows: usize) -> Result<(), SamplingError> {
+    if embeddings.len() != rows {
+        return Err(SamplingError::RowCount {
+            embeddings: embeddings.len(),
+            rows,
+        });
+    }
+    let dim = embeddings.dim();
+    match embeddings
+        .values()
+        .par_iter()
+        .position_first(|value| !value.is_finite())
+    {
+        Some(place) => Err(SamplingError::EmbeddingNotFinite {
+            row: place / dim,
+            dimension: place % dim,
+            value: embeddings.values()[place],
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The points of one class, moved so that their mean is the origin: distances by expansion are then as exact as they can be.
+pub(crate) struct ClassPoints {
+    values: Vec<f32>,
+    mean: Vec<f32>,
+}
+
+/// The clusters of one class, with their centres back where the embeddings are.
+pub(crate) struct ClassClusters {
+    pub(crate) clustering: Clustering,
+}
+
+impl ClassPoints {
+    pub(crate) fn gather(embeddings: Rows, members: &[usize]) -> Self {
+        let mut sum = vec![0.0_f64; embeddings.dim()];
+        for &row in members {
+            for (sum, &value) in sum.iter_mut().zip(embeddings.row(row)) {
+                *sum += f64::from(value);
+            }
+        }
+        let mean: Vec<f32> = sum
+            .iter()
+            .map(|sum| (sum / members.len() as f64) as f32)
+            .collect();
+        let mut values = Vec::with_capacity(members.len() * mean.len());
+        for &row in members {
+            values.extend(
+                embeddings
+                    .row(row)
+                    .iter()
+                    .zip(&mean)
+                    .map(|(value, mean)| value - mean),
+            );
+        }
+        Self { values, mean }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.values, self.mean.len()).expect("points are whole rows")
+    }
+
+    /// The best of `config.restarts` K-means++ starts.
+    pub(crate) fn cluster_from_scratch(
+        &self,
+        config: &IndexConfig,
+        seed: u64,
+        generation: u64,
+        class: usize,
+    ) -> ClassClusters {
+        let mut random = stream(seed, Purpose::Centres, generation, class as u64);
+        let mut best: Option<Clustering> = None;
+        for _ in 0..config.restarts {
+            let start = plus_plus(self.rows(), config.clusters_per_class, &mut random);
+            let found = lloyd(self.rows(), start, config.iterations);
+            if best
+                .as_ref()
+                .is_none_or(|best| found.total_inertia() < best.total_inertia())
+            {
+                best = Some(found);
+            }
+        }
+        self.restore(best.expect("at least one start"))
+    }
+
+    /// Lloyd's iterations from `centres`, which lie in the space of the embeddings.
+    pub(crate) fn cluster_from(&self, centres: &[f32], iterations: usize) -> ClassClusters {
+        let mean = self.mean.iter().cycle();
+        let start = centres
+            .iter()
+            .zip(mean)
+            .map(|(centre, mean)| centre - mean)
+            .collect();
+        self.restore(lloyd(self.rows(), start, iterations))
+    }
+
+    fn restore(&self, mut clustering: Clustering) -> ClassClusters {
+        for (centre, mean) in clustering.centres.iter_mut().zip(self.mean.iter().cycle()) {
+            *centre += mean;
+        }
+        ClassClusters { clustering }
+    }
+}
+
+/// Clusters of all classes under one numbering.
+pub(crate) struct Joined {
+    pub(crate) centres: Vec<f32>,
+    pub(crate) classes: Vec<usize>,
+    pub(crate) assignment: Vec<usize>,
+    pub(crate) inertia: Vec<f64>,
+}
+
+/// Numbers the clusters class after class and makes the index of them. `members` are the rows of each class.
+pub(crate) fn assemble<'a>(
+    clusterings: Vec<ClassClusters>,
+    members: impl Iterator<Item = &'a [usize]> + Clone,
+    record: impl FnOnce(Joined) -> Record,
+) -> Index {
+    let rows = members.clone().map(<[usize]>::len).sum();
+    let mut joined = Joined {
+        centres: Vec::new(),
+        classes: Vec::new(),
+        assignment: vec![0; rows],
+        inertia: Vec::new(),
+    };
+    for (class, (ClassClusters { clustering }, members)) in
+        clusterings.into_iter().zip(members).enumerate()
+    {
+        let first = joined.classes.len();
+        joined
+            .classes
+            .extend(std::iter::repeat_n(class, clustering.len()));
+        joined.centres.extend(clustering.centres);
+        joined.inertia.extend(clustering.inertia);
+        for (&row, cluster) in members.iter().zip(clustering.assignment) {
+            joined.assignment[row] = first + cluster;
+        }
+    }
+    Index::from_record(record(joined))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::grid_index;
+
+    #[test]
+    fn a_nan_embedding_is_an_error_that_names_the_row() {
+        let values = [0.0, 1.0, 2.0, f32::NAN, 4.0, 5.0];
+        let classes = Classes::new(&[0, 0, 1]).unwrap();
+        let embeddings = Rows::new(&values, 2).unwrap();
+        let error = Index::build(embeddings, &classes, &IndexConfig::default(), 0).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "embedding of row 1 holds NaN at dimension 1; the model has diverged"
+        );
+    }
+
+    #[test]
+    fn rows_and_labels_must_agree() {
+        let classes = Classes::new(&[0, 1, 0]).unwrap();
+        let embeddings = Rows::new(&[0.0, 1.0], 1).unwrap();
+        let error = Index::build(embeddings, &classes, &IndexConfig::default(), 0).unwrap_err();
+        assert_eq!(
+            error,
+            SamplingError::RowCount {
+                embeddings: 2,
+                rows: 3
+            }
+        );
+    }
+
+    #[test]
+    fn clusters_are_within_one_class_and_cover_every_row_once() {
+        let index = grid_index(4, 30, 3);
+        let mut seen = vec![0; index.rows()];
+        for cluster in 0..index.len() {
+            for &row in index.members(cluster) {
+                seen[row] += 1;
+                assert_eq!(row % 4, index.class_of(cluster));
+            }
+        }
+        assert_eq!(seen, vec![1; 120]);
+        assert!(index.cluster_classes().is_sorted());
+    }
+
+    #[test]
+    fn imposters_are_never_of_the_seeds_class_and_come_by_distance() {
+        let index = grid_index(5, 40, 4);
+        for seed in 0..index.len() {
+            let all = index.imposters(seed, usize::MAX, |_| true);
+            assert_eq!(all.len(), index.len() - 4);
+            assert!(
+                all.iter()
+                    .all(|&other| index.class_of(other) != index.class_of(seed))
+            );
+            let key = |other: usize| {
+                let centres = index.centres();
+                (
+                    squared_distance(centres.row(seed), centres.row(other)),
+                    other,
+                )
+            };
+            assert!(all.is_sorted_by(|&a, &b| key(a) <= key(b)));
+            assert_eq!(index.imposters(seed, 3, |_| true), all[..3]);
+            let even: Vec<_> = all.iter().copied().filter(|other| other % 2 == 0).collect();
+            assert_eq!(index.imposters(seed, 100, |other| other % 2 == 0), even);
+        }
+    }
+
+    #[test]
+    fn an_index_survives_serialisation_and_a_broken_one_is_refused() {
+        let index = grid_index(3, 20, 2);
+        let text = serde_json::to_string(&index).unwrap();
+        assert_eq!(serde_json::from_str::<Index>(&text).unwrap(), index);
+        let mut record = index.record.clone();
+        record.assignment[4] = 99;
+        let broken = serde_json::to_string(&record).unwrap();
+        let error = serde_json::from_str::<Index>(&broken).unwrap_err();
+        assert!(
+            error.to_string().contains("row 4 is in cluster 99 of 6"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn another_data_set_is_told_by_its_fingerprint() {
+        let index = grid_index(2, 5, 1);
+        let other = Classes::new(&[0, 1, 1]).unwrap();
+        assert!(matches!(
+            index.check(&other),
+            Err(SamplingError::OtherDataSet { .. })
+        ));
+    }
+}

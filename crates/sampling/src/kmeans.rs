@@ -1,0 +1,338 @@
+//! K-means of the points of one class: K-means++ seeding and Lloyd iterations, with empty clusters repaired.
+//!
+//! Deterministic: equal distances go to the lower cluster number, sums run in row order, and the only random draws are those
+//! of the seeding. Points are expected to be centred on their mean (see `lodestone_distances`, accuracy).
+//!
+//! Sources: Lloyd, *Least squares quantization in PCM*, 1982; Arthur and Vassilvitskii, *k-means++: the advantages of
+//! careful seeding*, SODA 2007.
+
+use lodestone_distances::{Rows, squared_distance, squared_distances, squared_norms};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// Clusters of one set of points. Every cluster has at least one member and its centre is the mean of its members.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Clustering {
+    /// `[clusters, dim]`, row-major.
+    pub(crate) centres: Vec<f32>,
+    /// Cluster of each point.
+    pub(crate) assignment: Vec<usize>,
+    /// `Σ ‖point - centre‖²` of each cluster.
+    pub(crate) inertia: Vec<f64>,
+    /// Assignment passes made.
+    pub(crate) iterations: usize,
+    /// Empty clusters that were given a new point.
+    pub(crate) repaired: usize,
+    /// For each cluster its position among the centres it started from; shorter than those if some could not be filled.
+    pub(crate) origin: Vec<usize>,
+}
+
+impl Clustering {
+    /// `Σ ‖point - centre‖²` over all points.
+    pub(crate) fn total_inertia(&self) -> f64 {
+        self.inertia.iter().sum()
+    }
+
+    /// Number of clusters.
+    pub(crate) fn len(&self) -> usize {
+        self.inertia.len()
+    }
+}
+
+/// K-means++: the first centre is any point, each further one a point drawn with probability proportional to its squared
+/// distance to the nearest centre so far. Returns fewer than `count` centres when no further distinct point is left.
+pub(crate) fn plus_plus(points: Rows, count: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
+    let mut centres = Vec::with_capacity(count * points.dim());
+    let mut nearest = vec![f32::INFINITY; points.len()];
+    let mut next = random.random_range(0..points.len());
+    for _ in 0..count {
+        let centre = points.row(next);
+        centres.extend_from_slice(centre);
+        // By subtraction, so that a copy of a centre has distance 0 and can never be drawn.
+        for (distance, point) in nearest.iter_mut().zip(points.iter()) {
+            *distance = distance.min(squared_distance(point, centre));
+        }
+        let total: f64 = nearest.iter().map(|&distance| f64::from(distance)).sum();
+        if total == 0.0 {
+            break;
+        }
+        next = draw(
+            nearest.iter().map(|&distance| f64::from(distance)),
+            total,
+            random,
+        );
+    }
+    centres
+}
+
+/// A position drawn with probability `weight / total`; never one of weight 0.
+///
+/// `total` must be positive and the sum of the weights.
+pub(crate) fn draw(
+    weights: impl Iterator<Item = f64>,
+    total: f64,
+    random: &mut ChaCha8Rng,
+) -> usize {
+    let mut left = random.random::<f64>() * total;
+    let mut last = 0;
+    for (position, weight) in weights.enumerate() {
+        if weight > 0.0 {
+            if left < weight {
+                return position;
+            }
+            left -= weight;
+            last = position;
+        }
+    }
+    // Rounding may leave a crumb after the last weight.
+    last
+}
+
+/// Lloyd's iterations from `centres` until no point changes its cluster, at most `iterations` of them.
+///
+/// # Panics
+/// If there are no points, no centres, or no iterations.
+pub(crate) fn lloyd(points: Rows, mut centres: Vec<f32>, iterations: usize) -> Clustering {
+    let dim = points.dim();
+    let mut origin: Vec<usize> = (0..centres.len() / dim).collect();
+    assert!(!points.is_empty() && !origin.is_empty() && iterations > 0);
+    let norms = squared_norms(points);
+    let mut assignment = vec![usize::MAX; points.len()];
+    let mut tile = vec![0.0; points.len() * origin.len()];
+    let (mut passes, mut repaired) = (0, 0);
+    while passes < iterations {
+        passes += 1;
+        // Centres are the queries: the long side of the tile is then contiguous, which is what the kernel likes.
+        let rows = Rows::new(&centres, dim).expect("centres are whole rows");
+        squared_distances(rows, points, &norms, &mut tile);
+        let (mut next, mut distances) = nearest_centres(&tile, points.len());
+        let repair = fill_empty(origin.len(), &mut next, &mut distances);
+        repaired += repair.filled;
+        let mut changed = vec![false; origin.len()];
+        for (&old, &new) in assignment.iter().zip(&next) {
+            if old != new {
+                changed[new] = true;
+                if old != usize::MAX {
+                    changed[old] = true;
+                }
+            }
+        }
+        assignment = next;
+        if !repair.unfilled.is_empty() {
+            drop_clusters(
+                &repair.unfilled,
+                dim,
+                &mut centres,
+                &mut assignment,
+                &mut origin,
+            );
+            tile.truncate(points.len() * origin.len());
+            changed = vec![true; origin.len()];
+        }
+        if !changed.contains(&true) {
+            break;
+        }
+        move_to_means(points, &assignment, &changed, &mut centres);
+    }
+    let mut inertia = vec![0.0; origin.len()];
+    for (point, &cluster) in points.iter().zip(&assignment) {
+        let centre = &centres[cluster * dim..(cluster + 1) * dim];
+        inertia[cluster] += f64::from(squared_distance(point, centre));
+    }
+    Clustering {
+        centres,
+        assignment,
+        inertia,
+        iterations: passes,
+        repaired,
+        origin,
+    }
+}
+
+/// Nearest centre of each point and its squared distance; `tile` is `[centres, points]`. Ties go to the lower number.
+fn nearest_centres(tile: &[f32], points: usize) -> (Vec<usize>, Vec<f32>) {
+    let mut nearest = vec![0; points];
+    let mut distances = tile[..points].to_vec();
+    for (cluster, line) in tile.chunks_exact(points).enumerate().skip(1) {
+        for point in 0..points {
+            if line[point] < distances[point] {
+                distances[point] = line[point];
+                nearest[point] = cluster;
+            }
+        }
+    }
+    (nearest, distances)
+}
+
+struct Repair {
+    filled: usize,
+    /// Clusters for which no point was left that lies off its own centre.
+    unfilled: Vec<usize>,
+}
+
+/// Gives each empty cluster the point that is farthest from its centre, of those that do not leave another cluster empty.
+fn fill_empty(clusters: usize, assignment: &mut [usize], distances: &mut [f32]) -> Repair {
+    let mut sizes = vec![0; clusters];
+    for &cluster in assignment.iter() {
+        sizes[cluster] += 1;
+    }
+    let mut repair = Repair {
+        filled: 0,
+        unfilled: Vec::new(),
+    };
+    for empty in 0..clusters {
+        if sizes[empty] > 0 {
+            continue;
+        }
+        let mut farthest: Option<usize> = None;
+        for point in 0..assignment.len() {
+            let movable = sizes[assignment[point]] > 1 && distances[point] > 0.0;
+            if movable && farthest.is_none_or(|best| distances[point] > distances[best]) {
+                farthest = Some(point);
+            }
+        }
+        match farthest {
+            Some(point) => {
+                sizes[assignment[point]] -= 1;
+                sizes[empty] = 1;
+                assignment[point] = empty;
+                distances[point] = 0.0;
+                repair.filled += 1;
+            }
+            None => repair.unfilled.push(empty),
+        }
+    }
+    repair
+}
+
+/// Removes clusters without members and closes the gaps in the numbering.
+fn drop_clusters(
+    gone: &[usize],
+    dim: usize,
+    centres: &mut Vec<f32>,
+    assignment: &mut [usize],
+    origin: &mut Vec<usize>,
+) {
+    let kept: Vec<usize> = (0..origin.len())
+        .filter(|cluster| !gone.contains(cluster))
+        .collect();
+    for cluster in assignment.iter_mut() {
+        *cluster -= gone.iter().filter(|&&lost| lost < *cluster).count();
+    }
+    *centres = kept
+        .iter()
+        .flat_map(|&c| centres[c * dim..(c + 1) * dim].to_vec())
+        .collect();
+    *origin = kept.iter().map(|&cluster| origin[cluster]).collect();
+}
+
+/// Moves each centre whose members changed to their mean. Sums are in f64, so that the size of a cluster does not matter.
+fn move_to_means(points: Rows, assignment: &[usize], changed: &[bool], centres: &mut [f32]) {
+    let dim = points.dim();
+    let mut sums = vec![0.0_f64; centres.len()];
+    let mut sizes = vec![0_usize; changed.len()];
+    for (point, &cluster) in points.iter().zip(assignment) {
+        if changed[cluster] {
+            sizes[cluster] += 1;
+            let sum = &mut sums[cluster * dim..(cluster + 1) * dim];
+            for (sum, &value) in sum.iter_mut().zip(point) {
+                *sum += f64::from(value);
+            }
+        }
+    }
+    for cluster in (0..changed.len()).filter(|&cluster| changed[cluster]) {
+        let range = cluster * dim..(cluster + 1) * dim;
+        for (centre, sum) in centres[range.clone()].iter_mut().zip(&sums[range]) {
+            *centre = (sum / sizes[cluster] as f64) as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::{Purpose, stream};
+
+    fn line(values: &[f32]) -> Rows<'_> {
+        Rows::new(values, 1).unwrap()
+    }
+
+    #[test]
+    fn three_groups_on_a_line_are_found() {
+        let values = [0.0, 1.0, 2.0, 10.0, 11.0, 12.0, 20.0, 21.0, 22.0];
+        let found = lloyd(line(&values), vec![0.0, 10.0, 20.0], 20);
+        assert_eq!(found.centres, [1.0, 11.0, 21.0]);
+        assert_eq!(found.assignment, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
+        assert_eq!(found.inertia, [2.0, 2.0, 2.0]);
+        assert_eq!((found.iterations, found.repaired), (2, 0));
+    }
+
+    #[test]
+    fn an_empty_cluster_takes_the_farthest_point() {
+        // The centre at 100 gets nobody. 9 is farthest from its centre 0, so it opens the cluster again.
+        let found = lloyd(line(&[-1.0, 0.0, 1.0, 9.0]), vec![0.0, 100.0], 20);
+        assert_eq!(found.assignment, [0, 0, 0, 1]);
+        assert_eq!(found.centres, [0.0, 9.0]);
+        assert_eq!(found.repaired, 1);
+    }
+
+    #[test]
+    fn clusters_beyond_the_distinct_points_are_dropped() {
+        let found = lloyd(line(&[3.0, 3.0, 5.0, 5.0]), vec![4.0, 90.0, 80.0], 20);
+        assert_eq!(found.centres.len(), 2);
+        assert_eq!(found.origin, [0, 1]);
+        assert_eq!(found.total_inertia(), 0.0);
+        let seeds = plus_plus(line(&[7.0; 5]), 3, &mut stream(0, Purpose::Centres, 0, 0));
+        assert_eq!(seeds, [7.0]);
+    }
+
+    #[test]
+    fn plus_plus_prefers_far_points() {
+        // Of a first centre at 0 and points at 0, 1 and 3, the next is 3 with probability 9 / 10.
+        let values = [0.0, 1.0, 3.0];
+        let (mut starts_at_zero, mut far) = (0, 0);
+        for seed in 0..3000 {
+            let mut random = stream(seed, Purpose::Centres, 0, 0);
+            let centres = plus_plus(line(&values), 2, &mut random);
+            if centres[0] == 0.0 {
+                starts_at_zero += 1;
+                far += usize::from(centres[1] == 3.0);
+            }
+        }
+        let share = far as f64 / starts_at_zero as f64;
+        // About 1000 draws: one standard deviation is 0.0095.
+        assert!((share - 0.9).abs() < 0.03, "{share} of {starts_at_zero}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_result_is_a_partition_with_means_as_centres(
+            values in prop::collection::vec(-5_i32..5, 2..60),
+            clusters in 1_usize..8,
+            seed in 0_u64..1000,
+        ) {
+            let values: Vec<f32> = values[..values.len() / 2 * 2].iter().map(|&x| x as f32).collect();
+            let points = Rows::new(&values, 2).unwrap();
+            let start = plus_plus(points, clusters, &mut stream(seed, Purpose::Centres, 0, 0));
+            let first = lloyd(points, start.clone(), 1);
+            let found = lloyd(points, start, 50);
+            let mut distinct: Vec<_> = points.iter().map(|p| [p[0] as i32, p[1] as i32]).collect();
+            distinct.sort_unstable();
+            distinct.dedup();
+            prop_assert_eq!(found.len(), clusters.min(distinct.len()));
+            prop_assert!(found.total_inertia() <= first.total_inertia() + 1e-4);
+            for cluster in 0..found.len() {
+                let members: Vec<_> =
+                    (0..points.len()).filter(|&i| found.assignment[i] == cluster).collect();
+                prop_assert!(!members.is_empty());
+                for d in 0..2 {
+                    let mean = members.iter().map(|&i| f64::from(points.row(i)[d])).sum::<f64>()
+                        / members.len() as f64;
+                    prop_assert_eq!(found.centres[cluster * 2 + d], mean as f32);
+                }
+            }
+        }
+    }
+}

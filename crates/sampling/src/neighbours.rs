@@ -1,0 +1,94 @@
+//! For each cluster, its nearest clusters of other classes: drawing a neighbourhood then reads a list instead of measuring
+//! thousands of distances.
+
+use lodestone_distances::{Rows, squared_distance, squared_distances, squared_norms};
+use rayon::prelude::*;
+
+/// Neighbours kept for each cluster. Neighbourhoods hold a dozen clusters; the rest is room for clusters that are too small
+/// to be drawn. With 8000 clusters the table takes 8 MB instead of 512.
+const KEPT: usize = 128;
+/// Clusters in one tile: its distances to 8000 others fill 2 MB.
+const TILE: usize = 64;
+
+/// The nearest clusters of other classes, from near to far.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NeighbourTable {
+    lists: Vec<Vec<usize>>,
+}
+
+impl NeighbourTable {
+    /// Measures all pairs of `centres` in tiles. Candidates are found by the fast expansion and then put in order by exact
+    /// distances, ties by cluster number.
+    pub(crate) fn build(centres: Rows, classes: &[usize]) -> Self {
+        let centred = centre(centres);
+        let centred = Rows::new(&centred, centres.dim()).expect("whole rows");
+        let norms = squared_norms(centred);
+        let starts: Vec<usize> = (0..centres.len()).step_by(TILE).collect();
+        let lists = starts.into_par_iter().flat_map_iter(|start| {
+            let end = (start + TILE).min(centred.len());
+            let mut tile = vec![0.0; (end - start) * centred.len()];
+            squared_distances(centred.slice(start..end), centred, &norms, &mut tile);
+            (start..end)
+                .zip(tile.chunks_exact(centred.len()))
+                .map(|(cluster, distances)| nearest(cluster, distances, centres, classes))
+                .collect::<Vec<_>>()
+        });
+        Self {
+            lists: lists.collect(),
+        }
+    }
+
+    /// The neighbours of `cluster`: all clusters of other classes, or the nearest of them.
+    pub(crate) fn of(&self, cluster: usize) -> &[usize] {
+        &self.lists[cluster]
+    }
+}
+
+fn nearest(cluster: usize, distances: &[f32], centres: Rows, classes: &[usize]) -> Vec<usize> {
+    let mut others: Vec<usize> = (0..classes.len())
+        .filter(|&other| classes[other] != classes[cluster])
+        .collect();
+    if others.len() > KEPT {
+        let by_distance =
+            |a: &usize, b: &usize| distances[*a].total_cmp(&distances[*b]).then(a.cmp(b));
+        others.select_nth_unstable_by(KEPT - 1, by_distance);
+        others.truncate(KEPT);
+    }
+    let exact = |other: usize| squared_distance(centres.row(cluster), centres.row(other));
+    let mut keyed: Vec<_> = others
+        .into_iter()
+        .map(|other| (exact(other), other))
+        .collect();
+    keyed.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    keyed.into_iter().map(|(_, other)| other).collect()
+}
+
+/// The rows with their mean moved to the origin.
+fn centre(rows: Rows) -> Vec<f32> {
+    let mut mean = vec![0.0_f64; rows.dim()];
+    for row in rows.iter() {
+        for (mean, &value) in mean.iter_mut().zip(row) {
+            *mean += f64::from(value) / rows.len() as f64;
+        }
+    }
+    rows.iter()
+        .flat_map(|row| row.iter().zip(&mean).map(|(v, m)| v - *m as f32))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_cut_to_the_nearest() {
+        // Cluster i at position i on a line, alternating classes: the nearest of the other class are i±1, i±3, …
+        let values: Vec<f32> = (0..600).map(|i| i as f32).collect();
+        let classes: Vec<usize> = (0..600).map(|i| i % 2).collect();
+        let table = NeighbourTable::build(Rows::new(&values, 1).unwrap(), &classes);
+        assert_eq!(table.of(300).len(), KEPT);
+        assert_eq!(table.of(300)[..4], [299, 301, 297, 303]);
+        assert_eq!(table.of(0)[..3], [1, 3, 5]);
+        assert_eq!(table.of(599)[KEPT - 1], 599 - (2 * KEPT - 1));
+    }
+}
