@@ -1,1 +1,66 @@
 //! From files of photographs to decoded, augmented batches.
+//!
+//! A [`Dataset`] reads the official lists of a set into a [`Table`]; a [`Loader`] renders rows of the table on threads, ahead
+//! of the step that uses them. [`Preprocessing`] says what the network expects, [`View`] what is varied. Row numbers are
+//! what samplers and evaluation exchange with this crate; it knows neither networks nor losses.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use lodestone_data::{Augmentation, Dataset, Draws, Loader, LoaderConfig, Preprocessing, Split, View};
+//!
+//! // The embedded set; others take the folder they lie in.
+//! let mut table = Dataset::FashionMini.open(None)?;
+//! table.hold_out(0.1, 1)?;
+//! let train = table.split(Split::Train);
+//! let loader = Loader::new(Arc::new(table), Preprocessing::fashion(), LoaderConfig::default())?;
+//!
+//! let augmentation = Augmentation { flip_probability: 0.5, ..Augmentation::default() };
+//! let view = View::Training { augmentation, seed: 1, epoch: 0, draws: Draws::PerRow };
+//! let batches: Vec<Vec<usize>> = train.chunks(64).take(3).map(<[usize]>::to_vec).collect();
+//! for batch in loader.batches(batches, &view) {
+//!     assert_eq!(batch?.images.shape, [64, 1, 28, 28]);
+//! }
+//! # Ok::<(), lodestone_data::DataError>(())
+//! ```
+//!
+//! | module | content |
+//! |---|---|
+//! | `sets` | one file a data set: official layout in, table out |
+//! | `table`, `hold_out` | rows, splits, coarse classes |
+//! | `mat`, `sums` | MATLAB 5 list files, checksums |
+//! | `pixels`, `resize`, `rotate`, `colour` | bytes to RGB, RGB to RGB |
+//! | `preprocessing`, `augmentation`, `view` | what is wished for, and its random draws |
+//! | `render`, `loader` | one image, many batches |
+
+// A test without its files says that it was skipped.
+#![cfg_attr(test, allow(clippy::print_stderr))]
+
+mod augmentation;
+mod colour;
+mod error;
+mod hold_out;
+mod loader;
+pub mod mat;
+#[cfg(test)]
+mod parity;
+mod pixels;
+mod preprocessing;
+mod render;
+mod resize;
+mod rotate;
+mod sets;
+mod sums;
+mod table;
+mod view;
+
+pub use augmentation::{Augmentation, Erasing, RandomCrop};
+pub use colour::Jitter;
+pub use error::{DataError, DecodeError};
+pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, Stream};
+pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
+pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
+pub use render::{Images, image_from_bytes, load_image};
+pub use sets::{Dataset, FlowersProtocol};
+pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
+pub use view::{DrawKey, Draws, View};

@@ -1,0 +1,325 @@
+//! From the bytes of an image file to 8-bit RGB, whatever the file is called and however it stores colour.
+//!
+//! The conversion is that of Pillow's `convert("RGB")`: grey is copied to three channels, palettes are looked up, CMYK
+//! becomes (255 - C)(255 - K) / 255, alpha is dropped and not composited, 16-bit values keep their upper byte.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use serde::{Deserialize, Serialize};
+
+use crate::error::DecodeError;
+
+/// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pixels {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `3 * width * height` bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Pixels {
+    /// An image of grey values, each copied to the three channels.
+    ///
+    /// # Panics
+    /// If there are not `width * height` values.
+    pub fn from_grey(width: usize, height: usize, grey: &[u8]) -> Self {
+        assert_eq!(grey.len(), width * height, "{width}x{height} grey values");
+        Pixels {
+            width,
+            height,
+            bytes: grey.iter().flat_map(|&value| [value; 3]).collect(),
+        }
+    }
+}
+
+/// Whether the turn that a camera noted in EXIF is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orientation {
+    /// Pixels as they are stored, as torchvision's readers do.
+    #[default]
+    AsStored,
+    /// Turned upright.
+    Upright,
+}
+
+/// Bounds against files that unpack to more than a machine holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Columns times rows. The default is where Pillow refuses: 178 956 970.
+    pub pixels: u64,
+    /// Bytes that a decoder may allocate: 2 GiB unless told.
+    pub bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        DecodeLimits {
+            pixels: 178_956_970,
+            bytes: 2 << 30,
+        }
+    }
+}
+
+/// Decodes an image by its content.
+///
+/// # Errors
+/// [`DecodeError`] if the bytes are no known format, are cut off or damaged, or exceed `limits`. The size is checked
+/// before anything is allocated for pixels.
+pub fn decode(
+    bytes: &[u8],
+    orientation: Orientation,
+    limits: DecodeLimits,
+) -> Result<Pixels, DecodeError> {
+    let image = decode_any(bytes, orientation, limits)?;
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    Ok(Pixels {
+        width,
+        height,
+        bytes: to_rgb(image),
+    })
+}
+
+/// The format that the content says; endings are never looked at.
+pub(crate) fn format(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
+    image::guess_format(bytes).map_err(|_| {
+        let first = &bytes[..bytes.len().min(8)];
+        DecodeError::Unknown {
+            first_bytes: crate::sums::hexadecimal(first),
+        }
+    })
+}
+
+/// Decodes without changing the colour model, for reports on what a file holds.
+pub(crate) fn decode_any(
+    bytes: &[u8],
+    orientation: Orientation,
+    limits: DecodeLimits,
+) -> Result<DynamicImage, DecodeError> {
+    let format = format(bytes)?;
+    // The JPEG decoder fills the missing part of a cut-off file with grey and calls it a success.
+    if format == ImageFormat::Jpeg && !has_end_of_image(bytes) {
+        return Err(DecodeError::Truncated);
+    }
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > limits.pixels {
+        return Err(DecodeError::TooLarge {
+            what: "pixels",
+            found: pixels,
+            limit: limits.pixels,
+        });
+    }
+    let total = decoder.total_bytes();
+    if total > limits.bytes {
+        return Err(DecodeError::TooLarge {
+            what: "bytes",
+            found: total,
+            limit: limits.bytes,
+        });
+    }
+    let mut bounds = Limits::no_limits();
+    bounds.max_alloc = Some(limits.bytes);
+    decoder.set_limits(bounds).map_err(broken)?;
+    let turn = match orientation {
+        Orientation::AsStored => None,
+        Orientation::Upright => Some(decoder.orientation().map_err(broken)?),
+    };
+    let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    if let Some(turn) = turn {
+        image.apply_orientation(turn);
+    }
+    Ok(image)
+}
+
+fn broken(error: ImageError) -> DecodeError {
+    match error {
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated
+        }
+        error => DecodeError::Broken(error),
+    }
+}
+
+fn to_rgb(image: DynamicImage) -> Vec<u8> {
+    // The upper byte, as Pillow takes it; the image crate would round value / 257.
+    let upper = |value: u16| (value >> 8) as u8;
+    match image {
+        DynamicImage::ImageRgb8(image) => image.into_raw(),
+        DynamicImage::ImageLuma16(image) => image
+            .into_raw()
+            .into_iter()
+            .flat_map(|value| [upper(value); 3])
+            .collect(),
+        DynamicImage::ImageLumaA16(image) => image
+            .into_raw()
+            .chunks_exact(2)
+            .flat_map(|pixel| [upper(pixel[0]); 3])
+            .collect(),
+        DynamicImage::ImageRgb16(image) => image.into_raw().into_iter().map(upper).collect(),
+        DynamicImage::ImageRgba16(image) => image
+            .into_raw()
+            .chunks_exact(4)
+            .flat_map(|pixel| [upper(pixel[0]), upper(pixel[1]), upper(pixel[2])])
+            .collect(),
+        other => other.into_rgb8().into_raw(),
+    }
+}
+
+/// Whether a JPEG stream reaches its end mark after the first scan began. An EXIF thumbnail has an end mark of its own, but
+/// inside a segment that is skipped whole.
+fn has_end_of_image(bytes: &[u8]) -> bool {
+    let mut position = 2;
+    let mut in_scan = false;
+    loop {
+        let Some(offset) = bytes.get(position..).and_then(|rest| {
+            rest.windows(2)
+                .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xff))
+        }) else {
+            return false;
+        };
+        position += offset;
+        match bytes[position + 1] {
+            0xd9 => return in_scan,
+            // Restart marks and other marks without a length.
+            0xd0..=0xd8 | 0x01 => position += 2,
+            mark => {
+                in_scan |= mark == 0xda;
+                let Some(&[high, low]) = bytes.get(position + 2..position + 4) else {
+                    return false;
+                };
+                position += 2 + usize::from(u16::from_be_bytes([high, low]));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{GrayAlphaImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+
+    use super::*;
+
+    pub(crate) fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    /// A smooth picture that JPEG keeps within a few levels.
+    pub(crate) fn gradient(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([(x * 255 / width) as u8, (y * 255 / height) as u8, 128])
+        })
+    }
+
+    fn open(bytes: &[u8]) -> Result<Pixels, DecodeError> {
+        decode(bytes, Orientation::AsStored, DecodeLimits::default())
+    }
+
+    #[test]
+    fn every_format_is_known_by_its_content() {
+        let picture = gradient(20, 10);
+        let formats = [
+            ImageFormat::Png,
+            ImageFormat::Bmp,
+            ImageFormat::Tiff,
+            ImageFormat::WebP,
+            ImageFormat::Pnm,
+        ];
+        for format in formats {
+            let pixels = open(&encode(&picture.clone().into(), format)).unwrap();
+            assert_eq!((pixels.width, pixels.height), (20, 10), "{format:?}");
+            assert_eq!(pixels.bytes, *picture.as_raw(), "{format:?}");
+        }
+        for format in [ImageFormat::Jpeg, ImageFormat::Gif] {
+            let image = DynamicImage::from(picture.clone());
+            let image = if format == ImageFormat::Gif {
+                image.to_rgba8().into()
+            } else {
+                image
+            };
+            let pixels = open(&encode(&image, format)).unwrap();
+            let worst = pixels
+                .bytes
+                .iter()
+                .zip(picture.as_raw())
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            assert!(worst < Some(32), "{format:?}: {worst:?}");
+        }
+    }
+
+    #[test]
+    fn colour_models_become_rgb_as_pillow_does() {
+        let alpha = RgbaImage::from_pixel(1, 1, Rgba([10, 20, 30, 0]));
+        let grey_alpha = GrayAlphaImage::from_pixel(1, 1, image::LumaA([7, 0]));
+        let grey = GrayImage::from_pixel(1, 1, Luma([9]));
+        let deep: ImageBuffer<Rgb<u16>, _> =
+            ImageBuffer::from_pixel(1, 1, Rgb([0x12ff, 0xfe80, 0x00ff]));
+        let deep_grey: ImageBuffer<Luma<u16>, _> = ImageBuffer::from_pixel(1, 1, Luma([0x7fff]));
+        let cases: [(DynamicImage, [u8; 3]); 5] = [
+            (alpha.into(), [10, 20, 30]),
+            (grey_alpha.into(), [7, 7, 7]),
+            (grey.into(), [9, 9, 9]),
+            (deep.into(), [0x12, 0xfe, 0x00]),
+            (deep_grey.into(), [0x7f, 0x7f, 0x7f]),
+        ];
+        for (image, expected) in cases {
+            assert_eq!(
+                open(&encode(&image, ImageFormat::Png)).unwrap().bytes,
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_cut_off_anywhere_is_no_image() {
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, 90)
+            .encode_image(&gradient(64, 48))
+            .unwrap();
+        let png = encode(&gradient(64, 48).into(), ImageFormat::Png);
+        for bytes in [&jpeg, &png] {
+            open(bytes).unwrap();
+            for length in 0..bytes.len() - 12 {
+                assert!(
+                    open(&bytes[..length]).is_err(),
+                    "{length} of {} bytes",
+                    bytes.len()
+                );
+            }
+        }
+        assert!(matches!(
+            open(&jpeg[..jpeg.len() - 2]),
+            Err(DecodeError::Truncated)
+        ));
+    }
+
+    #[test]
+    fn what_is_no_image_is_said_with_its_first_bytes() {
+        let message = open(b"<html> not found").unwrap_err().to_string();
+        assert_eq!(message, "not an image (first bytes 3c68746d6c3e206e)");
+        assert_eq!(
+            open(b"").unwrap_err().to_string(),
+            "not an image (first bytes )"
+        );
+    }
+
+    #[test]
+    fn a_declared_size_beyond_the_limit_is_refused_before_decoding() {
+        // A BMP header that announces 60 000 x 60 000 pixels and holds none.
+        let mut bytes = encode(&gradient(2, 2).into(), ImageFormat::Bmp);
+        bytes[18..22].copy_from_slice(&60_000u32.to_le_bytes());
+        bytes[22..26].copy_from_slice(&60_000u32.to_le_bytes());
+        let message = open(&bytes).unwrap_err().to_string();
+        assert_eq!(message, "pixels 3600000000, the limit is 178956970");
+    }
+}
