@@ -1,0 +1,350 @@
+//! Everything that was measured, as JSON with stable keys and as a table.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `schema` | [`Report::SCHEMA`]; it grows when a key changes its meaning |
+//! | `setting` | [`Setting`]: who searched what |
+//! | `notes` | seed, weights, split protocol and whatever else the caller knows, by name |
+//! | `measures` | [`Measure`] by name; the names are those of [`RankingMetric::name`] and of [`Convention::name`], and `RULE_error_at_1`, `RULE_error_at_5` for classification rules |
+//! | `warnings` | sentences about the data that a reader of the numbers must know |
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Bytes, Convention, Errors, Forecast, HierarchyRecovery, RankingMetric, Retrieval, SoftVote,
+};
+
+/// What was measured, on what, and how sure it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Version of the meaning of the keys.
+    pub schema: u32,
+    /// Who searched what.
+    pub setting: Setting,
+    /// What only the caller knows: seed, weights, split protocol.
+    pub notes: BTreeMap<String, String>,
+    /// The numbers, by name.
+    pub measures: BTreeMap<String, Measure>,
+    /// Sentences that a reader of the numbers must know.
+    pub warnings: Vec<String>,
+}
+
+/// Which rows were searched for which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Each row against all the others.
+    #[serde(rename = "self")]
+    LeaveOneOut,
+    /// Separate queries and gallery of one split.
+    Split,
+    /// Test rows against training rows.
+    TrainGallery,
+}
+
+/// The distance that ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distance {
+    /// `‖x - y‖²`.
+    #[default]
+    SquaredEuclidean,
+    /// `‖x/‖x‖ - y/‖y‖‖²`, which is twice `1 - cos`.
+    Cosine,
+}
+
+/// Who searched what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// Where queries and gallery come from.
+    pub mode: Mode,
+    /// The distance that ranks.
+    pub distance: Distance,
+    /// Length of an embedding.
+    pub dim: usize,
+    /// Number of queries.
+    pub queries: usize,
+    /// Number of gallery rows.
+    pub gallery: usize,
+    /// Number of distinct query labels.
+    pub classes: usize,
+    /// Queries with nothing to find, left out of the ranking metrics.
+    pub n_lone: usize,
+    /// Memory and work, as forecast before the search.
+    pub forecast: Option<Forecast>,
+}
+
+/// One number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// The number; absent where it is undefined, never NaN.
+    pub value: Option<f64>,
+    /// How many rows (or classes, for `_per_class_mean`) it rests on.
+    pub count: usize,
+    /// 95 % interval, if it was resampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// The vote behind it, for kNC and soft kNN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vote: Option<SoftVote>,
+}
+
+impl Report {
+    /// Version of the meaning of the keys.
+    pub const SCHEMA: u32 = 1;
+
+    /// An empty report.
+    pub fn new(setting: Setting) -> Self {
+        Self {
+            schema: Self::SCHEMA,
+            setting,
+            notes: BTreeMap::new(),
+            measures: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Notes something that only the caller knows.
+    pub fn note(&mut self, name: &str, value: impl ToString) {
+        self.notes.insert(name.to_owned(), value.to_string());
+    }
+
+    /// Adds a number; NaN and infinities become an absent value.
+    pub fn add(&mut self, name: impl Into<String>, value: Option<f64>, count: usize) {
+        let measure = Measure {
+            value: value.filter(|v| v.is_finite()),
+            count,
+            interval: None,
+            vote: None,
+        };
+        self.measures.insert(name.into(), measure);
+    }
+
+    /// Adds `metrics` of a search, each as mean over queries and, under `.._per_class_mean`, over classes.
+    ///
+    /// What was not followed far enough to be known is added as absent.
+    pub fn add_retrieval(
+        &mut self,
+        retrieval: &Retrieval,
+        metrics: &[RankingMetric],
+        convention: Convention,
+    ) {
+        for &metric in metrics {
+            let name = convention.name(metric);
+            let queries = retrieval.mean(metric, convention);
+            let classes = retrieval.mean_over_classes(metric, convention);
+            let absent = (None, 0);
+            let parts =
+                |mean: Option<crate::Mean>| mean.map_or(absent, |m| (Some(m.value), m.count));
+            let (value, count) = parts(queries);
+            self.add(name.clone(), value, count);
+            let (value, count) = parts(classes);
+            self.add(format!("{name}_per_class_mean"), value, count);
+        }
+        self.setting.n_lone = retrieval.lone();
+    }
+
+    /// Adds a classification rule as `RULE_error_at_1` and `RULE_error_at_5`.
+    pub fn add_errors(&mut self, rule: &str, errors: Errors, vote: Option<SoftVote>) {
+        for (at, value) in [(1, errors.at_1), (5, errors.at_5)] {
+            let measure = Measure {
+                value: Some(value),
+                count: errors.rows,
+                interval: None,
+                vote,
+            };
+            self.measures
+                .insert(format!("{rule}_error_at_{at}"), measure);
+        }
+        if errors.fewer_than_five > 0 {
+            self.warnings.push(format!(
+                "{rule}: {} of {} rows have fewer than five candidate classes, so error@5 rests on fewer guesses there",
+                errors.fewer_than_five, errors.rows
+            ));
+        }
+    }
+
+    /// Adds hierarchy recovery as `hierarchy_soft_knn_..`, `hierarchy_class_mean_..` and `hierarchy_chance_..`.
+    pub fn add_hierarchy(&mut self, recovery: &HierarchyRecovery) {
+        self.add_errors("hierarchy_soft_knn", recovery.soft_knn, Some(recovery.vote));
+        self.add_errors("hierarchy_class_mean", recovery.nearest_class_mean, None);
+        let rows = recovery.soft_knn.rows;
+        self.add(
+            "hierarchy_chance_error_at_1",
+            Some(recovery.chance.at_1),
+            rows,
+        );
+        self.add(
+            "hierarchy_chance_error_at_5",
+            Some(recovery.chance.at_5),
+            rows,
+        );
+    }
+
+    /// The report as indented JSON.
+    pub fn to_json(&self) -> String {
+        // Only maps with string keys and finite numbers: nothing that JSON cannot say.
+        serde_json::to_string_pretty(self).expect("a report is plain data")
+    }
+
+    /// Writes [`to_json`](Self::to_json) to a file that appears whole or not at all.
+    ///
+    /// # Errors
+    /// What the file system says, with the path.
+    pub fn write_json(&self, path: &Path) -> Result<(), lodestone_files::WriteError> {
+        lodestone_files::write_whole(path, |file| writeln!(file, "{}", self.to_json()))
+    }
+
+    /// The report as a Markdown table, in percent, with the number of rows behind each number.
+    ///
+    /// # Example
+    /// ```
+    /// use lodestone_eval::{Distance, Mode, Report, Setting};
+    ///
+    /// let mut report = Report::new(Setting {
+    ///     mode: Mode::LeaveOneOut, distance: Distance::SquaredEuclidean, dim: 64,
+    ///     queries: 1000, gallery: 1000, classes: 10, n_lone: 0, forecast: None,
+    /// });
+    /// report.add("recall_at_1", Some(0.8765), 1000);
+    /// assert!(report.to_markdown().contains("| recall_at_1 | 87.65 % | 1000 |"));
+    /// ```
+    pub fn to_markdown(&self) -> String {
+        let s = &self.setting;
+        let mode = match s.mode {
+            Mode::LeaveOneOut => "each row against all the others",
+            Mode::Split => "queries against a separate gallery",
+            Mode::TrainGallery => "test rows against training rows",
+        };
+        let distance = match s.distance {
+            Distance::SquaredEuclidean => "squared Euclidean",
+            Distance::Cosine => "cosine",
+        };
+        let mut text = format!(
+            "{} queries of {} classes, {} gallery rows, {} dimensions; {mode}; {distance} distance; {} lone queries left out.\n\n",
+            s.queries, s.classes, s.gallery, s.dim, s.n_lone
+        );
+        let any_interval = self.measures.values().any(|m| m.interval.is_some());
+        text += match any_interval {
+            true => "| measure | value | 95 % interval | rows |\n|---|---:|---:|---:|\n",
+            false => "| measure | value | rows |\n|---|---:|---:|\n",
+        };
+        for (name, measure) in &self.measures {
+            let value = measure.value.map_or("absent".to_owned(), percent);
+            // Writing to a string cannot fail.
+            let _ = write!(text, "| {name}{} | {value} |", vote_note(measure.vote));
+            if any_interval {
+                let interval = measure.interval.map_or(String::new(), |[low, high]| {
+                    format!("{} to {}", percent(low), percent(high))
+                });
+                let _ = write!(text, " {interval} |");
+            }
+            let _ = writeln!(text, " {} |", measure.count);
+        }
+        for warning in &self.warnings {
+            let _ = write!(text, "\nWarning: {warning}.\n");
+        }
+        text
+    }
+}
+
+fn percent(value: f64) -> String {
+    format!("{:.2} %", 100.0 * value)
+}
+
+fn vote_note(vote: Option<SoftVote>) -> String {
+    vote.map_or(String::new(), |v| {
+        format!(" (nearest {}, variance {:.4})", v.nearest, v.variance)
+    })
+}
+
+impl Setting {
+    /// One line about memory and work, to be shown before a long search.
+    pub fn forecast_line(&self) -> Option<String> {
+        self.forecast.as_ref().map(|f| {
+            let Bytes(total) = f.total();
+            format!(
+                "{} queries in {} rows of {} values: {} in all ({} embeddings, {} work), {:.2e} multiply-adds",
+                self.queries,
+                self.gallery,
+                self.dim,
+                Bytes(total),
+                f.embeddings,
+                f.working,
+                f.multiply_adds
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report::new(Setting {
+            mode: Mode::TrainGallery,
+            distance: Distance::SquaredEuclidean,
+            dim: 8,
+            queries: 4,
+            gallery: 9,
+            classes: 2,
+            n_lone: 1,
+            forecast: None,
+        })
+    }
+
+    #[test]
+    fn json_keys_are_stable_and_read_back() {
+        let mut report = report();
+        report.note("seed", 7);
+        report.add("r_precision", Some(0.5), 3);
+        report.add("nmi", Some(f64::NAN), 0);
+        let errors = Errors {
+            at_1: 0.25,
+            at_5: 0.0,
+            rows: 4,
+            fewer_than_five: 4,
+        };
+        report.add_errors("knc", errors, Some(SoftVote::new(2.0)));
+        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        assert_eq!(json["schema"], 1);
+        assert_eq!(json["setting"]["mode"], "train-gallery");
+        assert_eq!(json["setting"]["distance"], "squared-euclidean");
+        assert_eq!(json["setting"]["n_lone"], 1);
+        assert_eq!(json["notes"]["seed"], "7");
+        assert_eq!(json["measures"]["r_precision"]["value"], 0.5);
+        assert!(json["measures"]["nmi"]["value"].is_null());
+        assert_eq!(json["measures"]["knc_error_at_1"]["vote"]["variance"], 2.0);
+        assert_eq!(json["warnings"].as_array().unwrap().len(), 1);
+        let back: Report = serde_json::from_str(&report.to_json()).unwrap();
+        assert_eq!(back, report);
+    }
+
+    #[test]
+    fn the_table_says_percent_and_how_many_rows() {
+        let mut report = report();
+        report.add("map_at_r", Some(0.12345), 3);
+        report.add("nmi", None, 0);
+        let table = report.to_markdown();
+        assert!(table.contains("| map_at_r | 12.35 % | 3 |"), "{table}");
+        assert!(table.contains("| nmi | absent | 0 |"), "{table}");
+        assert!(table.contains("1 lone queries left out"), "{table}");
+    }
+
+    #[test]
+    fn the_file_holds_the_json() {
+        let folder = std::env::temp_dir().join(format!("lodestone-report-{}", std::process::id()));
+        let path = folder.join("report.json");
+        report().write_json(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, report().to_json() + "\n");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

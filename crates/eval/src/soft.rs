@@ -1,0 +1,310 @@
+//! Classes by the nearest points: kNC over cluster centres, soft kNN over training rows.
+//!
+//! Rippel et al., *Metric Learning with Adaptive Density Discrimination*, ICLR 2016: with the L nearest points `p_l` of
+//! classes `C(p_l)`,
+//!
+//! ```text
+//! score(c | x) = Σ_{l ≤ L, C(p_l) = c} exp(-‖x - p_l‖² / 2σ²) / Σ_{l ≤ L} exp(-‖x - p_l‖² / 2σ²)
+//! ```
+//!
+//! The distance is squared and σ² is a variance. Scores are compared as logarithms, so that a query far from everything still
+//! has an order among its classes instead of a tie of zeros.
+
+use serde::{Deserialize, Serialize};
+
+use crate::labelled::{class_means, same_count};
+use crate::nearest::Neighbour;
+use crate::predictions::{KEPT, Predictions};
+use crate::{EvalError, Labelled, Rows, Search};
+
+/// How many points vote, and how fast a vote fades with distance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SoftVote {
+    /// L (or k): the nearest points that vote. More than there are means all.
+    pub nearest: usize,
+    /// σ²: a variance, in the unit of squared distances, greater than 0.
+    pub variance: f64,
+}
+
+impl SoftVote {
+    /// 128 voters, as the paper's followers use.
+    pub fn new(variance: f64) -> Self {
+        Self {
+            nearest: 128,
+            variance,
+        }
+    }
+}
+
+/// A class and its share of the votes for one query.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClassScore {
+    /// The class.
+    pub class: usize,
+    /// Natural logarithm of the probability; stays finite where that underflows.
+    pub log_probability: f64,
+}
+
+impl ClassScore {
+    /// The share of the votes, in [0, 1].
+    pub fn probability(&self) -> f64 {
+        self.log_probability.exp()
+    }
+}
+
+impl Search<'_> {
+    /// Classes of each query by the soft vote of its nearest gallery rows, best first; classes without a voter are absent.
+    ///
+    /// With cluster centres as gallery this is kNC, with training rows soft kNN.
+    ///
+    /// # Shapes
+    /// - classes: `[gallery]`, the class of each gallery row
+    ///
+    /// # Errors
+    /// If `classes` has another length, the variance is not above 0, or `nearest` is 0.
+    ///
+    /// # Example
+    /// ```
+    /// use lodestone_eval::{Rows, Search, SoftVote};
+    ///
+    /// let centres = Rows::new(&[0.0, 0.0, 0.0, 4.0, 3.0, 0.0, 9.0, 9.0], 2).unwrap();
+    /// let query = Rows::new(&[1.4, 0.0], 2).unwrap();
+    /// let vote = SoftVote { nearest: 2, variance: 2.0 };
+    /// let scores = Search::between(query, centres)?.soft_vote(&[0, 0, 1, 2], vote)?;
+    /// // exp(-1.96/4) against exp(-2.56/4).
+    /// assert_eq!(scores[0][0].class, 0);
+    /// assert!((scores[0][0].probability() - 0.537430).abs() < 1e-6);
+    /// assert!((scores[0][1].probability() - 0.462570).abs() < 1e-6);
+    /// # Ok::<(), lodestone_eval::EvalError>(())
+    /// ```
+    pub fn soft_vote(
+        &self,
+        classes: &[usize],
+        vote: SoftVote,
+    ) -> Result<Vec<Vec<ClassScore>>, EvalError> {
+        same_count("classes", classes.len(), self.gallery())?;
+        if !(vote.variance > 0.0 && vote.variance.is_finite()) {
+            return Err(EvalError::OutOfRange {
+                name: "variance",
+                value: vote.variance,
+                must_be: "above 0 and finite",
+            });
+        }
+        let most = vote.nearest.min(classes.len()) * size_of::<ClassScore>();
+        let bytes = (most + size_of::<Vec<ClassScore>>()) as f64;
+        self.nearest_map(vote.nearest, bytes, |_, neighbours| {
+            class_scores(neighbours, classes, vote.variance)
+        })
+    }
+}
+
+/// The vote of `neighbours`, which are in rank order.
+fn class_scores(neighbours: &[Neighbour], classes: &[usize], variance: f64) -> Vec<ClassScore> {
+    let mut votes: Vec<(usize, f64)> = neighbours
+        .iter()
+        .map(|n| (classes[n.row], -n.squared_distance / (2.0 * variance)))
+        .collect();
+    // Stable, so that within a class the nearest voter, which has the largest exponent, stays first.
+    votes.sort_by_key(|&(class, _)| class);
+    let total = log_sum_exp(
+        neighbours
+            .iter()
+            .map(|n| -n.squared_distance / (2.0 * variance)),
+    );
+    let mut scores: Vec<ClassScore> = votes
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|votes| ClassScore {
+            class: votes[0].0,
+            log_probability: log_sum_exp(votes.iter().map(|v| v.1)) - total,
+        })
+        .collect();
+    // Stable again: equal scores stay in the order of their classes.
+    scores.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
+    scores
+}
+
+/// `ln Σ exp(x)` of values whose first is the largest.
+fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let Some(largest) = values.clone().next() else {
+        return f64::NEG_INFINITY;
+    };
+    largest + values.map(|x| (x - largest).exp()).sum::<f64>().ln()
+}
+
+impl Predictions {
+    /// kNC if the gallery of `search` holds cluster centres, soft kNN if it holds training rows: see [`Search::soft_vote`].
+    ///
+    /// # Errors
+    /// As [`Search::soft_vote`].
+    pub fn soft_vote(
+        search: &Search,
+        classes: &[usize],
+        vote: SoftVote,
+    ) -> Result<Self, EvalError> {
+        let scores = search.soft_vote(classes, vote)?;
+        let best = |scores: Vec<ClassScore>| scores.iter().take(KEPT).map(|s| s.class).collect();
+        Ok(Self {
+            ranked: scores.into_iter().map(best).collect(),
+        })
+    }
+
+    /// The class of the single nearest gallery row.
+    ///
+    /// # Errors
+    /// If `classes` has not one entry a gallery row.
+    pub fn nearest_neighbour(search: &Search, classes: &[usize]) -> Result<Self, EvalError> {
+        same_count("classes", classes.len(), search.gallery())?;
+        let bytes = size_of::<Vec<usize>>() as f64 + 8.0;
+        let ranked = search.nearest_map(1, bytes, |_, neighbours| {
+            neighbours.iter().map(|n| classes[n.row]).collect()
+        })?;
+        Ok(Self { ranked })
+    }
+
+    /// Classes in the order of their nearest centre: no variance, no vote.
+    ///
+    /// # Errors
+    /// If the dimensions differ or a value is not finite.
+    pub fn nearest_centre(queries: Rows, centres: Labelled) -> Result<Self, EvalError> {
+        // In the order of their classes, the lower of two equally near rows belongs to the lower class.
+        let mut order: Vec<usize> = (0..centres.len()).collect();
+        order.sort_by_key(|&i| centres.labels()[i]);
+        let classes: Vec<usize> = order.iter().map(|&i| centres.labels()[i]).collect();
+        let values: Vec<f32> = order
+            .iter()
+            .flat_map(|&i| centres.rows().row(i))
+            .copied()
+            .collect();
+        let rows =
+            Rows::new(&values, centres.rows().dim()).map_err(|_| EvalError::Empty("centres"))?;
+        let most = classes.chunk_by(|a, b| a == b).map(<[_]>::len).max();
+        // Four classes fill at most four times the largest class, so one centre more meets a fifth.
+        let enough = (KEPT - 1) * most.unwrap_or(1) + 1;
+        let bytes = (size_of::<Vec<usize>>() + KEPT * size_of::<usize>()) as f64;
+        let ranked =
+            Search::between(queries, rows)?.nearest_map(enough, bytes, |_, neighbours| {
+                let mut best: Vec<usize> = Vec::with_capacity(KEPT);
+                for class in neighbours.iter().map(|n| classes[n.row]) {
+                    if best.len() < KEPT && !best.contains(&class) {
+                        best.push(class);
+                    }
+                }
+                best
+            })?;
+        Ok(Self { ranked })
+    }
+
+    /// Classes in the order of the distance to their mean training embedding.
+    ///
+    /// # Errors
+    /// As [`nearest_centre`](Self::nearest_centre).
+    pub fn nearest_class_mean(queries: Rows, training: Labelled) -> Result<Self, EvalError> {
+        let (classes, means) = class_means(training);
+        let means: Vec<f32> = means.iter().map(|&x| x as f32).collect();
+        let centres = Labelled::new(&means, training.rows().dim(), &classes)?;
+        Self::nearest_centre(queries, centres)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CENTRES: [f32; 8] = [0.0, 0.0, 0.0, 4.0, 3.0, 0.0, 9.0, 9.0];
+
+    fn rows(values: &[f32], dim: usize) -> Rows<'_> {
+        Rows::new(values, dim).unwrap()
+    }
+
+    /// By hand: squared distances of (1.4, 0) are 1.96, 17.96, 2.56 and 138.76, each over 2σ² = 4.
+    #[test]
+    fn the_vote_sums_squared_distances_by_class() {
+        let query = [1.4, 0.0];
+        let search = Search::between(rows(&query, 2), rows(&CENTRES, 2)).unwrap();
+        for (nearest, expected) in [
+            (1, [1.0, 0.0, 0.0]),
+            (2, [0.537430, 0.462570, 0.0]),
+            (3, [0.541939, 0.458061, 0.0]),
+            (128, [0.541939, 0.458061, 0.0]),
+        ] {
+            let vote = SoftVote {
+                nearest,
+                variance: 2.0,
+            };
+            let scores = search.soft_vote(&[0, 0, 1, 2], vote).unwrap();
+            for (class, expected) in expected.into_iter().enumerate() {
+                let score = scores[0].iter().find(|s| s.class == class);
+                let probability = score.map_or(0.0, ClassScore::probability);
+                assert!(
+                    (probability - expected).abs() < 1e-6,
+                    "L = {nearest}, class {class}: {probability}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn far_queries_keep_an_order_and_ties_go_to_the_lower_class() {
+        let query = [1e4, 0.0];
+        let search = Search::between(rows(&query, 2), rows(&CENTRES, 2)).unwrap();
+        let scores = search
+            .soft_vote(&[5, 4, 3, 1], SoftVote::new(1e-3))
+            .unwrap();
+        // Nearest is (9, 9), then (3, 0), (0, 0), (0, 4); all but the first underflow as plain numbers.
+        let order: Vec<usize> = scores[0].iter().map(|s| s.class).collect();
+        assert_eq!(order, [1, 3, 5, 4]);
+        assert!(scores[0].iter().all(|s| s.log_probability.is_finite()));
+
+        let between = [1.5, 0.0];
+        let search = Search::between(rows(&between, 2), rows(&CENTRES, 2)).unwrap();
+        let vote = SoftVote {
+            nearest: 3,
+            variance: 1.0,
+        };
+        let ranked = Predictions::soft_vote(&search, &[8, 9, 7, 7], vote).unwrap();
+        assert_eq!(ranked.ranked(), [[7, 8, 9]]);
+    }
+
+    #[test]
+    fn a_variance_without_meaning_is_refused() {
+        let search = Search::between(rows(&CENTRES, 2), rows(&CENTRES, 2)).unwrap();
+        for variance in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let error = search
+                .soft_vote(&[0; 4], SoftVote::new(variance))
+                .unwrap_err();
+            assert!(error.to_string().starts_with("variance is"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_of_several_centres_decides_and_a_tie_takes_the_lower_class() {
+        let centres = Labelled::new(&CENTRES, 2, &[2, 1, 0, 2]).unwrap();
+        let queries = [1.4, 0.0, 0.0, 2.0, 8.0, 8.0, 3.0, 4.5];
+        let predictions = Predictions::nearest_centre(rows(&queries, 2), centres).unwrap();
+        assert_eq!(
+            predictions.ranked(),
+            [[2, 0, 1], [1, 2, 0], [2, 1, 0], [1, 0, 2]]
+        );
+    }
+
+    #[test]
+    fn more_centres_a_class_still_give_five_classes() {
+        let values: Vec<f32> = (0..40).map(|i| i as f32).collect();
+        let labels: Vec<usize> = (0..40).map(|i| i / 5).collect();
+        let centres = Labelled::new(&values, 1, &labels).unwrap();
+        let predictions = Predictions::nearest_centre(rows(&[-1.0, 39.0], 1), centres).unwrap();
+        assert_eq!(predictions.ranked(), [[0, 1, 2, 3, 4], [7, 6, 5, 4, 3]]);
+    }
+
+    #[test]
+    fn class_means_classify() {
+        let training = Labelled::new(&[0.0, 2.0, 10.0, 12.0, 5.0], 1, &[1, 1, 2, 2, 4]).unwrap();
+        let predictions = Predictions::nearest_class_mean(rows(&[2.9, 3.0, 8.1], 1), training);
+        // Means 1, 11 and 5; 3.0 is 2 from both 1 and 5.
+        assert_eq!(
+            predictions.unwrap().ranked(),
+            [[1, 4, 2], [1, 4, 2], [2, 4, 1]]
+        );
+        assert_eq!(training.within_class_variance(), 1.0);
+    }
+}

@@ -1,0 +1,131 @@
+//! Which gallery rows a query may see.
+//!
+//! A row never finds itself, and that is decided by **which row it is**, never by a distance of 0: a second copy of the same
+//! photograph is a legitimate hit. Frames of the query's own sequence can be hidden as well.
+
+use crate::EvalError;
+
+/// The gallery rows that are hidden from each query.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Visibility<'a> {
+    own: Own<'a>,
+    sequences: Option<Sequences<'a>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Own<'a> {
+    /// Queries are not in the gallery.
+    #[default]
+    Absent,
+    /// Query `i` is gallery row `i`.
+    SameRow,
+    /// Query `i` is gallery row `rows[i]`, if any.
+    Given(&'a [Option<usize>]),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sequences<'a> {
+    of_queries: &'a [usize],
+    of_gallery: &'a [usize],
+}
+
+impl<'a> Visibility<'a> {
+    /// Every query sees the whole gallery.
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Gallery and queries are the same rows in the same order; each is hidden from itself.
+    pub fn leave_one_out() -> Self {
+        Self {
+            own: Own::SameRow,
+            sequences: None,
+        }
+    }
+
+    /// Query `i` is hidden from itself where `own[i]` names the gallery row that it is: rows may have both roles.
+    pub fn own_rows(own: &'a [Option<usize>]) -> Self {
+        Self {
+            own: Own::Given(own),
+            sequences: None,
+        }
+    }
+
+    /// Also hides gallery rows whose sequence is the query's own.
+    pub fn without_own_sequence(self, of_queries: &'a [usize], of_gallery: &'a [usize]) -> Self {
+        Self {
+            sequences: Some(Sequences {
+                of_queries,
+                of_gallery,
+            }),
+            ..self
+        }
+    }
+
+    /// Whether `query` must not see gallery row `row`.
+    #[inline]
+    pub fn hides(&self, query: usize, row: usize) -> bool {
+        let own = match self.own {
+            Own::Absent => false,
+            Own::SameRow => query == row,
+            Own::Given(own) => own[query] == Some(row),
+        };
+        own || self
+            .sequences
+            .is_some_and(|s| s.of_queries[query] == s.of_gallery[row])
+    }
+
+    /// How many rows of a gallery of `gallery` rows `query` may see.
+    pub fn visible(&self, query: usize, gallery: usize) -> usize {
+        match (self.own, self.sequences) {
+            (Own::Absent, None) => gallery,
+            (Own::SameRow, None) => gallery - 1,
+            (Own::Given(own), None) => gallery - usize::from(own[query].is_some()),
+            (_, Some(_)) => (0..gallery).filter(|&row| !self.hides(query, row)).count(),
+        }
+    }
+
+    /// Whether swapping the two sides leaves what is hidden as it was, so that one distance serves both of its rows.
+    pub(crate) fn is_symmetric(&self) -> bool {
+        match (self.own, self.sequences) {
+            (Own::SameRow, None) => true,
+            (Own::SameRow, Some(s)) => std::ptr::eq(s.of_queries, s.of_gallery),
+            (Own::Absent | Own::Given(_), _) => false,
+        }
+    }
+
+    /// Checks the lengths of everything that was given against the two sides.
+    pub(crate) fn check(&self, queries: usize, gallery: usize) -> Result<(), EvalError> {
+        let same = |what, entries, rows| match entries == rows {
+            true => Ok(()),
+            false => Err(EvalError::Count {
+                what,
+                entries,
+                rows,
+            }),
+        };
+        match self.own {
+            Own::Absent => {}
+            Own::SameRow => same("queries", queries, gallery)?,
+            Own::Given(own) => {
+                same("own rows", own.len(), queries)?;
+                for (query, row) in own.iter().enumerate() {
+                    if let Some(row) = *row
+                        && row >= gallery
+                    {
+                        return Err(EvalError::BadList {
+                            query,
+                            row,
+                            problem: "is not in the gallery",
+                        });
+                    }
+                }
+            }
+        }
+        if let Some(s) = self.sequences {
+            same("query sequences", s.of_queries.len(), queries)?;
+            same("gallery sequences", s.of_gallery.len(), gallery)?;
+        }
+        Ok(())
+    }
+}
