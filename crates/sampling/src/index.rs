@@ -6,46 +6,10 @@ use lodestone_distances::{Rows, squared_distance};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::class_clusters::{ClassClusters, ClassPoints, Joined, Stream};
 use crate::classes::fingerprint;
-use crate::error::at_least;
-use crate::kmeans::{Clustering, lloyd, plus_plus};
 use crate::neighbours::NeighbourTable;
-use crate::random::{Purpose, stream};
-use crate::{Classes, SamplingError};
-
-/// How the clusters of each class are found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct IndexConfig {
-    /// Clusters in each class, K of the paper; a class with fewer distinct points has as many clusters as points.
-    pub clusters_per_class: usize,
-    /// Lloyd iterations at most; they end earlier when no point changes its cluster.
-    pub iterations: usize,
-    /// Independent K-means++ starts of which the one with the least inertia is kept.
-    pub restarts: usize,
-}
-
-impl Default for IndexConfig {
-    fn default() -> Self {
-        Self {
-            clusters_per_class: 3,
-            iterations: 20,
-            restarts: 1,
-        }
-    }
-}
-
-impl IndexConfig {
-    /// Refuses settings that no data set could meet.
-    ///
-    /// # Errors
-    /// If a count is 0.
-    pub fn validate(&self) -> Result<(), SamplingError> {
-        at_least("clusters_per_class", self.clusters_per_class, 1)?;
-        at_least("iterations", self.iterations, 1)?;
-        at_least("restarts", self.restarts, 1)
-    }
-}
+use crate::{Classes, ClusterCount, IndexConfig, SamplingError};
 
 /// Clusters of the training rows, at least one for each class.
 ///
@@ -60,7 +24,7 @@ impl IndexConfig {
 /// // Class 0 has two modes, near 0 and near 10; class 1 has one row.
 /// let embeddings = [0.0, 1.0, 10.0, 11.0, 5.0];
 /// let classes = Classes::new(&[0, 0, 0, 0, 1])?;
-/// let config = IndexConfig { clusters_per_class: 2, ..IndexConfig::default() };
+/// let config = IndexConfig { clusters_per_class: 2.into(), ..IndexConfig::default() };
 /// let index = Index::build(Rows::new(&embeddings, 1)?, &classes, &config, 7)?;
 /// assert_eq!(index.len(), 3);
 /// assert_eq!(index.cluster_of(2), index.cluster_of(3));
@@ -88,6 +52,8 @@ pub(crate) struct Record {
     /// Of the [`Classes`] it was built for.
     pub(crate) fingerprint: u64,
     pub(crate) dim: usize,
+    /// What was asked for each class.
+    pub(crate) counts: Vec<ClusterCount>,
     pub(crate) centres: Vec<f32>,
     /// Class of each cluster, ascending.
     pub(crate) classes: Vec<usize>,
@@ -111,22 +77,31 @@ impl Index {
         config: &IndexConfig,
         seed: u64,
     ) -> Result<Self, SamplingError> {
-        config.validate()?;
+        let counts = config.counts(classes)?;
         check_embeddings(embeddings, classes.rows())?;
-        let clusterings: Vec<ClassClusters> = (0..classes.len())
+        let found: Vec<ClassClusters> = (0..classes.len())
             .into_par_iter()
             .map(|class| {
                 let points = ClassPoints::gather(embeddings, classes.members(class));
-                points.cluster_from_scratch(config, seed, 0, class)
+                points.cluster(
+                    config,
+                    counts[class],
+                    Stream {
+                        seed,
+                        generation: 0,
+                        class,
+                    },
+                )
             })
             .collect();
-        let members = (0..classes.len()).map(|class| classes.members(class));
-        Ok(assemble(clusterings, members, |joined| Record {
+        let joined = Joined::new(found, classes.labels());
+        Ok(Self::from_record(Record {
             config: config.clone(),
             seed,
             generation: 0,
             fingerprint: classes.fingerprint(),
             dim: embeddings.dim(),
+            counts,
             centres: joined.centres,
             classes: joined.classes,
             assignment: joined.assignment,
@@ -272,7 +247,7 @@ impl Index {
         self.identity
     }
 
-    fn from_record(record: Record) -> Self {
+    pub(crate) fn from_record(record: Record) -> Self {
         let mut members = vec![Vec::new(); record.classes.len()];
         for (row, &cluster) in record.assignment.iter().enumerate() {
             members[cluster].push(row);
@@ -347,125 +322,6 @@ pub(crate) fn check_embeddings(embeddings: Rows, rows: usize) -> Result<(), Samp
         }),
         None => Ok(()),
     }
-}
-
-/// The points of one class, moved so that their mean is the origin: distances by expansion are then as exact as they can be.
-pub(crate) struct ClassPoints {
-    values: Vec<f32>,
-    mean: Vec<f32>,
-}
-
-/// The clusters of one class, with their centres back where the embeddings are.
-pub(crate) struct ClassClusters {
-    pub(crate) clustering: Clustering,
-}
-
-impl ClassPoints {
-    pub(crate) fn gather(embeddings: Rows, members: &[usize]) -> Self {
-        let mut sum = vec![0.0_f64; embeddings.dim()];
-        for &row in members {
-            for (sum, &value) in sum.iter_mut().zip(embeddings.row(row)) {
-                *sum += f64::from(value);
-            }
-        }
-        let mean: Vec<f32> = sum
-            .iter()
-            .map(|sum| (sum / members.len() as f64) as f32)
-            .collect();
-        let mut values = Vec::with_capacity(members.len() * mean.len());
-        for &row in members {
-            values.extend(
-                embeddings
-                    .row(row)
-                    .iter()
-                    .zip(&mean)
-                    .map(|(value, mean)| value - mean),
-            );
-        }
-        Self { values, mean }
-    }
-
-    fn rows(&self) -> Rows<'_> {
-        Rows::new(&self.values, self.mean.len()).expect("points are whole rows")
-    }
-
-    /// The best of `config.restarts` K-means++ starts.
-    pub(crate) fn cluster_from_scratch(
-        &self,
-        config: &IndexConfig,
-        seed: u64,
-        generation: u64,
-        class: usize,
-    ) -> ClassClusters {
-        let mut random = stream(seed, Purpose::Centres, generation, class as u64);
-        let mut best: Option<Clustering> = None;
-        for _ in 0..config.restarts {
-            let start = plus_plus(self.rows(), config.clusters_per_class, &mut random);
-            let found = lloyd(self.rows(), start, config.iterations);
-            if best
-                .as_ref()
-                .is_none_or(|best| found.total_inertia() < best.total_inertia())
-            {
-                best = Some(found);
-            }
-        }
-        self.restore(best.expect("at least one start"))
-    }
-
-    /// Lloyd's iterations from `centres`, which lie in the space of the embeddings.
-    pub(crate) fn cluster_from(&self, centres: &[f32], iterations: usize) -> ClassClusters {
-        let mean = self.mean.iter().cycle();
-        let start = centres
-            .iter()
-            .zip(mean)
-            .map(|(centre, mean)| centre - mean)
-            .collect();
-        self.restore(lloyd(self.rows(), start, iterations))
-    }
-
-    fn restore(&self, mut clustering: Clustering) -> ClassClusters {
-        for (centre, mean) in clustering.centres.iter_mut().zip(self.mean.iter().cycle()) {
-            *centre += mean;
-        }
-        ClassClusters { clustering }
-    }
-}
-
-/// Clusters of all classes under one numbering.
-pub(crate) struct Joined {
-    pub(crate) centres: Vec<f32>,
-    pub(crate) classes: Vec<usize>,
-    pub(crate) assignment: Vec<usize>,
-    pub(crate) inertia: Vec<f64>,
-}
-
-/// Numbers the clusters class after class and makes the index of them. `members` are the rows of each class.
-pub(crate) fn assemble<'a>(
-    clusterings: Vec<ClassClusters>,
-    members: impl Iterator<Item = &'a [usize]> + Clone,
-    record: impl FnOnce(Joined) -> Record,
-) -> Index {
-    let rows = members.clone().map(<[usize]>::len).sum();
-    let mut joined = Joined {
-        centres: Vec::new(),
-        classes: Vec::new(),
-        assignment: vec![0; rows],
-        inertia: Vec::new(),
-    };
-    for (class, (ClassClusters { clustering }, members)) in
-        clusterings.into_iter().zip(members).enumerate()
-    {
-        let first = joined.classes.len();
-        joined
-            .classes
-            .extend(std::iter::repeat_n(class, clustering.len()));
-        joined.centres.extend(clustering.centres);
-        joined.inertia.extend(clustering.inertia);
-        for (&row, cluster) in members.iter().zip(clustering.assignment) {
-            joined.assignment[row] = first + cluster;
-        }
-    }
-    Index::from_record(record(joined))
 }
 
 #[cfg(test)]

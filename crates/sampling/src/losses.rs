@@ -17,7 +17,7 @@ use crate::{Classes, Index, SamplingError};
 /// use lodestone_sampling::{Classes, Index, IndexConfig, LossCache, Rows};
 ///
 /// let classes = Classes::new(&[0, 0, 1])?;
-/// let config = IndexConfig { clusters_per_class: 1, ..IndexConfig::default() };
+/// let config = IndexConfig { clusters_per_class: 1.into(), ..IndexConfig::default() };
 /// let index = Index::build(Rows::new(&[0.0, 1.0, 5.0], 1)?, &classes, &config, 0)?;
 /// let mut losses = LossCache::new(&classes);
 /// losses.record(&index, &[2, 0], &[0.0, 1.5], 10)?;

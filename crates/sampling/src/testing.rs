@@ -21,7 +21,7 @@ pub(crate) fn scattered(classes: usize, per_class: usize, seed: u64) -> (Vec<f32
 pub(crate) fn grid_index(classes: usize, per_class: usize, clusters_per_class: usize) -> Index {
     let (values, classes) = scattered(classes, per_class, 1);
     let config = IndexConfig {
-        clusters_per_class,
+        clusters_per_class: clusters_per_class.into(),
         ..IndexConfig::default()
     };
     Index::build(Rows::new(&values, 2).unwrap(), &classes, &config, 3).unwrap()
@@ -41,7 +41,7 @@ pub(crate) fn line_index(clusters: &[(usize, usize)]) -> (Index, Classes) {
     }
     let classes = Classes::new(&labels).unwrap();
     let config = IndexConfig {
-        clusters_per_class: per_class[0],
+        clusters_per_class: per_class[0].into(),
         restarts: 20,
         ..IndexConfig::default()
     };

@@ -1,0 +1,296 @@
+//! Making the index anew while training moves the embeddings: clusters follow their points and keep their numbers.
+
+use lodestone_distances::{Rows, squared_distance};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::class_clusters::{ClassClusters, ClassPoints, Joined, Stream};
+use crate::index::{Record, check_embeddings};
+use crate::matching::match_centres;
+use crate::{Index, RefreshStart, SamplingError};
+
+/// What a refresh did. Its duration is for the caller to measure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefreshReport {
+    /// Number of the refresh, from 1.
+    pub generation: u64,
+    /// Training rows.
+    pub rows: usize,
+    /// Rows that are in another cluster than before.
+    pub moved: usize,
+    /// `Σ ‖r - μ(r)‖²` of the new embeddings to the old centres of their old clusters: how stale the index had become.
+    pub stale_inertia: f64,
+    /// `Σ ‖r - μ(r)‖²` after the refresh.
+    pub inertia: f64,
+    /// Empty clusters that were opened again at the farthest point of their class.
+    pub repaired: usize,
+    /// Clusters that ceased to exist because their class has fewer distinct points than clusters.
+    pub dropped: usize,
+    /// Assignment passes of the class that took longest.
+    pub iterations: usize,
+    /// Whether each cluster number means the same cluster as before; false when the number of clusters of a class changed.
+    pub ids_kept: bool,
+}
+
+impl Index {
+    /// Clusters new embeddings of the same rows, and replaces the index as a whole: centres and members change together.
+    ///
+    /// A warm start runs Lloyd's iterations from the old centres; a cold one starts from scratch and gives each new cluster the
+    /// number of the old one it matches best. A [`LossCache`](crate::LossCache) needs no care: it averages under the new
+    /// members by itself.
+    ///
+    /// # Errors
+    /// If the embeddings have other rows or another length, or are not finite; the old index then stays.
+    pub fn refresh(&mut self, embeddings: Rows) -> Result<RefreshReport, SamplingError> {
+        check_embeddings(embeddings, self.rows())?;
+        if embeddings.dim() != self.dim() {
+            let (given, index) = (embeddings.dim(), self.dim());
+            return Err(SamplingError::Dimension { given, index });
+        }
+        let generation = self.generation() + 1;
+        let labels: Vec<usize> = self
+            .assignment()
+            .iter()
+            .map(|&c| self.class_of(c))
+            .collect();
+        let mut members = vec![Vec::new(); self.record.counts.len()];
+        for (row, &label) in labels.iter().enumerate() {
+            members[label].push(row);
+        }
+        let found: Vec<ClassClusters> = members
+            .par_iter()
+            .enumerate()
+            .map(|(class, members)| {
+                let points = ClassPoints::gather(embeddings, members);
+                let old = self.centres_of(class);
+                match self.config().refresh_start {
+                    RefreshStart::Warm => points.cluster_from(old, self.config().iterations),
+                    RefreshStart::Cold => {
+                        let from = Stream {
+                            seed: self.record.seed,
+                            generation,
+                            class,
+                        };
+                        let found = points.cluster(self.config(), self.record.counts[class], from);
+                        renumber(found, old)
+                    }
+                }
+            })
+            .collect();
+        let repaired = found
+            .iter()
+            .map(|ClassClusters(found)| found.repaired)
+            .sum();
+        let iterations = found
+            .iter()
+            .map(|ClassClusters(found)| found.iterations)
+            .max();
+        let joined = Joined::new(found, &labels);
+        let next = Index::from_record(Record {
+            generation,
+            centres: joined.centres,
+            classes: joined.classes,
+            assignment: joined.assignment,
+            inertia: joined.inertia,
+            ..self.record.clone()
+        });
+        let rows = self.assignment().iter().zip(next.assignment());
+        let report = RefreshReport {
+            generation,
+            rows: self.rows(),
+            moved: rows.filter(|(old, new)| old != new).count(),
+            stale_inertia: self.inertia_of(embeddings),
+            inertia: next.inertia(),
+            repaired,
+            dropped: self.len().saturating_sub(next.len()),
+            iterations: iterations.unwrap_or(0),
+            ids_kept: self.cluster_classes() == next.cluster_classes(),
+        };
+        *self = next;
+        Ok(report)
+    }
+
+    fn centres_of(&self, class: usize) -> Rows<'_> {
+        let first = self
+            .cluster_classes()
+            .partition_point(|&other| other < class);
+        let end = self
+            .cluster_classes()
+            .partition_point(|&other| other <= class);
+        self.centres().slice(first..end)
+    }
+
+    /// `Σ ‖r - μ(r)‖²` of embeddings that the index was not made from.
+    fn inertia_of(&self, embeddings: Rows) -> f64 {
+        let centres = self.centres();
+        let distance = |row: usize| {
+            f64::from(squared_distance(
+                embeddings.row(row),
+                centres.row(self.cluster_of(row)),
+            ))
+        };
+        // Blocks of fixed size are summed in order, so that the result does not depend on the number of threads.
+        let starts: Vec<usize> = (0..self.rows()).step_by(1024).collect();
+        let block = |&start: &usize| -> f64 {
+            (start..(start + 1024).min(self.rows())).map(distance).sum()
+        };
+        starts
+            .par_iter()
+            .map(block)
+            .collect::<Vec<f64>>()
+            .iter()
+            .sum()
+    }
+}
+
+/// Gives each new cluster the place of the old one it matches; those without a match come last.
+fn renumber(ClassClusters(found): ClassClusters, old: Rows) -> ClassClusters {
+    let dim = old.dim();
+    let centres = Rows::new(&found.centres, dim).expect("centres are whole rows");
+    let matched = match_centres(old, centres);
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by_key(|&cluster| (matched[cluster].unwrap_or(usize::MAX), cluster));
+    let mut place = vec![0; found.len()];
+    order
+        .iter()
+        .enumerate()
+        .for_each(|(new, &cluster)| place[cluster] = new);
+    let mut renumbered = found.clone();
+    renumbered.centres = order
+        .iter()
+        .flat_map(|&cluster| centres.row(cluster).to_vec())
+        .collect();
+    renumbered.inertia = order
+        .iter()
+        .map(|&cluster| found.inertia[cluster])
+        .collect();
+    renumbered.assignment = found
+        .assignment
+        .iter()
+        .map(|&cluster| place[cluster])
+        .collect();
+    ClassClusters(renumbered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::scattered;
+    use crate::{Classes, IndexConfig};
+
+    fn build(values: &[f32], classes: &Classes, k: usize, start: RefreshStart) -> Index {
+        let config = IndexConfig {
+            clusters_per_class: k.into(),
+            restarts: 5,
+            refresh_start: start,
+            ..IndexConfig::default()
+        };
+        Index::build(Rows::new(values, 2).unwrap(), classes, &config, 11).unwrap()
+    }
+
+    #[test]
+    fn unchanged_embeddings_change_nothing() {
+        let (values, classes) = scattered(4, 50, 2);
+        let index = build(&values, &classes, 3, RefreshStart::Warm);
+        let mut again = index.clone();
+        let report = again.refresh(Rows::new(&values, 2).unwrap()).unwrap();
+        assert_eq!((report.moved, report.repaired, report.dropped), (0, 0, 0));
+        assert!(report.ids_kept);
+        assert_eq!(again.assignment(), index.assignment());
+        assert!(
+            (report.stale_inertia / report.inertia - 1.0).abs() < 1e-6,
+            "{report:?}"
+        );
+    }
+
+    #[test]
+    fn a_warm_start_follows_moving_points_and_keeps_ids() {
+        // Two modes of class 0 change places slowly; class 1 stays.
+        let at = |t: f32| {
+            [
+                t,
+                0.0,
+                t + 0.1,
+                0.0,
+                10.0 - t,
+                5.0,
+                10.1 - t,
+                5.0,
+                50.0,
+                50.0,
+            ]
+        };
+        let classes = Classes::new(&[0, 0, 0, 0, 1]).unwrap();
+        let mut index = build(&at(0.0), &classes, 2, RefreshStart::Warm);
+        let before = index.assignment().to_vec();
+        for t in 1..=10 {
+            let report = index.refresh(Rows::new(&at(t as f32), 2).unwrap()).unwrap();
+            assert_eq!((report.moved, report.generation), (0, t));
+            assert!(report.stale_inertia > report.inertia);
+        }
+        assert_eq!(index.assignment(), before);
+    }
+
+    #[test]
+    fn a_cold_start_finds_the_old_numbers_again() {
+        let (mut values, classes) = scattered(3, 60, 5);
+        // Three clear modes in each class, so that every start finds them.
+        for (row, value) in values.chunks_mut(2).enumerate() {
+            value[0] += (row / 3 % 3) as f32 * 20.0;
+        }
+        let index = build(&values, &classes, 3, RefreshStart::Cold);
+        let mut again = index.clone();
+        let report = again.refresh(Rows::new(&values, 2).unwrap()).unwrap();
+        assert_eq!((report.moved, report.ids_kept), (0, true));
+        assert_eq!(again.assignment(), index.assignment());
+    }
+
+    #[test]
+    fn an_emptied_cluster_is_opened_at_the_farthest_point() {
+        // The mode at 10 dissolves into the one at 0, where one point now lies apart.
+        let classes = Classes::new(&[0, 0, 0, 0, 1]).unwrap();
+        let old = [0.0, 0.0, 1.0, 0.0, 10.0, 0.0, 11.0, 0.0, 5.0, 5.0];
+        let new = [0.0, 0.0, 1.0, 0.0, -8.0, 0.0, 1.5, 0.0, 5.0, 5.0];
+        let mut index = build(&old, &classes, 2, RefreshStart::Warm);
+        let report = index.refresh(Rows::new(&new, 2).unwrap()).unwrap();
+        assert_eq!(
+            (report.repaired, report.dropped, report.ids_kept),
+            (1, 0, true)
+        );
+        assert_eq!(index.members(index.cluster_of(2)), [2]);
+        assert!(
+            index
+                .centres()
+                .values()
+                .iter()
+                .all(|value| value.is_finite())
+        );
+    }
+
+    #[test]
+    fn collapsed_embeddings_leave_one_cluster_a_class_and_no_nan() {
+        let (values, classes) = scattered(2, 20, 1);
+        let mut index = build(&values, &classes, 3, RefreshStart::Warm);
+        let report = index.refresh(Rows::new(&[0.5; 80], 2).unwrap()).unwrap();
+        assert_eq!(
+            (report.dropped, report.ids_kept, index.len()),
+            (4, false, 2)
+        );
+        assert_eq!(index.centres().values(), [0.5; 4]);
+    }
+
+    #[test]
+    fn a_refused_refresh_leaves_the_old_index() {
+        let (values, classes) = scattered(2, 20, 1);
+        let index = build(&values, &classes, 2, RefreshStart::Warm);
+        let mut again = index.clone();
+        let mut broken = values.clone();
+        broken[7] = f32::INFINITY;
+        assert!(again.refresh(Rows::new(&broken, 2).unwrap()).is_err());
+        assert!(again.refresh(Rows::new(&values, 4).unwrap()).is_err());
+        let wider = vec![0.0; 120];
+        let error = again.refresh(Rows::new(&wider, 3).unwrap()).unwrap_err();
+        assert_eq!(error, SamplingError::Dimension { given: 3, index: 2 });
+        assert_eq!(again, index);
+    }
+}
