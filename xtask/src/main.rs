@@ -14,6 +14,7 @@ mod check;
 mod dataset;
 mod machine;
 mod process;
+mod reproduce;
 #[cfg(test)]
 mod tidy;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["check"] => check::run(),
+        ["reproduce", rest @ ..] => reproduce::reproduce(rest),
         ["dataset", "fashion-mini", rest @ ..] => dataset::fashion_mini(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -1,2 +1,40 @@
-//! lodestone on the command line.
-fn main() {}
+//! `lodestone`: deep metric learning from the command line. Arguments in, library calls, results out.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+
+mod args;
+mod commands;
+mod device;
+mod progress;
+mod resources;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::progress::{Progress, Verbosity};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let verbosity = match (arguments.quiet, arguments.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let mut progress = Progress::new(verbosity, Arc::new(AtomicBool::new(false)));
+    let result = match arguments.command {
+        Command::Train(arguments) => commands::train::run(&arguments, &mut progress),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments, &mut progress),
+        Command::Embed(arguments) => commands::embed::run(&arguments, &mut progress),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `--device`: where the numbers are computed, chosen when the program runs among what was built in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+
+/// A device as the user names it: `cpu`, `wgpu`, `vulkan`, `cuda`, each with an optional `:index`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceName {
+    kind: Kind,
+    index: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Cpu,
+    Wgpu,
+    Vulkan,
+    Cuda,
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, index) = match text.split_once(':') {
+            Some((kind, index)) => {
+                let number = index.parse().map_err(|_| format!("`{index}` is not a device number"))?;
+                (kind, Some(number))
+            }
+            None => (text, None),
+        };
+        let kind = match kind {
+            "cpu" => Kind::Cpu,
+            "wgpu" => Kind::Wgpu,
+            "vulkan" => Kind::Vulkan,
+            "cuda" => Kind::Cuda,
+            other => return Err(format!("`{other}` is none of cpu, wgpu, vulkan, cuda")),
+        };
+        if kind == Kind::Cpu && index.is_some_and(|index| index > 0) {
+            return Err("there is one cpu device: cpu or cpu:0".into());
+        }
+        Ok(Self { kind, index })
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        self.index.map_or(Ok(()), |index| write!(f, ":{index}"))
+    }
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Cpu, Self::Wgpu, Self::Vulkan, Self::Cuda];
+
+    /// Also the name of the cargo feature that builds it in.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::Vulkan => "vulkan",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    fn is_built_in(self) -> bool {
+        match self {
+            Self::Cpu => cfg!(feature = "cpu"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+            Self::Vulkan => cfg!(feature = "vulkan"),
+            Self::Cuda => cfg!(feature = "cuda"),
+        }
+    }
+}
+
+/// Names of the devices that this binary can use.
+pub(crate) fn built_in() -> Vec<&'static str> {
+    Kind::ALL.into_iter().filter(|kind| kind.is_built_in()).map(Kind::name).collect()
+}
+
+impl DeviceName {
+    /// The device, without gradients.
+    ///
+    /// # Errors
+    /// If the binary was built without it; the error names the feature to build with.
+    pub(crate) fn open(self) -> Result<Device> {
+        match self.kind {
+            #[cfg(feature = "cpu")]
+            Kind::Cpu => Ok(Device::flex()),
+            #[cfg(feature = "wgpu")]
+            Kind::Wgpu => Ok(Device::wgpu(self.adapter())),
+            #[cfg(feature = "vulkan")]
+            Kind::Vulkan => Ok(Device::vulkan(self.adapter())),
+            #[cfg(feature = "cuda")]
+            Kind::Cuda => Ok(Device::cuda(self.index.unwrap_or(0))),
+            #[allow(unreachable_patterns, reason = "with every feature on, nothing is left")]
+            missing => bail!(
+                "device `{self}` is not built in (this binary has: {}); build with --features {}",
+                built_in().join(", "),
+                missing.name()
+            ),
+        }
+    }
+
+    #[cfg(feature = "wgpu")]
+    fn adapter(self) -> burn::tensor::DeviceKind {
+        use burn::tensor::DeviceKind;
+        self.index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_shown_alike() {
+        for name in ["cpu", "wgpu", "vulkan:1", "cuda:3"] {
+            assert_eq!(name.parse::<DeviceName>().unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn mistakes_name_what_was_given() {
+        let cases = [
+            ("gpu", "`gpu` is none of cpu, wgpu, vulkan, cuda"),
+            ("cuda:x", "`x` is not a device number"),
+            ("cpu:1", "there is one cpu device"),
+        ];
+        for (name, expected) in cases {
+            let error = name.parse::<DeviceName>().unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_device_that_is_not_built_in_names_the_feature() {
+        let error = "cuda:0".parse::<DeviceName>().unwrap().open().unwrap_err().to_string();
+        assert!(error.contains("device `cuda:0` is not built in"), "{error}");
+        assert!(error.contains("--features cuda"), "{error}");
+    }
+}

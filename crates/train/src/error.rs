@@ -1,0 +1,78 @@
+//! What can go wrong in a run, in one line each.
+
+use lodestone_data::DataError;
+use lodestone_eval::EvalError;
+use lodestone_files::WriteError;
+use lodestone_models::{InputError, UnknownStage, WeightsError};
+use lodestone_sampling::SamplingError;
+
+use crate::checkpoint::CheckpointError;
+use crate::log::LogError;
+
+/// A run that could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A setting contradicts another, or the data.
+    #[error("{reason}")]
+    Setting {
+        /// Key, value and what it must be.
+        reason: String,
+    },
+    /// The loss is not a number.
+    #[error("step {step}: the loss is {loss}; rows of the batch: {rows}; {checkpoint}")]
+    NotFinite {
+        /// The step.
+        step: usize,
+        /// The value.
+        loss: f32,
+        /// Images of the batch, the first few by name.
+        rows: String,
+        /// Which checkpoint is the last good one.
+        checkpoint: String,
+    },
+    /// The run that is to be resumed was made by other settings.
+    #[error("{reason}")]
+    Resume {
+        /// What differs.
+        reason: String,
+    },
+    /// Images or lists.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A stage that the network does not have.
+    #[error("model.freeze_until: {0}")]
+    Stage(#[from] UnknownStage),
+    /// Images of a size that the network does not take.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A weight file.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Batches that cannot be filled.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
+    /// Metrics that cannot be computed.
+    #[error(transparent)]
+    Evaluation(#[from] EvalError),
+    /// Checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Weights that could not be turned into bytes.
+    #[error("cannot pack a checkpoint: {0}")]
+    Record(#[from] burn::store::RecordError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A file that could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The cache of the frozen trunk.
+    #[error("cannot use the feature cache {}: {source}", path.display())]
+    Cache {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,177 @@
+//! Outputs of the frozen part of a trunk, computed once and kept in a file.
+//!
+//! When the lower stages do not change, neither do their outputs for a given view of an image. An epoch of the rest then
+//! takes seconds on a CPU. A file is named after everything its content depends on (the frozen part itself, the
+//! preprocessing, the views and the images), so a stale one is never used.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lodestone_data::{Draws, Loader, View};
+use lodestone_files::write_whole;
+use lodestone_models::{Embedder, StageId};
+use sha2::{Digest, Sha256};
+
+use crate::error::TrainError;
+use crate::observer::{Event, Observer, Phase};
+
+/// First bytes of every file; the digit is the version of the layout.
+const MAGIC: &[u8; 16] = b"lodestone-maps1\n";
+
+/// The maps behind a stage for some rows of a table, in several views each.
+///
+/// Stored as `[views, rows, channels, height, width]` in little-endian f32 behind the magic bytes, and read at the place
+/// where a map lies, so that the operating system decides what stays in memory.
+#[derive(Debug)]
+pub(crate) struct FrozenMaps {
+    path: PathBuf,
+    file: File,
+    rows: Vec<usize>,
+    views: usize,
+    shape: [usize; 3],
+}
+
+/// What a cache is made from.
+pub(crate) struct FrozenSource<'a> {
+    /// The embedder, without gradients.
+    pub(crate) embedder: &'a Embedder,
+    /// Last frozen stage.
+    pub(crate) stage: StageId,
+    /// Renders the images.
+    pub(crate) loader: &'a Loader,
+    /// Fingerprint of the table that the loader reads.
+    pub(crate) table: &'a str,
+    /// Rows of the table, ascending.
+    pub(crate) rows: &'a [usize],
+    /// One pass over the rows for each.
+    pub(crate) views: &'a [View],
+    /// Images in a batch.
+    pub(crate) batch: usize,
+    /// Where the maps are computed.
+    pub(crate) device: &'a Device,
+}
+
+impl FrozenSource<'_> {
+    fn shape(&self) -> [usize; 3] {
+        let image = self.loader.preprocessing().shape();
+        // The trainer has checked that the network takes these images.
+        self.embedder.trunk.map_shape(image, self.stage).unwrap_or([0; 3])
+    }
+
+    /// SHA-256 over all that decides the content: the frozen part is represented by what it makes of a fixed pattern.
+    fn fingerprint(&self) -> String {
+        let [channels, height, width] = self.loader.preprocessing().shape();
+        let values = channels * height * width;
+        let pattern: Vec<f32> = (0..values).map(|i| ((i * 7919) % 509) as f32 / 255.0 - 1.0).collect();
+        let pattern = TensorData::new(pattern, [1, channels, height, width]);
+        let probe = Tensor::<4>::from_data(pattern, self.device);
+        let answer = self.embedder.trunk.forward_until(probe, self.stage).into_data();
+        let mut sum = Sha256::new();
+        sum.update(answer.as_bytes());
+        sum.update(self.table.as_bytes());
+        sum.update(format!("{:?} {:?} {:?}", self.loader.preprocessing(), self.views, self.rows));
+        sum.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The file in `folder`, computed first if it is not there.
+    pub(crate) fn open(&self, folder: &Path, observer: &mut dyn Observer) -> Result<FrozenMaps, TrainError> {
+        let path = folder.join(format!("{}.maps", self.fingerprint()));
+        let shape = self.shape();
+        let bytes = MAGIC.len()
+            + self.views.len() * self.rows.len() * shape.iter().product::<usize>() * size_of::<f32>();
+        if !std::fs::metadata(&path).is_ok_and(|file| file.len() == bytes as u64) {
+            observer.on(Event::Note(&format!(
+                "computing the frozen part once: {} images in {} views, {:.1} GB in {}",
+                self.rows.len(),
+                self.views.len(),
+                bytes as f64 / 1e9,
+                path.display()
+            )));
+            self.build(&path, observer)?;
+        }
+        let failed = |source| TrainError::Cache { path: path.clone(), source };
+        let mut file = File::open(&path).map_err(failed)?;
+        let mut magic = [0; MAGIC.len()];
+        file.read_exact(&mut magic).map_err(failed)?;
+        if magic != *MAGIC {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is no feature cache")));
+        }
+        Ok(FrozenMaps { path, file, rows: self.rows.to_vec(), views: self.views.len(), shape })
+    }
+
+    fn build(&self, path: &Path, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        observer.on(Event::PhaseStarted {
+            phase: Phase::FrozenFeatures,
+            total: self.rows.len() * self.views.len(),
+        });
+        // The writer can only report an io::Error; a broken image is carried out beside it.
+        let mut broken = None;
+        let mut done = 0;
+        let written = write_whole(path, |file| {
+            file.write_all(MAGIC)?;
+            for view in self.views {
+                let batches = self.rows.chunks(self.batch).map(<[usize]>::to_vec);
+                for batch in self.loader.batches(batches, view) {
+                    let batch = batch.map_err(|error| {
+                        broken = Some(error);
+                        io::Error::other("an image is broken")
+                    })?;
+                    let images = batch.images.to_tensor(self.device);
+                    let maps = self.embedder.trunk.forward_until(images, self.stage).into_data();
+                    file.write_all(maps.as_bytes())?;
+                    done += batch.rows.len();
+                    observer.on(Event::PhaseProgress { done });
+                }
+            }
+            Ok(())
+        });
+        observer.on(Event::PhaseEnded { phase: Phase::FrozenFeatures });
+        match broken {
+            Some(error) => Err(error.into()),
+            None => Ok(written?),
+        }
+    }
+}
+
+impl FrozenMaps {
+    /// Number of views of each row.
+    pub(crate) fn views(&self) -> usize {
+        self.views
+    }
+
+    /// Reads the maps of `(row of the table, view)` pairs as `[n, channels, height, width]`.
+    ///
+    /// # Panics
+    /// If a row or view is not in the cache.
+    pub(crate) fn read(&mut self, wanted: &[(usize, usize)], device: &Device) -> Result<Tensor<4>, TrainError> {
+        let size = self.shape.iter().product::<usize>();
+        let mut bytes = vec![0; wanted.len() * size * size_of::<f32>()];
+        for (&(row, view), map) in wanted.iter().zip(bytes.chunks_exact_mut(size * size_of::<f32>())) {
+            let position = self.rows.binary_search(&row);
+            let position = position.unwrap_or_else(|_| panic!("row {row} is not in the feature cache"));
+            assert!(view < self.views, "view {view} of {}", self.views);
+            let place = MAGIC.len() + (view * self.rows.len() + position) * map.len();
+            self.file
+                .seek(SeekFrom::Start(place as u64))
+                .and_then(|_| self.file.read_exact(map))
+                .map_err(|source| TrainError::Cache { path: self.path.clone(), source })?;
+        }
+        let values: Vec<f32> =
+            bytes.as_chunks::<4>().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect();
+        let [channels, height, width] = self.shape;
+        Ok(Tensor::from_data(TensorData::new(values, [wanted.len(), channels, height, width]), device))
+    }
+}
+
+/// The views of a training image in the cache: plain, mirrored, and `augmented` random ones.
+pub(crate) fn training_views(augmentation: &lodestone_data::Augmentation, seed: u64, augmented: usize) -> Vec<View> {
+    let random = (0..augmented as u64).map(|epoch| View::Training {
+        augmentation: augmentation.clone(),
+        seed,
+        epoch,
+        draws: Draws::PerRow,
+    });
+    [View::Evaluation, View::EvaluationFlipped].into_iter().chain(random).collect()
+}

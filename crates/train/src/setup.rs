@@ -1,0 +1,232 @@
+//! From a run file to the parts of a run: rows, labels, network, loss, and where their inputs come from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use lodestone_data::{Loader, LoaderConfig, Split, Table};
+use lodestone_losses::{ClassRule, Loss};
+use lodestone_models::{Embedder, LoadOptions, StageId};
+use rand::RngExt;
+
+use crate::config::{CoarseConfig, RunConfig};
+use crate::error::TrainError;
+use crate::frozen::FrozenSource;
+use crate::observer::{Event, Observer};
+use crate::preprocess::loader_preprocessing;
+use crate::random::{Purpose, generator};
+use crate::source::{EvaluationSource, TrainingSource, frozen_training};
+
+/// Rows of a table by their use, with the labels that the loss sees.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    table: Table,
+    /// Rows that are trained on.
+    pub train: Vec<usize>,
+    /// Rows that choose settings.
+    pub validation: Vec<usize>,
+    /// Rows that are only ever evaluated.
+    pub test: Vec<usize>,
+    coarse: bool,
+}
+
+impl Parts {
+    /// Splits a table as the run file says: validation rows are taken out of the training rows, test rows stay as they are.
+    ///
+    /// # Errors
+    /// If there is nothing to train on, or the coarser classes that are asked for do not exist.
+    pub fn new(table: &Table, config: &RunConfig) -> Result<Self, TrainError> {
+        let wrong = |reason: String| Err(TrainError::Setting { reason });
+        let mut table = table.clone();
+        if config.data.validation > 0.0 {
+            table.hold_out(config.data.validation, config.seed)?;
+        }
+        match config.data.coarse {
+            Some(CoarseConfig::Random { groups, seed }) => table.merge_classes(groups, seed)?,
+            Some(CoarseConfig::Given) if table.coarse_names.is_empty() => {
+                return wrong(format!("data.coarse is given, but {} has no coarser classes", table.name));
+            }
+            Some(CoarseConfig::Given) | None => {}
+        }
+        let train = table.split(Split::Train);
+        if train.is_empty() {
+            return wrong(format!("{} has no training images", table.name));
+        }
+        Ok(Self {
+            train,
+            validation: table.split(Split::Validation),
+            test: table.split(Split::Test),
+            coarse: config.data.coarse.is_some(),
+            table,
+        })
+    }
+
+    /// Rows of the test part.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn test(&self) -> Result<&[usize], TrainError> {
+        if self.test.is_empty() {
+            let reason = format!("{} has no test images", self.table.name);
+            return Err(TrainError::Setting { reason });
+        }
+        Ok(&self.test)
+    }
+
+    /// The labels that the loss sees, for some rows of the table.
+    pub fn labels(&self, rows: &[usize]) -> Vec<usize> {
+        let coarse = if self.coarse { self.table.coarse_labels(rows) } else { None };
+        coarse.unwrap_or_else(|| self.table.labels(rows))
+    }
+
+    /// The fine labels of some rows, if training sees coarser ones.
+    pub fn fine_labels(&self, rows: &[usize]) -> Option<Vec<usize>> {
+        self.coarse.then(|| self.table.labels(rows))
+    }
+
+    /// Names of the classes that the loss sees.
+    pub fn class_names(&self) -> &[String] {
+        if self.coarse { &self.table.coarse_names } else { &self.table.class_names }
+    }
+}
+
+/// Where a run reads and writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Folder of the run.
+    pub run: PathBuf,
+    /// Folder that runs share, for what can be computed again.
+    pub cache: PathBuf,
+}
+
+/// The network at its start and what feeds it.
+pub(crate) struct Setup {
+    pub(crate) embedder: Embedder,
+    pub(crate) loss: Loss,
+    pub(crate) loader: Loader,
+    pub(crate) stage: Option<StageId>,
+    pub(crate) table_fingerprint: String,
+}
+
+impl Setup {
+    /// Builds network and loss from the seed, with pretrained weights and the frozen part set.
+    pub(crate) fn new(
+        config: &RunConfig,
+        table: &Arc<Table>,
+        parts: &Parts,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let preprocessing = loader_preprocessing(&config.model.network.preprocessing())?;
+        let loader_config = LoaderConfig { threads: config.data.threads, ..LoaderConfig::default() };
+        let loader = Loader::new(Arc::clone(table), preprocessing, loader_config)?;
+        let mut embedder = config.model.embedder().init(config.seed, device);
+        embedder.trunk.check_input(loader.preprocessing().shape())?;
+        if let Some(path) = &config.model.weights {
+            let report = embedder.load_pretrained(path, LoadOptions::default())?;
+            observer.on(Event::Note(&format!("{} tensors from {}", report.loaded, path.display())));
+        }
+        let stage = match &config.model.freeze_until {
+            Some(name) => Some(embedder.trunk.stage(name)?),
+            None => None,
+        };
+        if let Some(stage) = stage {
+            embedder = embedder.freeze_until(stage);
+        }
+        device.seed(generator(config.seed, Purpose::Parameters, 0).random());
+        let loss = config.loss.init(embedder.embedding_size(), parts.class_names().len(), device);
+        let table_fingerprint = table.fingerprint()?;
+        Ok(Self { embedder, loss, loader, stage, table_fingerprint })
+    }
+
+    /// Starts the head at unit variance on the first training images, in their evaluation view.
+    pub(crate) fn calibrate_head(
+        &mut self,
+        rows: &[usize],
+        evaluation: &mut EvaluationSource,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        // Spread over the table, so that every class has a say where rows are sorted by class.
+        let stride = (rows.len() / 512).max(1);
+        let sample: Vec<usize> = rows.iter().step_by(stride).copied().collect();
+        let plain = self.embedder.valid();
+        let phase = crate::observer::Phase::Evaluation;
+        let features = evaluation.collect(&sample, phase, &device.clone().inner(), observer, |input| {
+            input.features(&plain)
+        })?;
+        let size = features.len() / sample.len();
+        let features = burn::tensor::TensorData::new(features, [sample.len(), size]);
+        let features = burn::tensor::Tensor::<2>::from_data(features, device);
+        self.embedder.head = self.embedder.head.clone().calibrate(features);
+        Ok(())
+    }
+
+    /// Where evaluation views come from, with the frozen part's outputs cached for the given parts of the table.
+    pub(crate) fn evaluation_source(
+        &self,
+        config: &RunConfig,
+        parts: &[&[usize]],
+        cache: &Path,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<EvaluationSource, TrainError> {
+        let batch = config.evaluation.bs_val;
+        match self.stage {
+            None => Ok(EvaluationSource::images(self.loader.clone(), batch)),
+            Some(stage) => {
+                let embedder = self.embedder.valid();
+                let device = device.clone().inner();
+                let source = self.frozen_source(&embedder, stage, batch, &device);
+                EvaluationSource::frozen(&source, parts, cache, observer)
+            }
+        }
+    }
+
+    /// Where training views come from; the first batch that is asked for is that of `first_step`.
+    pub(crate) fn training_source(
+        &self,
+        config: &RunConfig,
+        rows: &[usize],
+        first_step: usize,
+        cache: &Path,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<TrainingSource, TrainError> {
+        match self.stage {
+            None => Ok(TrainingSource::images(&self.loader, config, first_step)),
+            Some(stage) => {
+                let embedder = self.embedder.valid();
+                let device = device.clone().inner();
+                let source = self.frozen_source(&embedder, stage, config.evaluation.bs_val, &device);
+                let source = FrozenSource { rows, ..source };
+                frozen_training(&source, config, cache, observer)
+            }
+        }
+    }
+
+    fn frozen_source<'a>(
+        &'a self,
+        embedder: &'a Embedder,
+        stage: StageId,
+        batch: usize,
+        device: &'a Device,
+    ) -> FrozenSource<'a> {
+        FrozenSource {
+            embedder,
+            stage,
+            loader: &self.loader,
+            table: &self.table_fingerprint,
+            rows: &[],
+            views: &[],
+            batch,
+            device,
+        }
+    }
+}
+
+/// Whether the run needs a cluster index: to draw its batches, or to be judged.
+pub(crate) fn needs_index(config: &RunConfig) -> bool {
+    config.sampler.needs_index() || config.loss.class_rule() == ClassRule::NearestClusters
+}

@@ -1,0 +1,191 @@
+//! Where the network's input comes from: photographs, or the cached outputs of its frozen part.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use lodestone_data::{DataError, Draws, Loader, Stream, View};
+use lodestone_models::{Embedder, StageId};
+use rand::RngExt;
+
+use crate::config::RunConfig;
+use crate::error::TrainError;
+use crate::frozen::{FrozenMaps, FrozenSource, training_views};
+use crate::observer::{Event, Observer, Phase};
+
+/// Input of the network for some images.
+pub(crate) enum Input {
+    /// Images `[n, channels, height, width]`.
+    Images(Tensor<4>),
+    /// Outputs of the frozen part behind a stage.
+    Maps(Tensor<4>, StageId),
+}
+
+impl Input {
+    /// Embeddings `[n, embedding_size]`.
+    pub(crate) fn embed(self, embedder: &Embedder) -> Tensor<2> {
+        match self {
+            Self::Images(images) => embedder.forward(images),
+            Self::Maps(maps, stage) => embedder.forward_from(maps, stage),
+        }
+    }
+
+    /// Pooled features `[n, feature_size]`.
+    pub(crate) fn features(self, embedder: &Embedder) -> Tensor<2> {
+        match self {
+            Self::Images(images) => embedder.features(images),
+            Self::Maps(maps, stage) => embedder.trunk.forward_from(maps, stage),
+        }
+    }
+}
+
+/// Training views of the training rows, asked for one step ahead.
+pub(crate) enum TrainingSource {
+    /// Rendered and decoded on threads while the step works.
+    Images(Stream),
+    /// Read from the cache when they are wanted.
+    Frozen { maps: FrozenMaps, stage: StageId, seed: u64, asked: VecDeque<(usize, Vec<usize>)> },
+}
+
+impl TrainingSource {
+    /// A stream of training views whose first batch is that of `first_step`.
+    pub(crate) fn images(loader: &Loader, config: &RunConfig, first_step: usize) -> Self {
+        Self::Images(loader.stream(&View::Training {
+            augmentation: config.data.augmentation.clone(),
+            seed: config.seed,
+            epoch: 0,
+            draws: Draws::PerPosition { first_step: first_step as u64 },
+        }))
+    }
+
+    /// How many batches beyond the next one are worth asking for: decoding takes time, reading from the cache does not.
+    pub(crate) fn look_ahead(&self) -> usize {
+        match self {
+            Self::Images(_) => 1,
+            Self::Frozen { .. } => 0,
+        }
+    }
+
+    /// Asks for the batch of a step. Does not wait.
+    pub(crate) fn ask(&mut self, step: usize, rows: Vec<usize>) {
+        match self {
+            Self::Images(stream) => stream.submit(rows),
+            Self::Frozen { asked, .. } => asked.push_back((step, rows)),
+        }
+    }
+
+    /// Waits for the oldest batch that was asked for.
+    ///
+    /// # Panics
+    /// If none was asked for.
+    pub(crate) fn receive(&mut self, device: &Device) -> Result<Input, TrainError> {
+        match self {
+            Self::Images(stream) => {
+                let batch = stream.receive().unwrap_or_else(|| panic!("no batch was asked for"))?;
+                Ok(Input::Images(batch.images.to_tensor(device)))
+            }
+            Self::Frozen { maps, stage, seed, asked } => {
+                let (step, rows) =
+                    asked.pop_front().unwrap_or_else(|| panic!("no batch was asked for"));
+                let mut generator = crate::random::generator(*seed, crate::random::Purpose::View, step);
+                let wanted: Vec<(usize, usize)> =
+                    rows.into_iter().map(|row| (row, generator.random_range(0..maps.views()))).collect();
+                Ok(Input::Maps(maps.read(&wanted, device)?, *stage))
+            }
+        }
+    }
+}
+
+/// Evaluation views of any rows: deterministic, whatever the training view does.
+pub(crate) struct EvaluationSource {
+    loader: Loader,
+    batch: usize,
+    /// For a frozen trunk: its maps in the plain view, for the rows that were prepared.
+    frozen: Option<(StageId, Vec<(Vec<usize>, FrozenMaps)>)>,
+}
+
+impl EvaluationSource {
+    /// Evaluation views rendered from the images each time.
+    pub(crate) fn images(loader: Loader, batch: usize) -> Self {
+        Self { loader, batch, frozen: None }
+    }
+
+    /// Evaluation views behind a frozen stage, cached in `folder` for each of the `parts` of the table.
+    pub(crate) fn frozen(
+        source: &FrozenSource<'_>,
+        parts: &[&[usize]],
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let mut caches = Vec::new();
+        for &rows in parts.iter().filter(|rows| !rows.is_empty()) {
+            let part = FrozenSource { rows, views: &[View::Evaluation], ..*source };
+            caches.push((rows.to_vec(), part.open(folder, observer)?));
+        }
+        let frozen = Some((source.stage, caches));
+        Ok(Self { loader: source.loader.clone(), batch: source.batch, frozen })
+    }
+
+    /// What `answer` makes of each batch of `rows`, in their order, as one matrix on the host, row-major.
+    ///
+    /// # Errors
+    /// A broken image, or a cache that cannot be read.
+    pub(crate) fn collect(
+        &mut self,
+        rows: &[usize],
+        phase: Phase,
+        device: &Device,
+        observer: &mut dyn Observer,
+        answer: impl Fn(Input) -> Tensor<2>,
+    ) -> Result<Vec<f32>, TrainError> {
+        observer.on(Event::PhaseStarted { phase, total: rows.len() });
+        let mut values = Vec::new();
+        let mut done = 0;
+        let mut take = |input: Input, images: usize, observer: &mut dyn Observer| {
+            values.extend(host(answer(input)));
+            done += images;
+            observer.on(Event::PhaseProgress { done });
+        };
+        let cached = self.frozen.as_mut().and_then(|(stage, caches)| {
+            let covers = |known: &[usize]| rows.iter().all(|row| known.binary_search(row).is_ok());
+            let (_, maps) = caches.iter_mut().find(|(known, _)| covers(known))?;
+            Some((*stage, maps))
+        });
+        match cached {
+            Some((stage, maps)) => {
+                for chunk in rows.chunks(self.batch) {
+                    let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
+                    take(Input::Maps(maps.read(&wanted, device)?, stage), chunk.len(), observer);
+                }
+            }
+            None => {
+                let batches = rows.chunks(self.batch).map(<[usize]>::to_vec);
+                for batch in self.loader.batches(batches, &View::Evaluation) {
+                    let batch: Result<_, DataError> = batch;
+                    let batch = batch?;
+                    take(Input::Images(batch.images.to_tensor(device)), batch.rows.len(), observer);
+                }
+            }
+        }
+        observer.on(Event::PhaseEnded { phase });
+        Ok(values)
+    }
+}
+
+/// Opens the training views behind a frozen stage.
+pub(crate) fn frozen_training(
+    source: &FrozenSource<'_>,
+    config: &RunConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainingSource, TrainError> {
+    let views = training_views(&config.data.augmentation, config.seed, config.model.frozen_views);
+    let maps = FrozenSource { views: &views, ..*source }.open(folder, observer)?;
+    Ok(TrainingSource::Frozen { maps, stage: source.stage, seed: config.seed, asked: VecDeque::new() })
+}
+
+/// A matrix on the host, row-major.
+fn host(tensor: Tensor<2>) -> Vec<f32> {
+    // The conversion just made the element type f32, so taking the vector cannot fail.
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+}
