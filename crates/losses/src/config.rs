@@ -6,7 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::loss::Loss;
 use crate::magnet::MagnetLossConfig;
-use crate::softmax::SoftmaxLossConfig;
+use crate::pairs::{
+    ContrastiveLossConfig, KlPairwiseLossConfig, MultiSimilarityLossConfig, NtXentLossConfig, SupConLossConfig,
+};
+use crate::proxies::{ProxyAnchorLossConfig, ProxyNcaLossConfig, RepMetLossConfig, SoftTripleLossConfig};
+use crate::softmax::{
+    ArcFaceLossConfig, CosFaceLossConfig, NormalizedSoftmaxLossConfig, SoftmaxLossConfig,
+    SubCenterArcFaceLossConfig,
+};
 use crate::triplet::TripletLossConfig;
 
 /// Which loss, with its settings. In a file the field `kind` names it, missing settings take their defaults, and
@@ -24,11 +31,37 @@ use crate::triplet::TripletLossConfig;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LossConfig {
-    /// Magnet loss.
+    /// `arc_face`: see [`ArcFaceLoss`](crate::ArcFaceLoss).
+    ArcFace(ArcFaceLossConfig),
+    /// `contrastive`: see [`ContrastiveLoss`](crate::ContrastiveLoss).
+    Contrastive(ContrastiveLossConfig),
+    /// `cos_face`: see [`CosFaceLoss`](crate::CosFaceLoss).
+    CosFace(CosFaceLossConfig),
+    /// `kl_pairwise`: see [`KlPairwiseLoss`](crate::KlPairwiseLoss).
+    KlPairwise(KlPairwiseLossConfig),
+    /// `magnet`: see [`MagnetLoss`](crate::MagnetLoss).
     Magnet(MagnetLossConfig),
-    /// Softmax cross-entropy.
+    /// `multi_similarity`: see [`MultiSimilarityLoss`](crate::MultiSimilarityLoss).
+    MultiSimilarity(MultiSimilarityLossConfig),
+    /// `normalized_softmax`: see [`NormalizedSoftmaxLoss`](crate::NormalizedSoftmaxLoss).
+    NormalizedSoftmax(NormalizedSoftmaxLossConfig),
+    /// `nt_xent`: see [`NtXentLoss`](crate::NtXentLoss).
+    NtXent(NtXentLossConfig),
+    /// `proxy_anchor`: see [`ProxyAnchorLoss`](crate::ProxyAnchorLoss).
+    ProxyAnchor(ProxyAnchorLossConfig),
+    /// `proxy_nca`: see [`ProxyNcaLoss`](crate::ProxyNcaLoss).
+    ProxyNca(ProxyNcaLossConfig),
+    /// `rep_met`: see [`RepMetLoss`](crate::RepMetLoss).
+    RepMet(RepMetLossConfig),
+    /// `soft_triple`: see [`SoftTripleLoss`](crate::SoftTripleLoss).
+    SoftTriple(SoftTripleLossConfig),
+    /// `softmax`: see [`SoftmaxLoss`](crate::SoftmaxLoss).
     Softmax(SoftmaxLossConfig),
-    /// Triplet loss.
+    /// `sub_center_arc_face`: see [`ArcFaceLoss`](crate::ArcFaceLoss).
+    SubCenterArcFace(SubCenterArcFaceLossConfig),
+    /// `sup_con`: see [`SupConLoss`](crate::SupConLoss).
+    SupCon(SupConLossConfig),
+    /// `triplet`: see [`TripletLoss`](crate::TripletLoss).
     Triplet(TripletLossConfig),
 }
 
@@ -50,28 +83,52 @@ impl LossConfig {
     /// The first setting that is out of range, with its value.
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self {
+            LossConfig::ArcFace(config) => config.validate(),
+            LossConfig::Contrastive(config) => config.validate(),
+            LossConfig::CosFace(config) => config.validate(),
+            LossConfig::KlPairwise(config) => config.validate(),
             LossConfig::Magnet(config) => config.validate(),
+            LossConfig::MultiSimilarity(config) => config.validate(),
+            LossConfig::NormalizedSoftmax(config) => config.validate(),
+            LossConfig::NtXent(config) => config.validate(),
+            LossConfig::ProxyAnchor(config) => config.validate(),
+            LossConfig::ProxyNca(config) => config.validate(),
+            LossConfig::RepMet(config) => config.validate(),
+            LossConfig::SoftTriple(config) => config.validate(),
             LossConfig::Softmax(config) => config.validate(),
+            LossConfig::SubCenterArcFace(config) => config.validate(),
+            LossConfig::SupCon(config) => config.validate(),
             LossConfig::Triplet(config) => config.validate(),
         }
     }
 
     /// Makes the loss. Parameters are drawn from the device's generator: seed it first.
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> Loss {
+        let (size, on) = (embedding_size, device);
         match self {
+            LossConfig::ArcFace(config) => Loss::ArcFace(config.init(size, classes, on)),
+            LossConfig::Contrastive(config) => Loss::Contrastive(config.init()),
+            LossConfig::CosFace(config) => Loss::CosFace(config.init(size, classes, on)),
+            LossConfig::KlPairwise(config) => Loss::KlPairwise(config.init()),
             LossConfig::Magnet(config) => Loss::Magnet(config.init()),
-            LossConfig::Softmax(config) => Loss::Softmax(config.init(embedding_size, classes, device)),
+            LossConfig::MultiSimilarity(config) => Loss::MultiSimilarity(config.init()),
+            LossConfig::NormalizedSoftmax(config) => Loss::NormalizedSoftmax(config.init(size, classes, on)),
+            LossConfig::NtXent(config) => Loss::NtXent(config.init()),
+            LossConfig::ProxyAnchor(config) => Loss::ProxyAnchor(config.init(size, classes, on)),
+            LossConfig::ProxyNca(config) => Loss::ProxyNca(config.init(size, classes, on)),
+            LossConfig::RepMet(config) => Loss::RepMet(config.init(size, classes, on)),
+            LossConfig::SoftTriple(config) => Loss::SoftTriple(config.init(size, classes, on)),
+            LossConfig::Softmax(config) => Loss::Softmax(config.init(size, classes, on)),
+            LossConfig::SubCenterArcFace(config) => Loss::ArcFace(config.init(size, classes, on)),
+            LossConfig::SupCon(config) => Loss::SupCon(config.init()),
             LossConfig::Triplet(config) => Loss::Triplet(config.init()),
         }
     }
 
     /// Whether the embedder should end with unit-length rows. Magnet has a length scale of its own and must not; a linear
-    /// classifier needs none.
+    /// classifier and a distribution over clusters need their logits free.
     pub fn wants_unit_length(&self) -> bool {
-        match self {
-            LossConfig::Magnet(_) | LossConfig::Softmax(_) => false,
-            LossConfig::Triplet(_) => true,
-        }
+        !matches!(self, LossConfig::Magnet(_) | LossConfig::Softmax(_) | LossConfig::KlPairwise(_))
     }
 
     /// Whether batches must come as neighbourhoods of clusters, see [`Labels::with_clusters`](crate::Labels::with_clusters).
@@ -83,16 +140,88 @@ impl LossConfig {
     pub fn class_rule(&self) -> ClassRule {
         match self {
             LossConfig::Magnet(_) => ClassRule::NearestClusters,
-            LossConfig::Softmax(_) => ClassRule::HighestScore,
-            LossConfig::Triplet(_) => ClassRule::NearestNeighbours,
+            LossConfig::ArcFace(_)
+            | LossConfig::CosFace(_)
+            | LossConfig::NormalizedSoftmax(_)
+            | LossConfig::ProxyAnchor(_)
+            | LossConfig::ProxyNca(_)
+            | LossConfig::RepMet(_)
+            | LossConfig::SoftTriple(_)
+            | LossConfig::Softmax(_)
+            | LossConfig::SubCenterArcFace(_) => ClassRule::HighestScore,
+            LossConfig::Contrastive(_)
+            | LossConfig::KlPairwise(_)
+            | LossConfig::MultiSimilarity(_)
+            | LossConfig::NtXent(_)
+            | LossConfig::SupCon(_)
+            | LossConfig::Triplet(_) => ClassRule::NearestNeighbours,
         }
     }
 
-    /// Learning rate of the loss's own parameters, as a multiple of the network's.
+    /// Learning rate of the loss's own parameters, as a multiple of the network's; 1 for losses without parameters.
     pub fn learning_rate_factor(&self) -> f64 {
         match self {
+            LossConfig::ArcFace(config) => config.learning_rate_factor,
+            LossConfig::CosFace(config) => config.learning_rate_factor,
+            LossConfig::NormalizedSoftmax(config) => config.learning_rate_factor,
+            LossConfig::ProxyAnchor(config) => config.learning_rate_factor,
+            LossConfig::ProxyNca(config) => config.learning_rate_factor,
+            LossConfig::RepMet(config) => config.learning_rate_factor,
+            LossConfig::SoftTriple(config) => config.learning_rate_factor,
             LossConfig::Softmax(config) => config.learning_rate_factor,
-            LossConfig::Magnet(_) | LossConfig::Triplet(_) => 1.0,
+            LossConfig::SubCenterArcFace(config) => config.learning_rate_factor,
+            LossConfig::Contrastive(_)
+            | LossConfig::KlPairwise(_)
+            | LossConfig::Magnet(_)
+            | LossConfig::MultiSimilarity(_)
+            | LossConfig::NtXent(_)
+            | LossConfig::SupCon(_)
+            | LossConfig::Triplet(_) => 1.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_from_its_name_alone_and_survives_a_round_trip() {
+        let kinds = [
+            "arc_face",
+            "contrastive",
+            "cos_face",
+            "kl_pairwise",
+            "magnet",
+            "multi_similarity",
+            "normalized_softmax",
+            "nt_xent",
+            "proxy_anchor",
+            "proxy_nca",
+            "rep_met",
+            "soft_triple",
+            "softmax",
+            "sub_center_arc_face",
+            "sup_con",
+            "triplet",
+        ];
+        for kind in kinds {
+            let config: LossConfig = serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
+            config.validate().unwrap();
+            let spelled = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<LossConfig>(&spelled).unwrap(), config);
+            let unknown = serde_json::json!({ "kind": kind, "no_such_setting": 1 });
+            let error = serde_json::from_value::<LossConfig>(unknown).unwrap_err().to_string();
+            assert!(error.contains("no_such_setting"), "{kind}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_setting_out_of_range_is_named_with_its_value() {
+        let config: LossConfig = serde_json::from_str(r#"{ "kind": "magnet", "gap": -0.1 }"#).unwrap();
+        assert_eq!(config.validate().unwrap_err().to_string(), "gap is -0.1, must be a number, 0 or more");
+        let config: LossConfig =
+            serde_json::from_str(r#"{ "kind": "triplet", "mining": { "kind": "semi_hard", "margin": 0.0 } }"#).unwrap();
+        assert_eq!(config.validate().unwrap_err().to_string(), "mining.margin is 0, must be a number above 0");
     }
 }

@@ -1,17 +1,65 @@
 //! Metric-learning losses and mining inside a batch, magnet loss first.
+//!
+//! A loss turns a batch of embeddings and their labels into one number to differentiate, the loss of every example, and
+//! statistics to watch. [`LossConfig`] is the closed list of losses with their settings; [`LossConfig::init`] makes a
+//! [`Loss`], a burn module. Each loss also stands alone, with a page that gives its formula, the origin of its defaults
+//! and an example.
+//!
+//! - **Magnet** and its relatives: [`MagnetLoss`], [`ImportanceMagnetLoss`], [`RepMetLoss`]; [`magnet_objective`] is what
+//!   the magnet loss of a batch estimates
+//! - **Pairs**: [`ContrastiveLoss`], [`KlPairwiseLoss`], [`MultiSimilarityLoss`], [`SupConLoss`], [`NtXentLoss`]
+//! - **Triplets**: [`TripletLoss`], in hinge and soft form
+//! - **Classifiers**: [`SoftmaxLoss`], [`NormalizedSoftmaxLoss`], [`CosFaceLoss`], [`ArcFaceLoss`]
+//! - **Proxies**: [`ProxyNcaLoss`], [`ProxyAnchorLoss`], [`SoftTripleLoss`]
+//! - **Mining**: [`mining`] chooses pairs or triplets of a batch for any loss on pairs or triplets
+//! - **Memory**: [`CrossBatchMemory`] adds the embeddings of earlier batches
+//!
+//! # In a training loop
+//! ```
+//! # use burn::module::Module;
+//! # use burn::nn::LinearConfig;
+//! # use burn::optim::{GradientsParams, Optimizer, SgdConfig};
+//! # use burn::tensor::{Device, Tensor};
+//! use lodestone_losses::{Labels, MagnetLossConfig};
+//! # let device = Device::flex().autodiff();
+//! # let mut model = LinearConfig::new(2, 2).init(&device);
+//! # let mut optimizer = SgdConfig::new().init();
+//! # let batches = [(Tensor::<2>::from_data([[0., 0.], [0., 1.], [1., 0.], [1., 1.]], &device), [0, 0, 1, 1])];
+//!
+//! let loss = MagnetLossConfig { gap: 1.0, ..Default::default() }.init();
+//! for (images, clusters) in batches {
+//!     let output = loss.forward(model.forward(images), &clusters, &[3, 8]);
+//!     let gradients = GradientsParams::from_grads(output.mean.backward(), &model);
+//!     model = optimizer.step(0.01, model, gradients);
+//! }
+//! ```
+//!
+//! # What holds for all of them
+//! - Gradients flow from [`LossOutput::mean`] alone, once; [`LossOutput::read`] copies everything to the host in one
+//!   transfer, and nothing else is read back.
+//! - No pairs, or no triplets: loss 0 and gradient 0, never NaN.
+//! - Half precision is widened to f32; f64 stays.
+//! - Losses on pairs and triplets hold blocks of the n×n matrix, never n³ numbers; see the size of each in its module.
+//! - **Several devices:** gather the embeddings of all shards as constants, put the own shard's rows with their graph in
+//!   their place, and call the loss on the whole: value and gradient of the own rows are those of the whole batch on one
+//!   device. Gradients of learned proxies come out equal on every device.
 
 mod config;
-mod cross_entropy;
+#[cfg(test)]
+mod contract;
 mod distance;
 mod error;
 mod labels;
 mod loss;
 mod magnet;
+mod memory;
 pub mod mining;
 mod output;
 mod pair_matrix;
+mod pairs;
 #[cfg(test)]
 mod parity;
+mod proxies;
 mod reduction;
 mod relation;
 mod softmax;
@@ -25,9 +73,24 @@ pub use distance::Distance;
 pub use error::ConfigError;
 pub use labels::Labels;
 pub use loss::Loss;
-pub use magnet::{MagnetLoss, MagnetLossConfig, pinned_level, uninformed_level};
+pub use magnet::{
+    ImportanceMagnetLoss, ImportanceMagnetLossConfig, MagnetLoss, MagnetLossConfig, Neighbourhood, WeightedMean,
+    cluster_weights, effective_sample_size, magnet_objective, pinned_level, uninformed_level,
+};
+pub use memory::{CrossBatchMemory, MemoryLoss};
 pub use mining::{Mined, Miner};
 pub use output::{LossOutput, LossReading, Statistic, Statistics};
+pub use pairs::{
+    ContrastiveLoss, ContrastiveLossConfig, KlPairwiseLoss, KlPairwiseLossConfig, MultiSimilarityLoss,
+    MultiSimilarityLossConfig, NtXentLoss, NtXentLossConfig, SupConLoss, SupConLossConfig,
+};
+pub use proxies::{
+    ProxyAnchorLoss, ProxyAnchorLossConfig, ProxyNcaForm, ProxyNcaLoss, ProxyNcaLossConfig, RepMetLoss,
+    RepMetLossConfig, SoftTripleLoss, SoftTripleLossConfig,
+};
 pub use reduction::Reduction;
-pub use softmax::{SoftmaxLoss, SoftmaxLossConfig};
+pub use softmax::{
+    ArcFaceLoss, ArcFaceLossConfig, CosFaceLoss, CosFaceLossConfig, NormalizedSoftmaxLoss,
+    NormalizedSoftmaxLossConfig, SoftmaxLoss, SoftmaxLossConfig, SubCenterArcFaceLossConfig,
+};
 pub use triplet::{TripletForm, TripletLoss, TripletLossConfig};

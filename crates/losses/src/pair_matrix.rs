@@ -44,6 +44,23 @@ pub(crate) fn blocks(rows: usize, columns: usize) -> Vec<Range<usize>> {
     (0..rows).step_by(step).map(|start| start..(start + step).min(rows)).collect()
 }
 
+/// Blocks of anchors whose positive pairs × columns stay within [`BLOCK`] numbers, unless a single anchor has more.
+pub(crate) fn blocks_of_anchors(positives: &[Vec<usize>], columns: usize) -> Vec<Range<usize>> {
+    let mut blocks = Vec::new();
+    let (mut start, mut numbers) = (0, 0);
+    for (row, positives) in positives.iter().enumerate() {
+        // A row counts at least once: the block of distances has it even if it is no anchor.
+        let more = positives.len().max(1) * columns;
+        if numbers + more > BLOCK && row > start {
+            blocks.push(start..row);
+            (start, numbers) = (row, 0);
+        }
+        numbers += more;
+    }
+    blocks.push(start..positives.len());
+    blocks
+}
+
 /// Adds up `loss` over the blocks of `left · rightᵀ`.
 ///
 /// `loss` gets a block `[rows of the block, columns]` and the numbers of its rows.

@@ -5,12 +5,20 @@
 
 use std::path::Path;
 
-use burn::tensor::Tensor;
+use burn::module::Param;
+use burn::tensor::{DType, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::testing::{Matrix, assert_close, assert_close_to_largest, differentiate};
-use crate::{Distance, Labels, LossOutput, MagnetLossConfig, Miner, Reduction, TripletForm, TripletLossConfig};
+use crate::mining::multi_similarity;
+use crate::tensors::unit_rows;
+use crate::testing::{Matrix, assert_close, assert_close_to_largest, device, differentiate, number, numbers};
+use crate::{
+    ArcFaceLossConfig, ContrastiveLossConfig, Distance, KlPairwiseLossConfig, Labels, Loss, LossConfig,
+    MagnetLossConfig, Mined, Miner, MultiSimilarityLossConfig, NormalizedSoftmaxLossConfig, NtXentLossConfig,
+    ProxyAnchorLossConfig, ProxyNcaForm, ProxyNcaLossConfig, Reduction, SoftTripleLossConfig,
+    SubCenterArcFaceLossConfig, SupConLossConfig, TripletForm, TripletLossConfig,
+};
 
 /// The reference file and its list of cases, if this checkout has them beside it.
 struct Reference {
@@ -51,6 +59,16 @@ impl Reference {
         }
     }
 
+    fn has(&self, key: &str) -> bool {
+        SafeTensors::deserialize(&self.bytes).unwrap().tensor(key).is_ok()
+    }
+
+    /// Embeddings and labels of a case.
+    fn batch(&self, case: &Value) -> (Matrix, Vec<usize>) {
+        let x = self.array(&format!("{}.{}.x", text(case, "batch"), text(case, "form")));
+        (x, self.integers(&format!("{}.labels", text(case, "batch"))))
+    }
+
     fn integers(&self, key: &str) -> Vec<usize> {
         self.array(key).values.iter().map(|&v| v as usize).collect()
     }
@@ -81,14 +99,68 @@ fn reduction(case: &Value) -> Reduction {
     }
 }
 
-/// The loss of a case without parameters of its own.
-fn forward(case: &Value, x: Tensor<2>, labels: &[usize]) -> Option<LossOutput> {
+/// The loss of a case, unless it compares with learned vectors.
+fn of_pairs(case: &Value) -> Option<LossConfig> {
     let loss = text(case, "loss");
-    let labels = Labels::new(labels);
-    if loss.starts_with("triplet") {
-        return Some(triplet(case).init().forward(x, &labels));
+    let mining = if loss.contains("mined") { Miner::MultiSimilarity { epsilon: 0.1 } } else { Miner::All };
+    Some(if loss.starts_with("triplet") {
+        LossConfig::Triplet(triplet(case))
+    } else if loss.starts_with("contrastive") {
+        LossConfig::Contrastive(ContrastiveLossConfig {
+            distance: distance(case),
+            positive_margin: setting(case, "pos_margin"),
+            negative_margin: setting(case, "neg_margin"),
+            reduction: reduction(case),
+            mining,
+        })
+    } else if loss.starts_with("kl_pairwise") {
+        let detach_first = loss.ends_with("detached");
+        LossConfig::KlPairwise(KlPairwiseLossConfig { margin: setting(case, "margin"), detach_first })
+    } else if loss.starts_with("multi_similarity") {
+        let (alpha, beta, base) = (setting(case, "alpha"), setting(case, "beta"), setting(case, "base"));
+        LossConfig::MultiSimilarity(MultiSimilarityLossConfig { alpha, beta, base, mining })
+    } else if loss.starts_with("supcon") {
+        let temperature = setting(case, "temperature");
+        LossConfig::SupCon(SupConLossConfig { temperature, reduction: reduction(case), mining })
+    } else if loss == "ntxent" {
+        LossConfig::NtXent(NtXentLossConfig { temperature: setting(case, "temperature"), mining })
+    } else {
+        return None;
+    })
+}
+
+/// The loss of a case with learned vectors `[classes · per class, dim]`.
+fn of_vectors(case: &Value, dim: usize, classes: usize, vectors: Tensor<2>) -> Loss {
+    let device = vectors.device();
+    let learning_rate_factor = 1.0;
+    let mut loss = match text(case, "loss") {
+        "proxy_nca" => LossConfig::ProxyNca(ProxyNcaLossConfig { scale: 1.0, ..Default::default() }),
+        "proxy_nca_paper" => {
+            let form = ProxyNcaForm::Paper;
+            LossConfig::ProxyNca(ProxyNcaLossConfig { form, scale: 1.0, ..Default::default() })
+        }
+        "proxy_anchor" => LossConfig::ProxyAnchor(ProxyAnchorLossConfig::default()),
+        "soft_triple" => {
+            LossConfig::SoftTriple(SoftTripleLossConfig { centers_per_class: 4, ..Default::default() })
+        }
+        "arcface" | "arcface_away" => LossConfig::ArcFace(ArcFaceLossConfig::default()),
+        "subcenter_arcface" => LossConfig::SubCenterArcFace(SubCenterArcFaceLossConfig::default()),
+        "normalized_softmax" => {
+            LossConfig::NormalizedSoftmax(NormalizedSoftmaxLossConfig { temperature: 0.05, learning_rate_factor })
+        }
+        other => panic!("{other} has no counterpart"),
     }
-    None
+    .init(dim, classes, &device);
+    let vectors = Param::from_tensor(vectors);
+    match &mut loss {
+        Loss::ProxyNca(loss) => loss.proxies.vectors = vectors,
+        Loss::ProxyAnchor(loss) => loss.proxies.vectors = vectors,
+        Loss::SoftTriple(loss) => loss.centers.vectors = vectors,
+        Loss::ArcFace(loss) => loss.weights.vectors = vectors,
+        Loss::NormalizedSoftmax(loss) => loss.weights.vectors = vectors,
+        other => panic!("{other:?} has no vectors"),
+    }
+    loss
 }
 
 fn triplet(case: &Value) -> TripletLossConfig {
@@ -114,20 +186,82 @@ fn losses_on_pairs_and_triplets_match_the_reference() {
     let Some(reference) = Reference::open() else { return };
     let mut seen = 0;
     for case in reference.list("cases") {
-        let key = text(case, "key");
-        let x = reference.array(&format!("{}.{}.x", text(case, "batch"), text(case, "form")));
-        let labels = reference.integers(&format!("{}.labels", text(case, "batch")));
-        if forward(case, x.leaf(burn::tensor::DType::F32), &labels).is_none() {
-            continue;
-        }
+        let Some(config) = of_pairs(case) else { continue };
         seen += 1;
-        let (value, gradient) = differentiate(&x, |x| forward(case, x, &labels).unwrap().mean);
-        let want = reference.array(&format!("{key}.value")).values;
-        assert_close_to_largest(key, &[value], &want, 1e-5);
-        let want = reference.array(&format!("{key}.grad"));
-        assert_close_to_largest(key, &gradient.values, &want.values, 2e-5);
+        let key = text(case, "key");
+        let (x, labels) = reference.batch(case);
+        let loss = config.init(x.columns, 1, &device());
+        let (value, gradient) = differentiate(&x, |x| loss.forward(x, &Labels::new(&labels)).mean);
+        assert_close_to_largest(key, &[value], &reference.array(&format!("{key}.value")).values, 1e-5);
+        assert_close_to_largest(key, &gradient.values, &reference.array(&format!("{key}.grad")).values, 2e-5);
     }
-    assert_eq!(seen, 108);
+    assert_eq!(seen, 164);
+}
+
+#[test]
+fn losses_with_learned_vectors_match_the_reference() {
+    let Some(reference) = Reference::open() else { return };
+    let mut seen = 0;
+    for case in reference.list("cases").iter().filter(|case| of_pairs(case).is_none()) {
+        seen += 1;
+        let key = text(case, "key");
+        let (x, labels) = reference.batch(case);
+        let classes = case["num_classes"].as_u64().unwrap() as usize;
+        let stored = reference.array(text(case, "weight"));
+        // Some are stored a vector per column.
+        let by_column = stored.columns != x.columns || stored.rows % classes != 0;
+        let vectors = stored.leaf(DType::F32);
+        let loss = of_vectors(case, x.columns, classes, if by_column { vectors.clone().transpose() } else { vectors.clone() });
+        let leaf = x.leaf(DType::F32);
+        let mean = loss.forward(leaf.clone(), &Labels::new(&labels)).mean;
+        let gradients = mean.backward();
+        assert_close_to_largest(key, &[number(mean)], &reference.array(&format!("{key}.value")).values, 1e-5);
+        for (tensor, name) in [(leaf, "grad"), (vectors, "grad_weight")] {
+            let got = numbers(tensor.grad(&gradients).unwrap());
+            assert_close_to_largest(key, &got, &reference.array(&format!("{key}.{name}")).values, 2e-5);
+        }
+    }
+    assert_eq!(seen, 32);
+}
+
+#[test]
+fn mined_triplets_and_pairs_match_the_reference() {
+    let Some(reference) = Reference::open() else { return };
+    let mut seen = 0;
+    for case in reference.list("cases") {
+        let (key, loss) = (text(case, "key"), text(case, "loss"));
+        let (x, labels) = reference.batch(case);
+        let x = x.leaf(DType::F32).inner();
+        if loss.starts_with("triplet") && reference.has(&format!("{key}.triplets")) {
+            let distance = distance(case);
+            let mining = triplet(case).mining;
+            let Mined::Triplets(mined) = mining.mine(distance.prepare(x), distance, &Labels::new(&labels)) else {
+                panic!("{mining:?} lists no triplets")
+            };
+            let stored = reference.array(&format!("{key}.triplets"));
+            let mut want = (0..stored.rows).map(|at| stored.row(at).to_vec()).collect::<Vec<_>>();
+            want.sort_by(|a, b| a.partial_cmp(b).unwrap());
+            assert_eq!(listed(&mined), want, "{key}");
+            seen += 1;
+        } else if loss.starts_with("multi_similarity_mined") {
+            let pairs = multi_similarity(unit_rows(x), &labels, 0.1);
+            for (mask, name) in [(pairs.positive, "positive"), (pairs.negative, "negative")] {
+                assert_eq!(numbers(mask.int()), reference.array(&format!("{key}.{name}")).values, "{key}");
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 68);
+}
+
+/// Triplets that count, sorted.
+fn listed(mined: &crate::mining::Triplets) -> Vec<Vec<f64>> {
+    let corners = [&mined.anchors, &mined.positives, &mined.negatives].map(|corner| numbers(corner.clone()));
+    let keep = numbers(mined.keep.clone().int());
+    let kept = (0..mined.len()).filter(|&at| keep[at] > 0.0);
+    let mut triplets = kept.map(|at| corners.iter().map(|corner| corner[at]).collect()).collect::<Vec<Vec<_>>>();
+    triplets.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    triplets
 }
 
 #[test]
@@ -149,7 +283,7 @@ fn magnet_matches_the_reference() {
             assert_close_to_largest(key, &gradient.values, &want.values, tolerance);
         }
         let loss = MagnetLossConfig { gap, ..Default::default() }.init();
-        let output = loss.forward(x.leaf(burn::tensor::DType::F32), &clusters, &classes).read();
+        let output = loss.forward(x.leaf(DType::F32), &clusters, &classes).read();
         let got = output.per_example.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
         assert_close(&got, &reference.array(&format!("{key}.per_example")).values, 1e-5, 2e-6);
         let variance = output.get(crate::Statistic::Variance).unwrap();

@@ -37,6 +37,15 @@ pub(crate) fn mask(
     Tensor::from_data(TensorData::new(values, [rows, columns]), &device.clone().inner())
 }
 
+/// `true` where a column is the row's label, `[labels, classes]`.
+pub(crate) fn label_mask(labels: &[usize], classes: usize, device: &Device) -> Tensor<2, Bool> {
+    let wrong = labels.iter().find(|&&label| label >= classes);
+    assert!(wrong.is_none(), "label {wrong:?} is not below the number of classes, {classes}");
+    let columns = (0..classes).collect::<Vec<_>>();
+    let labels = indices(labels, device).reshape([labels.len(), 1]);
+    labels.equal(indices(&columns, device).reshape([1, classes]))
+}
+
 /// Row numbers as a tensor for `select` and `gather`.
 pub(crate) fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {
     let values = values.iter().map(|&value| value as i64).collect::<Vec<_>>();
@@ -84,7 +93,12 @@ pub(crate) fn share<const D: usize>(mask: Tensor<D, Bool>) -> Tensor<1> {
     mask.float().mean()
 }
 
-/// `sum / count` `[1]`, and 0 where nothing was counted.
-pub(crate) fn mean_of(sum: Tensor<1>, count: Tensor<1>) -> Tensor<1> {
+/// Number of `true`, `[1]`.
+pub(crate) fn count<const D: usize>(mask: Tensor<D, Bool>, dtype: DType) -> Tensor<1> {
+    mask.float().sum().cast(dtype)
+}
+
+/// `sum / count`, and 0 where nothing was counted.
+pub(crate) fn mean_of<const D: usize>(sum: Tensor<D>, count: Tensor<D>) -> Tensor<D> {
     sum / count.clamp_min(1.0)
 }

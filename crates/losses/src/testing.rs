@@ -60,8 +60,8 @@ pub(crate) fn device() -> Device {
     Device::flex().autodiff()
 }
 
-pub(crate) fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f64> {
-    x.into_data().convert::<f64>().into_vec().unwrap()
+pub(crate) fn numbers<const D: usize, K: burn::tensor::kind::Basic>(x: Tensor<D, K>) -> Vec<f64> {
+    x.into_data().iter::<f64>().collect()
 }
 
 pub(crate) fn number(x: Tensor<1>) -> f64 {

@@ -1,8 +1,17 @@
 //! Magnet loss: one file for the loss of a neighbourhood, one for its terms, one for what its value should be.
 
+mod importance;
 mod levels;
 mod loss;
+mod objective;
 mod terms;
+#[cfg(test)]
+mod tests;
 
+pub use importance::{
+    ImportanceMagnetLoss, ImportanceMagnetLossConfig, Neighbourhood, WeightedMean, cluster_weights,
+    effective_sample_size,
+};
 pub use levels::{pinned_level, uninformed_level};
 pub use loss::{MagnetLoss, MagnetLossConfig};
+pub use objective::magnet_objective;

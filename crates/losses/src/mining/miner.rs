@@ -3,9 +3,12 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::distance_weighted::{DistanceWeighting, distance_weighted};
+use super::easy_positive::{NegativeChoice, easy_positive};
 use super::hard::batch_hard;
+use super::multi_similarity::multi_similarity;
 use super::pairs::{Pairs, Triplets};
-use super::semi_hard::{SemiHardRest, semi_hard_per_pair};
+use super::semi_hard::{SemiHardRest, semi_hard_pairs, semi_hard_per_pair};
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -30,8 +33,27 @@ pub enum Miner {
         /// Margin, in units of the distance.
         margin: f64,
     },
-    /// The same, and the farthest negative where none is farther than the positive, as in FaceNet's published code.
+    /// The same, and the farthest negative where none is farther than the positive, as in TensorFlow's contributed loss.
     SemiHardOrFarthest,
+    /// Per anchor the nearest positive with one negative; see [`easy_positive`].
+    EasyPositive {
+        /// Which negative goes with it.
+        negatives: NegativeChoice,
+    },
+    /// Per positive pair a negative drawn evenly over distances; see [`distance_weighted`]. For unit-length embeddings.
+    DistanceWeighted {
+        /// Distances below this count as this; 0.5 in the paper.
+        nearest: f64,
+        /// Negatives farther than this are never drawn; 1.4 in the paper.
+        farthest: f64,
+        /// Seed, mixed with [`Labels::with_draw`].
+        seed: u64,
+    },
+    /// Per anchor the pairs that are not yet in order; see [`multi_similarity`]. For unit-length embeddings.
+    MultiSimilarity {
+        /// Tolerance in cosine similarity; 0.1 in the paper.
+        epsilon: f64,
+    },
 }
 
 /// What a miner chose.
@@ -52,10 +74,10 @@ pub enum Mined {
 }
 
 impl Miner {
-    /// Chooses among the pairs or triplets of a batch, by Euclidean distance.
+    /// Chooses among the pairs or triplets of a batch.
     ///
     /// # Shapes
-    /// - embeddings: `[batch, dim]`, of unit length if the loss compares unit lengths; the choice has no gradient
+    /// - embeddings: `[batch, dim]`, in the form that `distance` compares; the choice has no gradient
     /// - labels: `[batch]`
     ///
     /// # Panics
@@ -74,15 +96,42 @@ impl Miner {
                 let rest = SemiHardRest::FarthestNegative;
                 Mined::Triplets(semi_hard_per_pair(embeddings, classes, distance, rest))
             }
+            Miner::EasyPositive { negatives } => Mined::Triplets(easy_positive(embeddings, classes, negatives)),
+            Miner::DistanceWeighted { nearest, farthest, seed } => {
+                // An odd multiplier spreads the steps over all seeds, so that neighbouring runs share no draw.
+                let seed = seed ^ labels.draw().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let weighting = DistanceWeighting { nearest, farthest, seed };
+                Mined::Triplets(distance_weighted(embeddings, classes, weighting))
+            }
+            Miner::MultiSimilarity { epsilon } => Mined::Pairs(multi_similarity(embeddings, classes, epsilon)),
         }
     }
 
     pub(crate) fn validate(self) -> Result<(), ConfigError> {
         match self {
-            Miner::All | Miner::Hard | Miner::SemiHardOrFarthest => Ok(()),
+            Miner::All | Miner::Hard | Miner::SemiHardOrFarthest | Miner::EasyPositive { .. } => Ok(()),
+            Miner::DistanceWeighted { nearest, farthest, .. } => {
+                require(nearest > 0.0, "mining.nearest", nearest, "must be above 0")?;
+                require(farthest > nearest, "mining.farthest", farthest, "must be above mining.nearest")
+            }
+            Miner::MultiSimilarity { epsilon } => {
+                require(epsilon.is_finite(), "mining.epsilon", epsilon, "must be a number")
+            }
             Miner::SemiHard { margin } | Miner::SemiHardNearest { margin } => {
                 require(margin > 0.0 && margin.is_finite(), "mining.margin", margin, "must be a number above 0")
             }
+        }
+    }
+}
+
+impl Mined {
+    /// The chosen pairs of a batch in the form that `distance` compares; `None` for all of them.
+    pub(crate) fn to_pairs(&self, x: Tensor<2>, distance: Distance, labels: &[usize]) -> Option<Pairs> {
+        match self {
+            Mined::All => None,
+            Mined::SemiHard { margin } => Some(semi_hard_pairs(x, labels, distance, *margin)),
+            Mined::Pairs(pairs) => Some(pairs.clone()),
+            Mined::Triplets(triplets) => Some(triplets.to_pairs(labels.len())),
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Semi-hard mining, one negative per positive pair: Schroff et al., *FaceNet*, CVPR 2015.
+//! Semi-hard mining: Schroff et al., *FaceNet*, CVPR 2015.
 
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor, TensorData};
 
-use super::distances::for_each_block;
-use super::pairs::Triplets;
+use super::distances::{PositivePairs, for_each_positive};
+use super::pairs::{PairFlags, Pairs, Triplets};
 use crate::distance::Distance;
 use crate::relation::Relation;
-use crate::tensors::indices;
 
 /// What becomes of a positive pair without a semi-hard negative.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +21,7 @@ pub enum SemiHardRest {
 
 /// For each anchor and each of its positives, the nearest negative that is farther than the positive.
 ///
-/// The list has one entry per ordered positive pair, ordered by anchor, then positive.
+/// The list has one entry per ordered positive pair whose anchor has a negative, ordered by anchor, then positive.
 ///
 /// # Shapes
 /// - embeddings: `[batch, dim]`, already in the form that `distance` compares
@@ -38,46 +37,22 @@ pub fn semi_hard_per_pair(
 ) -> Triplets {
     let device = embeddings.device().inner();
     let relation = Relation::within(labels, &device);
-    let zero = Tensor::<1>::zeros([1], (&device, embeddings.dtype()));
-    let (mut anchors, mut positives) = (Vec::new(), Vec::new());
-    let chosen = for_each_block(embeddings, |squared, rows| {
-        let start = anchors.len();
-        for row in rows.clone() {
-            // Without any negative there is nothing to choose from.
-            let of_row = relation.positives_of(row).filter(|_| relation.is_anchor(row));
-            positives.extend(of_row);
-            anchors.resize(positives.len(), row);
-        }
-        let in_block = anchors[start..].iter().map(|row| row - rows.start).collect::<Vec<_>>();
-        (!in_block.is_empty()).then(|| {
-            let distances = distance.of_squared(squared, zero.clone());
-            let own = indices(&anchors[start..], &device);
-            let positive = indices(&positives[start..], &device);
-            per_pair(distances.select(0, indices(&in_block, &device)), positive, relation.negatives_of(own), rest)
-        })
+    let parts = for_each_positive(embeddings, distance, &relation, |pairs| {
+        let negatives = relation.negatives_of(pairs.anchors.clone());
+        let (negative, keep) = per_pair(pairs.distances, pairs.own, negatives, rest);
+        Triplets { anchors: pairs.anchors, positives: pairs.positives, negatives: negative, keep }
     });
-    let chosen = chosen.into_iter().flatten().collect::<Vec<_>>();
-    if chosen.is_empty() {
-        return Triplets::none(&device);
-    }
-    let (negatives, keep): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
-    Triplets {
-        anchors: indices(&anchors, &device),
-        positives: indices(&positives, &device),
-        negatives: Tensor::cat(negatives, 0),
-        keep: Tensor::cat(keep, 0),
-    }
+    Triplets::join(parts, &device)
 }
 
-/// The negative of each positive pair, and whether the pair counts. `distances` has a row per pair.
+/// The negative of each positive pair, and whether the pair counts.
 fn per_pair(
     distances: Tensor<2>,
-    positive: Tensor<1, Int>,
+    own: Tensor<2>,
     negatives: Tensor<2, Bool>,
     rest: SemiHardRest,
 ) -> (Tensor<1, Int>, Tensor<1, Bool>) {
     let [pairs, _] = distances.dims();
-    let own = distances.clone().gather(1, positive.reshape([pairs, 1]));
     let farther = negatives.clone().bool_and(distances.clone().greater(own.clone()));
     let any = farther.clone().any_dim(1);
     let among = distances.clone().mask_fill(farther.bool_not(), f32::MAX);
@@ -94,4 +69,28 @@ fn per_pair(
         }
     };
     (negative.reshape([pairs]), keep.reshape([pairs]))
+}
+
+/// The pairs that occur in a triplet whose negative is farther than the positive, by at most the margin.
+///
+/// # Shapes
+/// As [`semi_hard_per_pair`].
+///
+/// # Panics
+/// As [`semi_hard_per_pair`].
+pub fn semi_hard_pairs(embeddings: Tensor<2>, labels: &[usize], distance: Distance, margin: f64) -> Pairs {
+    let device = embeddings.device().inner();
+    let relation = Relation::within(labels, &device);
+    let mut flags = PairFlags::new(labels.len(), &device);
+    for_each_positive(embeddings, distance, &relation, |pairs| {
+        let PositivePairs { anchors, positives, distances, own } = pairs;
+        let lead = distances - own;
+        let inside = lead.clone().greater_scalar(0.0).bool_and(lead.lower_equal_scalar(margin));
+        let inside = inside.bool_and(relation.negatives_of(anchors.clone()));
+        let any = inside.clone().any_dim(1).reshape([anchors.dims()[0]]);
+        flags.add_positive(anchors.clone(), positives, any);
+        let rows = flags.negative.clone();
+        flags.negative = rows.select_assign(0, anchors, inside.float(), IndexingUpdateOp::Add);
+    });
+    flags.into_pairs()
 }

@@ -10,12 +10,9 @@ use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
 use super::loss::TripletLoss;
 use crate::distance::SquaredDistances;
 use crate::mining::Pairs;
-use crate::pair_matrix::{BlockLoss, PairLoss, over_blocks};
+use crate::pair_matrix::{BlockLoss, PairLoss, blocks_of_anchors, over_blocks};
 use crate::relation::Relation;
-use crate::tensors::{indices, mean_of};
-
-/// Numbers in the matrix of one block of anchors, unless a single anchor needs more.
-const BLOCK: usize = 1 << 20;
+use crate::tensors::{count, indices, mean_of};
 
 /// Which triplets count.
 #[derive(Clone, Copy, Debug)]
@@ -37,29 +34,12 @@ pub(crate) fn all_triplets(
     choice: Choice<'_>,
 ) -> PairLoss {
     let squared = SquaredDistances::new(rows, columns);
-    let positives = (0..relation.rows.len()).map(|row| relation.positives_of(row).collect()).collect::<Vec<_>>();
+    let positives = relation.positives();
     let blocks = blocks_of_anchors(&positives, relation.columns.len());
     over_blocks(squared.left, squared.right, blocks, |block, rows| {
         let distance = loss.distance.of_squared(block, squared.floor.clone());
         block_loss(loss, distance, rows, &positives, relation, choice)
     })
-}
-
-/// Blocks of anchors whose positive pairs × columns stay within [`BLOCK`].
-fn blocks_of_anchors(positives: &[Vec<usize>], columns: usize) -> Vec<Range<usize>> {
-    let mut blocks = Vec::new();
-    let (mut start, mut numbers) = (0, 0);
-    for (row, positives) in positives.iter().enumerate() {
-        // A row counts at least once: the block of distances has it even if it is no anchor.
-        let more = positives.len().max(1) * columns;
-        if numbers + more > BLOCK && row > start {
-            blocks.push(start..row);
-            (start, numbers) = (row, 0);
-        }
-        numbers += more;
-    }
-    blocks.push(start..positives.len());
-    blocks
 }
 
 fn block_loss(
@@ -102,7 +82,7 @@ fn block_loss(
     };
     let value = loss.of_lead(lead).mask_fill(counted.clone().bool_not(), 0.0);
     let active = value.clone().inner().greater_scalar(0.0);
-    let divisor = loss.reduction.divisor(&counted, &active).float();
+    let divisor = loss.reduction.divisor(&counted, &active).float().cast(like.1);
 
     // Back from positive pairs to anchors.
     let per_anchor = |of_pairs: Tensor<2>| {
@@ -110,21 +90,17 @@ fn block_loss(
         zeros.select_assign(0, in_block.clone(), of_pairs.sum_dim(1).reshape([pairs]), IndexingUpdateOp::Add)
     };
     BlockLoss {
-        per_row: mean_of(per_anchor(value.clone().inner()), per_anchor(divisor.clone()).cast(like.1)),
+        per_row: mean_of(per_anchor(value.clone().inner()), per_anchor(divisor.clone())),
         sums: [value.sum()],
-        counts: [divisor.sum().cast(like.1)],
-        active: [active.float().sum().cast(like.1), counted.float().sum().cast(like.1)],
+        counts: [divisor.sum()],
+        active: [count(active, like.1), count(counted, like.1)],
     }
 }
 
 /// Triplets of chosen pairs, a row per positive pair.
-fn chosen(
-    pairs: &Pairs,
-    anchors: Tensor<1, Int>,
-    positives: Tensor<1, Int>,
-) -> Tensor<2, Bool> {
-    let count = positives.dims()[0];
+fn chosen(pairs: &Pairs, anchors: Tensor<1, Int>, positives: Tensor<1, Int>) -> Tensor<2, Bool> {
+    let [length] = positives.dims();
     let positive = pairs.positive.clone().select(0, anchors.clone());
-    let positive = positive.gather(1, positives.reshape([count, 1]));
+    let positive = positive.gather(1, positives.reshape([length, 1]));
     pairs.negative.clone().select(0, anchors).bool_and(positive)
 }

@@ -5,7 +5,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use super::loss::TripletLoss;
 use crate::mining::Triplets;
 use crate::pair_matrix::{PairLoss, with_gradient};
-use crate::tensors::mean_of;
+use crate::tensors::{count, mean_of};
 
 /// Numbers gathered at once for each corner of the triplets: 16 MiB of f32.
 const CHUNK: usize = 1 << 22;
@@ -49,8 +49,8 @@ pub(crate) fn listed_triplets(loss: &TripletLoss, x: Tensor<2>, triplets: &Tripl
         per_row_divisor = per_row_divisor.select_assign(0, anchors, divides.clone(), IndexingUpdateOp::Add);
         sum = sum + total.inner();
         divisor = divisor + divides.sum();
-        active = active + above.float().sum().cast(like.1);
-        counted = counted + keep.float().sum().cast(like.1);
+        active = active + count(above, like.1);
+        counted = counted + count(keep, like.1);
     }
     let slope = slope / divisor.clone().clamp_min(1.0).reshape([1, 1]);
     PairLoss {

@@ -11,8 +11,9 @@ use super::listed::listed_triplets;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
-use crate::mining::{Mined, Miner, Pairs, Triplets};
+use crate::mining::{Mined, Miner};
 use crate::output::LossOutput;
+use crate::pair_matrix::PairLoss;
 use crate::reduction::Reduction;
 use crate::relation::Relation;
 use crate::tensors::{softplus, widen};
@@ -122,31 +123,33 @@ impl TripletLoss {
     /// If the batch is empty or the lengths differ.
     pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
         // Neighbours are sought with the distance that the loss compares, so on rows in the same form.
-        let x = self.distance.prepare(widen(embeddings));
+        let x = self.prepare(embeddings);
         let mined = self.mining.mine(x.clone(), self.distance, labels);
         self.of_mined(x, labels.classes(), &mined)
     }
 
     /// Loss of a batch over triplets or pairs from any miner.
     pub fn forward_mined(&self, embeddings: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
-        self.of_mined(self.distance.prepare(widen(embeddings)), labels, mined)
+        self.of_mined(self.prepare(embeddings), labels, mined)
+    }
+
+    pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.distance.prepare(widen(embeddings))
+    }
+
+    /// Loss over all triplets with anchors in prepared rows and the rest in columns.
+    pub(crate) fn between(&self, rows: Tensor<2>, columns: Tensor<2>, relation: &Relation<'_>) -> PairLoss {
+        all_triplets(self, rows, columns, relation, Choice::All)
     }
 
     fn of_mined(&self, x: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
+        assert_eq!(x.dims()[0], labels.len(), "{} embeddings, {} labels", x.dims()[0], labels.len());
         match mined {
             Mined::All => self.of_choice(x, labels, Choice::All),
             Mined::SemiHard { margin } => self.of_choice(x, labels, Choice::SemiHard(*margin)),
-            Mined::Pairs(pairs) => self.of_pairs(x, labels, pairs),
-            Mined::Triplets(triplets) => self.of_triplets(x, triplets),
+            Mined::Pairs(pairs) => self.of_choice(x, labels, Choice::Pairs(pairs)),
+            Mined::Triplets(triplets) => LossOutput::of_pairs(listed_triplets(self, x, triplets)),
         }
-    }
-
-    fn of_pairs(&self, x: Tensor<2>, labels: &[usize], pairs: &Pairs) -> LossOutput {
-        self.of_choice(x, labels, Choice::Pairs(pairs))
-    }
-
-    fn of_triplets(&self, x: Tensor<2>, triplets: &Triplets) -> LossOutput {
-        LossOutput::of_pairs(listed_triplets(self, x, triplets))
     }
 
     fn of_choice(&self, x: Tensor<2>, labels: &[usize], choice: Choice<'_>) -> LossOutput {

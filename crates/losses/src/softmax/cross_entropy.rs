@@ -8,7 +8,12 @@ use crate::tensors::{indices, share};
 
 /// `mean_i( logsumexp_c(z[i][c]) - z[i][y_i] )`, per example and on average.
 pub(crate) fn cross_entropy(logits: Tensor<2>, labels: &[usize]) -> LossOutput {
-    let accuracy = accuracy(logits.clone(), labels);
+    cross_entropy_with_margin(logits.clone(), logits, labels)
+}
+
+/// The same for scores to which a margin was applied; the accuracy is that of `plain`, the scores without.
+pub(crate) fn cross_entropy_with_margin(logits: Tensor<2>, plain: Tensor<2>, labels: &[usize]) -> LossOutput {
+    let accuracy = accuracy(plain, labels);
     let per_example = -target(log_softmax(logits, 1), labels);
     LossOutput {
         mean: per_example.clone().mean(),

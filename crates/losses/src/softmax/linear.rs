@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::cross_entropy::cross_entropy;
+use super::cross_entropy::cross_entropy;
 use crate::error::{ConfigError, require};
 use crate::output::LossOutput;
 use crate::tensors::widen;

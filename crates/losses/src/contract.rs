@@ -1,0 +1,369 @@
+//! What every loss of the list must do, whatever its formula.
+
+use burn::module::Module;
+use burn::tensor::{DType, Tensor};
+
+use crate::mining::NegativeChoice;
+use crate::testing::{
+    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, device, differentiate, number, numbers,
+};
+use crate::{
+    ContrastiveLossConfig, Distance, Labels, Loss, LossConfig, Miner, MultiSimilarityLossConfig, RepMetLossConfig,
+    SubCenterArcFaceLossConfig, TripletForm, TripletLossConfig,
+};
+
+const CLASSES: usize = 4;
+const LABELS: [usize; 12] = [0, 1, 2, 0, 1, 2, 3, 3, 0, 1, 2, 0];
+
+/// Each loss in each of its forms, with a name for messages.
+fn every_loss() -> Vec<(String, LossConfig)> {
+    let kinds = [
+        "arc_face",
+        "contrastive",
+        "cos_face",
+        "kl_pairwise",
+        "magnet",
+        "multi_similarity",
+        "normalized_softmax",
+        "nt_xent",
+        "proxy_anchor",
+        "proxy_nca",
+        "rep_met",
+        "soft_triple",
+        "softmax",
+        "sub_center_arc_face",
+        "sup_con",
+    ];
+    let read = |kind: &str| serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
+    let mut all = kinds.iter().map(|&kind| (kind.to_owned(), read(kind))).collect::<Vec<_>>();
+    for mining in every_miner() {
+        for form in [TripletForm::Hinge, TripletForm::Soft] {
+            let config = TripletLossConfig { mining, form, margin: 0.5, ..Default::default() };
+            all.push((format!("triplet {form:?} {mining:?}"), LossConfig::Triplet(config)));
+        }
+        let config = ContrastiveLossConfig { mining, ..Default::default() };
+        all.push((format!("contrastive {mining:?}"), LossConfig::Contrastive(config)));
+        let config = MultiSimilarityLossConfig { mining, ..Default::default() };
+        all.push((format!("multi_similarity {mining:?}"), LossConfig::MultiSimilarity(config)));
+    }
+    all
+}
+
+fn every_miner() -> Vec<Miner> {
+    vec![
+        Miner::All,
+        Miner::Hard,
+        Miner::SemiHard { margin: 0.5 },
+        Miner::SemiHardNearest { margin: 0.5 },
+        Miner::SemiHardOrFarthest,
+        Miner::EasyPositive { negatives: NegativeChoice::Hard },
+        Miner::EasyPositive { negatives: NegativeChoice::SemiHard },
+        Miner::DistanceWeighted { nearest: 0.5, farthest: 1.4, seed: 3 },
+        Miner::MultiSimilarity { epsilon: 0.1 },
+    ]
+}
+
+fn make(config: &LossConfig, dim: usize) -> Loss {
+    let device = device();
+    device.seed(11);
+    config.init(dim, CLASSES, &device)
+}
+
+/// Overlapping classes.
+fn embeddings() -> Matrix {
+    let (noise, centre) = (Matrix::random(LABELS.len(), 5, 1), Matrix::random(CLASSES, 5, 2));
+    let values = (0..LABELS.len() * 5).map(|at| noise.values[at] + centre.row(LABELS[at / 5])[at % 5]);
+    Matrix::new(LABELS.len(), 5, values.collect())
+}
+
+fn mean(loss: &Loss, x: Tensor<2>) -> Tensor<1> {
+    loss.forward(x, &Labels::new(&LABELS)).mean
+}
+
+/// Gradients of the parameters, one after the other.
+fn of_parameters(loss: &Loss, x: Tensor<2>) -> Vec<f64> {
+    struct Collect<'a>(&'a burn::tensor::Gradients, Vec<f64>);
+    impl burn::module::ModuleVisitor for Collect<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            self.1.extend(param.val().grad(self.0).map(numbers).unwrap_or_default());
+        }
+    }
+    let gradients = mean(loss, x).backward();
+    let mut collect = Collect(&gradients, Vec::new());
+    loss.visit(&mut collect);
+    collect.1
+}
+
+#[test]
+fn a_batch_in_shards_has_the_loss_and_gradient_of_the_whole() {
+    let x = embeddings();
+    for (name, config) in every_loss() {
+        let loss = make(&config, x.columns);
+        let (whole, gradient) = differentiate(&x, |x| mean(&loss, x));
+        let parameters = of_parameters(&loss, x.leaf(DType::F32));
+        for shards in [vec![0..5, 5..6, 6..12], vec![0..6, 6..12]] {
+            let mut joined = Vec::new();
+            for own in shards {
+                // What one device does: it has embedded its own rows and received the others as numbers.
+                let rows = |range: std::ops::Range<usize>| x.select(&range.collect::<Vec<_>>());
+                let received = |range: std::ops::Range<usize>| rows(range).leaf(DType::F32).inner();
+                let leaf = rows(own.clone()).leaf(DType::F32);
+                let mut parts = vec![leaf.clone()];
+                if own.start > 0 {
+                    parts.insert(0, received(0..own.start));
+                }
+                if own.end < x.rows {
+                    parts.push(received(own.end..x.rows));
+                }
+                let gathered = Tensor::cat(parts.into_iter().map(Tensor::autodiff).collect(), 0);
+                assert_close_to_largest(&name, &of_parameters(&loss, gathered.clone()), &parameters, 1e-6);
+                let value = mean(&loss, gathered);
+                joined.extend(leaf.grad(&value.backward()).map_or_else(|| vec![0.0; own.len() * 5], numbers));
+                assert_close(&[number(value)], &[whole], 1e-6, 1e-7);
+            }
+            assert_close_to_largest(&name, &joined, &gradient.values, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn gradients_are_slopes() {
+    let x = embeddings();
+    for (name, config) in every_loss() {
+        // Distances that a miner compares may tie within a step only by accident; these do not.
+        eprintln!("{name}");
+        let loss = make(&config, x.columns);
+        assert_gradient_is_slope(&x, |x| mean(&loss, x));
+    }
+}
+
+#[test]
+fn the_order_of_a_batch_does_not_matter() {
+    let x = embeddings();
+    let order = [7, 2, 11, 0, 5, 9, 3, 1, 10, 4, 6, 8];
+    let labels = order.map(|row| LABELS[row]);
+    for (name, config) in every_loss() {
+        if name.contains("DistanceWeighted") {
+            // Its draws follow the order of the batch.
+            continue;
+        }
+        let loss = make(&config, x.columns);
+        let (value, gradient) = differentiate(&x, |x| mean(&loss, x));
+        let (moved, slope) = differentiate(&x.select(&order), |x| loss.forward(x, &Labels::new(&labels)).mean);
+        assert_close(&[moved], &[value], 1e-5, 1e-6);
+        assert_close_to_largest(&name, &slope.values, &gradient.select(&order).values, 2e-5);
+    }
+}
+
+#[test]
+fn very_large_and_very_small_embeddings_stay_finite() {
+    for (name, config) in every_loss() {
+        for scale in [1e4, 1e-4] {
+            eprintln!("{name} at {scale}");
+            let x = embeddings().map(|v| v * scale);
+            let loss = make(&config, x.columns);
+            // Non-finite values fail inside.
+            let (value, gradient) = differentiate(&x, |x| mean(&loss, x));
+            let pulls = gradient.values.iter().any(|&g| g != 0.0);
+            assert!(value == 0.0 || pulls || value < 1e-6, "{name} at {scale} has loss {value} and no gradient");
+        }
+    }
+}
+
+#[test]
+fn losses_that_compare_directions_ignore_lengths() {
+    for (name, config) in every_loss() {
+        if !config.wants_unit_length() {
+            continue;
+        }
+        let loss = make(&config, 5);
+        let (value, gradient) = differentiate(&embeddings(), |x| mean(&loss, x));
+        for scale in [1e4, 1e-4] {
+            let (scaled, slope) = differentiate(&embeddings().map(|v| v * scale), |x| mean(&loss, x));
+            assert_close(&[scaled], &[value], 1e-5, 1e-6);
+            assert_close_to_largest(&name, &slope.map(|g| g * scale).values, &gradient.values, 2e-5);
+        }
+    }
+}
+
+#[test]
+fn without_pairs_loss_and_gradient_are_zero() {
+    let x = embeddings();
+    let (alone, alike): (Vec<_>, Vec<_>) = (0..LABELS.len()).map(|row| (row, 0)).unzip();
+    for (name, config) in every_loss() {
+        let needs_triplets = name.starts_with("triplet");
+        let needs_positives = needs_triplets || ["sup_con", "nt_xent"].contains(&name.as_str());
+        let loss = make(&config, x.columns);
+        for (labels, is_empty) in [(&alone, needs_positives), (&alike, needs_triplets)] {
+            if is_empty {
+                let (value, gradient) = differentiate(&x, |x| loss.forward(x, &Labels::new(labels)).mean);
+                assert_eq!((value, gradient.values), (0.0, vec![0.0; 60]), "{name}");
+            }
+        }
+        if config.learning_rate_factor() == 1.0 && !config.wants_clusters() && needs_positives {
+            let one = x.select(&[0]);
+            let (value, gradient) = differentiate(&one, |x| loss.forward(x, &Labels::new(&[0])).mean);
+            assert_eq!((value, gradient.values), (0.0, vec![0.0; 5]), "{name}");
+        }
+    }
+    for kind in ["contrastive", "multi_similarity", "sup_con", "nt_xent", "kl_pairwise"] {
+        let config: LossConfig = serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
+        let loss = make(&config, x.columns);
+        let (value, gradient) = differentiate(&x.select(&[0]), |x| loss.forward(x, &Labels::new(&[0])).mean);
+        assert_eq!((value, gradient.values), (0.0, vec![0.0; 5]), "{kind}");
+    }
+}
+
+#[test]
+fn equal_and_zero_embeddings_stay_finite() {
+    for (name, config) in every_loss() {
+        eprintln!("{name}");
+        let loss = make(&config, 5);
+        for x in [Matrix::new(12, 5, vec![0.0; 60]), Matrix::new(12, 5, vec![1.0; 60])] {
+            differentiate(&x, |x| mean(&loss, x));
+        }
+    }
+}
+
+#[test]
+fn half_precision_is_computed_in_single() {
+    let x = embeddings();
+    for (name, config) in every_loss() {
+        let loss = make(&config, x.columns);
+        let half = x.leaf(DType::F32).inner().cast(DType::F16);
+        let exact = mean(&loss, half.clone().cast(DType::F32));
+        let output = loss.forward(half, &Labels::new(&LABELS));
+        assert_eq!(output.mean.dtype(), DType::F32, "{name}");
+        assert_eq!(number(output.mean), number(exact), "{name}");
+    }
+}
+
+#[test]
+fn without_autodiff_the_value_is_the_same() {
+    let x = embeddings();
+    for (name, config) in every_loss() {
+        let loss = make(&config, x.columns);
+        let with = loss.forward(x.leaf(DType::F32), &Labels::new(&LABELS)).read();
+        let without = loss.valid().forward(x.leaf(DType::F32).inner(), &Labels::new(&LABELS)).read();
+        assert_eq!(with, without, "{name}");
+        assert_eq!(with.per_example.len(), x.rows, "{name}");
+    }
+}
+
+#[test]
+fn losses_that_learn_classes_score_them() {
+    let x = embeddings();
+    for (name, config) in every_loss() {
+        let scores = make(&config, x.columns).logits(x.leaf(DType::F32));
+        assert_eq!(scores.is_some(), config.class_rule() == crate::ClassRule::HighestScore, "{name}");
+        if let Some(scores) = scores {
+            assert_eq!(scores.dims(), [x.rows, CLASSES], "{name}");
+        }
+    }
+}
+
+/// Cross-entropy of host scores.
+fn cross_entropy(scores: &[Vec<f64>]) -> f64 {
+    let loss = |row: &Vec<f64>, label: usize| {
+        let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        top + row.iter().map(|s| (s - top).exp()).sum::<f64>().ln() - row[label]
+    };
+    scores.iter().zip(LABELS).map(|(row, label)| loss(row, label)).sum::<f64>() / scores.len() as f64
+}
+
+/// Cosines of each embedding with each learned vector.
+fn cosines(x: &Matrix, vectors: &Matrix) -> Vec<Vec<f64>> {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let length = |a: &[f64]| dot(a, a).sqrt();
+    let of = |i: usize, k: usize| dot(x.row(i), vectors.row(k)) / length(x.row(i)) / length(vectors.row(k));
+    (0..x.rows).map(|i| (0..vectors.rows).map(|k| of(i, k)).collect()).collect()
+}
+
+fn host(vectors: Tensor<2>) -> Matrix {
+    let [rows, columns] = vectors.dims();
+    Matrix::new(rows, columns, numbers(vectors))
+}
+
+#[test]
+fn cos_face_is_cross_entropy_with_a_lower_own_cosine() {
+    let x = embeddings();
+    let config: LossConfig = serde_json::from_str(r#"{ "kind": "cos_face" }"#).unwrap();
+    let Loss::CosFace(loss) = make(&config, x.columns) else { panic!() };
+    let mut scores = cosines(&x, &host(loss.weights.vectors.val()));
+    for (row, label) in scores.iter_mut().zip(LABELS) {
+        row[label] -= 0.35;
+        row.iter_mut().for_each(|s| *s *= 64.0);
+    }
+    let (value, _) = differentiate(&x, |x| loss.forward(x, &LABELS).mean);
+    assert_close(&[value], &[cross_entropy(&scores)], 1e-5, 0.0);
+}
+
+#[test]
+fn rep_met_is_a_mixture_per_class_and_a_margin_between_modes() {
+    let x = embeddings();
+    let config = RepMetLossConfig { modes_per_class: 2, variance: 0.3, margin: 0.4, ..Default::default() };
+    let Loss::RepMet(loss) = make(&LossConfig::RepMet(config), x.columns) else { panic!() };
+    let cosines = cosines(&x, &host(loss.modes.vectors.val()));
+    let squared = |i: usize, k: usize| 2.0 - 2.0 * cosines[i][k];
+    let mixture = |i: usize, c: usize| (2 * c..2 * c + 2).map(|k| (-squared(i, k) / 0.6).exp()).sum::<f64>().ln();
+    let scores = (0..x.rows).map(|i| (0..CLASSES).map(|c| mixture(i, c)).collect()).collect::<Vec<Vec<_>>>();
+    let mut margin = 0.0;
+    for (i, label) in LABELS.into_iter().enumerate() {
+        let (mut own, mut other) = (f64::MAX, f64::MAX);
+        for k in 0..2 * CLASSES {
+            let nearest = if k / 2 == label { &mut own } else { &mut other };
+            *nearest = nearest.min(squared(i, k).sqrt());
+        }
+        margin += f64::max(0.0, own - other + 0.4) / x.rows as f64;
+    }
+    assert!(margin > 0.0);
+    let (value, _) = differentiate(&x, |x| loss.forward(x, &LABELS).mean);
+    assert_close(&[value], &[cross_entropy(&scores) + margin], 1e-5, 0.0);
+}
+
+#[test]
+fn softmax_is_cross_entropy_of_a_linear_layer() {
+    let x = embeddings();
+    let loss = make(&serde_json::from_str(r#"{ "kind": "softmax" }"#).unwrap(), x.columns);
+    let scores = host(loss.logits(x.leaf(DType::F32)).unwrap());
+    let scores = (0..x.rows).map(|i| scores.row(i).to_vec()).collect::<Vec<_>>();
+    let (value, _) = differentiate(&x, |x| mean(&loss, x));
+    assert_close(&[value], &[cross_entropy(&scores)], 1e-5, 0.0);
+}
+
+#[test]
+fn arc_face_with_one_centre_a_class_is_arc_face() {
+    let x = embeddings();
+    let one = SubCenterArcFaceLossConfig { centers_per_class: 1, ..Default::default() };
+    let several = make(&LossConfig::SubCenterArcFace(one), x.columns);
+    let plain = make(&LossConfig::ArcFace(Default::default()), x.columns);
+    let [a, b] = [several, plain].map(|loss| number(mean(&loss, x.leaf(DType::F32))));
+    assert_eq!(a, b);
+}
+
+#[test]
+fn a_loss_over_blocks_is_the_loss_over_the_whole_matrix() {
+    // 1500 examples need two blocks of rows, and more for triplets.
+    let labels = (0..1500).map(|row| row / 4 % 300).collect::<Vec<_>>();
+    let x = Matrix::random(labels.len(), 4, 9);
+    let config = TripletLossConfig { distance: Distance::Euclidean, mining: Miner::All, ..Default::default() };
+    let (value, gradient) = differentiate(&x, |x| config.init().forward(x, &Labels::new(&labels)).mean);
+    // A triplet needs three examples near each other in no order, so a sample of anchors by plain loops suffices.
+    let distance = |a: usize, b: usize| {
+        x.row(a).iter().zip(x.row(b)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    let output = config.init().forward(x.leaf(DType::F32), &Labels::new(&labels)).read();
+    for anchor in [0, 700, 1499] {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for positive in (0..labels.len()).filter(|&p| p != anchor && labels[p] == labels[anchor]) {
+            for negative in (0..labels.len()).filter(|&n| labels[n] != labels[anchor]) {
+                let term = distance(anchor, positive) - distance(anchor, negative) + 0.2;
+                if term > 0.0 {
+                    (sum, count) = (sum + term, count + 1.0);
+                }
+            }
+        }
+        assert_close(&[output.per_example[anchor].into()], &[sum / count], 1e-4, 0.0);
+    }
+    assert!(value > 0.0 && gradient.values.iter().any(|&g| g != 0.0));
+}

@@ -1,0 +1,35 @@
+//! The miner of the multi-similarity loss: Wang et al., CVPR 2019.
+
+use burn::tensor::Tensor;
+
+use super::pairs::Pairs;
+use crate::pair_matrix::blocks;
+use crate::relation::Relation;
+
+/// Per anchor, the positives less similar than its nearest negative, and the negatives more similar than its farthest
+/// positive, each with a tolerance `epsilon` of cosine similarity.
+///
+/// Rows without a positive or without a negative choose nothing.
+///
+/// # Shapes
+/// - embeddings: `[batch, dim]`, of unit length; no gradient flows through the choice
+/// - labels: `[batch]`
+///
+/// # Panics
+/// If the batch is empty or the lengths differ.
+pub fn multi_similarity(embeddings: Tensor<2>, labels: &[usize], epsilon: f64) -> Pairs {
+    let x = embeddings.inner();
+    let relation = Relation::within(labels, &x.device());
+    let columns = x.clone().transpose();
+    let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+    for rows in blocks(labels.len(), labels.len()) {
+        let similarity = x.clone().narrow(0, rows.start, rows.len()).matmul(columns.clone());
+        let [positive, negative] = relation.masks(rows);
+        let nearest_negative = similarity.clone().mask_fill(negative.clone().bool_not(), f32::MIN).max_dim(1);
+        let farthest_positive = similarity.clone().mask_fill(positive.clone().bool_not(), f32::MAX).min_dim(1);
+        // Without a negative no positive is below f32::MIN; without a positive no negative is above f32::MAX.
+        positives.push(positive.bool_and(similarity.clone().lower(nearest_negative + epsilon)));
+        negatives.push(negative.bool_and(similarity.greater(farthest_positive - epsilon)));
+    }
+    Pairs { positive: Tensor::cat(positives, 0), negative: Tensor::cat(negatives, 0) }
+}

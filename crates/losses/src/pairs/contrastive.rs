@@ -1,0 +1,170 @@
+//! Contrastive loss: Hadsell et al., *Dimensionality Reduction by Learning an Invariant Mapping*, CVPR 2006.
+
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Bool, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::distance::{Distance, SquaredDistances};
+use crate::error::{ConfigError, require};
+use crate::labels::Labels;
+use crate::mining::{Mined, Miner};
+use crate::output::LossOutput;
+use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
+use crate::reduction::Reduction;
+use crate::relation::{ChosenPairs, Relation};
+use crate::tensors::{count, mean_of, widen};
+
+/// Settings of [`ContrastiveLoss`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContrastiveLossConfig {
+    /// Distance between embeddings. Default [`Distance::UnitEuclidean`].
+    pub distance: Distance,
+    /// Distance below which a positive pair costs nothing. Default 0, as in the paper.
+    pub positive_margin: f64,
+    /// Distance above which a negative pair costs nothing. Default 1, as in pytorch-metric-learning.
+    pub negative_margin: f64,
+    /// What each of the two sums is divided by. Default [`Reduction::Nonzero`].
+    pub reduction: Reduction,
+    /// Which pairs count. Default [`Miner::All`].
+    pub mining: Miner,
+}
+
+impl Default for ContrastiveLossConfig {
+    fn default() -> Self {
+        ContrastiveLossConfig {
+            distance: Distance::UnitEuclidean,
+            positive_margin: 0.0,
+            negative_margin: 1.0,
+            reduction: Reduction::Nonzero,
+            mining: Miner::All,
+        }
+    }
+}
+
+impl ContrastiveLossConfig {
+    /// Makes the loss. It has no parameters.
+    pub fn init(&self) -> ContrastiveLoss {
+        ContrastiveLoss {
+            distance: self.distance,
+            positive_margin: self.positive_margin,
+            negative_margin: self.negative_margin,
+            reduction: self.reduction,
+            mining: self.mining,
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        require(self.positive_margin >= 0.0, "positive_margin", self.positive_margin, "must not be negative")?;
+        require(self.negative_margin > 0.0, "negative_margin", self.negative_margin, "must be above 0")?;
+        self.mining.validate()
+    }
+}
+
+/// Contrastive loss: positive pairs come together, negative pairs move apart until they reach a margin.
+///
+/// ```text
+/// L = mean_{positive (i, j)} max(0, d(i, j) - positive_margin) + mean_{negative (i, j)} max(0, negative_margin - d(i, j))
+/// ```
+///
+/// Each of the two means is reduced by itself; one without pairs is 0. The paper squares both terms; like most later
+/// work this does so only through [`Distance::SquaredEuclidean`]. Per example: its positive plus its negative mean.
+/// Half precision is widened to f32 first.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use lodestone_losses::{ContrastiveLossConfig, Distance, Labels};
+///
+/// let device = Device::flex();
+/// let embeddings = Tensor::<2>::from_data([[0.0], [0.25], [0.75]], &device);
+/// let loss = ContrastiveLossConfig { distance: Distance::Euclidean, ..Default::default() }.init();
+/// // Positive: 0.25. Negative: 1 - 0.75 and 1 - 0.5, on average 0.375.
+/// let value = loss.forward(embeddings, &Labels::new(&[0, 0, 1])).read().mean;
+/// assert!((value - 0.625).abs() < 1e-5);
+/// ```
+#[derive(Module, Debug)]
+pub struct ContrastiveLoss {
+    #[module(skip)]
+    distance: Distance,
+    positive_margin: f64,
+    negative_margin: f64,
+    #[module(skip)]
+    reduction: Reduction,
+    #[module(skip)]
+    mining: Miner,
+}
+
+impl ContrastiveLoss {
+    /// Loss of a batch over the pairs of the configured miner.
+    ///
+    /// Reports [`Statistic::Active`](crate::Statistic::Active) and [`Statistic::Counted`](crate::Statistic::Counted).
+    ///
+    /// # Shapes
+    /// - embeddings: `[batch, dim]`
+    /// - labels: `[batch]`
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
+    pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
+        let mined = self.mining.mine(self.prepare(embeddings.clone()), self.distance, labels);
+        self.forward_mined(embeddings, labels.classes(), &mined)
+    }
+
+    /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
+    pub fn forward_mined(&self, embeddings: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
+        let x = self.prepare(embeddings);
+        let chosen = mined.to_pairs(x.clone(), self.distance, labels);
+        let relation = Relation::within(labels, &x.device());
+        LossOutput::of_pairs(self.between(x.clone(), x, ChosenPairs::new(&relation, chosen.as_ref())))
+    }
+
+    pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.distance.prepare(widen(embeddings))
+    }
+
+    /// Loss over pairs of prepared rows and columns.
+    pub(crate) fn between(&self, rows: Tensor<2>, columns: Tensor<2>, chosen: ChosenPairs<'_>) -> PairLoss {
+        let blocks = blocks(rows.dims()[0], columns.dims()[0]);
+        let squared = SquaredDistances::new(rows, columns);
+        over_blocks(squared.left, squared.right, blocks, |block, rows| {
+            let distance = self.distance.of_squared(block, squared.floor.clone());
+            let [positive, negative] = chosen.masks(rows);
+            let too_far = Side::new(distance.clone() - self.positive_margin, positive, self.reduction);
+            let too_near = Side::new(distance.neg() + self.negative_margin, negative, self.reduction);
+            BlockLoss {
+                per_row: too_far.per_row.clone() + too_near.per_row.clone(),
+                active: [too_far.active + too_near.active, too_far.counted + too_near.counted],
+                sums: [too_far.sum, too_near.sum],
+                counts: [too_far.divisor, too_near.divisor],
+            }
+        })
+    }
+}
+
+/// The positive or the negative half of a block.
+struct Side {
+    sum: Tensor<1>,
+    divisor: Tensor<1>,
+    per_row: Tensor<1>,
+    active: Tensor<1>,
+    counted: Tensor<1>,
+}
+
+impl Side {
+    fn new(excess: Tensor<2>, counted: Tensor<2, Bool>, reduction: Reduction) -> Self {
+        let [rows, _] = excess.dims();
+        let dtype = excess.dtype();
+        let value = relu(excess).mask_fill(counted.clone().bool_not(), 0.0);
+        let active = value.clone().inner().greater_scalar(0.0);
+        let per_row = reduction.divisor(&counted, &active).float().cast(dtype).sum_dim(1);
+        Side {
+            per_row: mean_of(value.clone().inner().sum_dim(1), per_row.clone()).reshape([rows]),
+            sum: value.sum(),
+            divisor: per_row.sum(),
+            active: count(active, dtype),
+            counted: count(counted, dtype),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Pairwise KL loss: Hsu & Kira, *Neural Network-based Clustering using Pairwise Constraints*, 2016.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_softmax, relu};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ConfigError, require};
+use crate::output::LossOutput;
+use crate::pair_matrix::{BlockLoss, blocks, over_blocks};
+use crate::relation::Relation;
+use crate::tensors::{count, mean_of, widen};
+
+/// Settings of [`KlPairwiseLoss`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KlPairwiseLossConfig {
+    /// Divergence, in nats, beyond which a negative pair costs nothing. Default 2, as in the paper.
+    pub margin: f64,
+    /// Treat the first distribution of each divergence as a constant in the gradient, as some codes do. Default `false`.
+    pub detach_first: bool,
+}
+
+impl Default for KlPairwiseLossConfig {
+    fn default() -> Self {
+        KlPairwiseLossConfig { margin: 2.0, detach_first: false }
+    }
+}
+
+impl KlPairwiseLossConfig {
+    /// Makes the loss. It has no parameters.
+    pub fn init(&self) -> KlPairwiseLoss {
+        KlPairwiseLoss { margin: self.margin, detach_first: self.detach_first }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        require(self.margin > 0.0 && self.margin.is_finite(), "margin", self.margin, "must be a number above 0")
+    }
+}
+
+/// Pairwise KL loss: each embedding is a distribution over clusters, `p = softmax(x)`; those of one class should agree,
+/// those of different classes diverge.
+///
+/// ```text
+/// same class:   KL(p_i, p_j) + KL(p_j, p_i)
+/// other class:  max(0, margin - KL(p_i, p_j)) + max(0, margin - KL(p_j, p_i))
+/// ```
+///
+/// Mean over the n(n - 1) / 2 pairs. Per example: mean over its n - 1 pairs. Half precision is widened to f32 first.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use lodestone_losses::KlPairwiseLossConfig;
+///
+/// let device = Device::flex();
+/// let loss = KlPairwiseLossConfig::default().init();
+/// // Equal distributions of different classes cost the margin, in both directions.
+/// let equal = Tensor::<2>::from_data([[1.0, 2.0], [1.0, 2.0]], &device);
+/// assert!((loss.forward(equal.clone(), &[0, 1]).read().mean - 4.0).abs() < 1e-5);
+/// assert!(loss.forward(equal, &[0, 0]).read().mean.abs() < 1e-5);
+/// ```
+#[derive(Module, Debug)]
+pub struct KlPairwiseLoss {
+    margin: f64,
+    detach_first: bool,
+}
+
+impl KlPairwiseLoss {
+    /// Loss of a batch. Reports [`Statistic::Active`](crate::Statistic::Active) and
+    /// [`Statistic::Counted`](crate::Statistic::Counted).
+    ///
+    /// # Shapes
+    /// - embeddings: `[batch, clusters]`, unnormalised logits
+    /// - labels: `[batch]`
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
+    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+        let x = widen(embeddings);
+        let relation = Relation::within(labels, &x.device());
+        let n = labels.len();
+        let log_p = log_softmax(x, 1);
+        let first = if self.detach_first { log_p.clone().detach() } else { log_p.clone() };
+        let p = first.clone().exp();
+        // KL(p_i, p_j) = Σ p_i log p_i - p_i · log p_j, as one product of [Σ p log p, -p] with [1, log p].
+        let self_term = (p.clone() * first).sum_dim(1);
+        let ones = self_term.clone().detach().ones_like();
+        let left = Tensor::cat(vec![self_term, p.neg()], 1);
+        let right = Tensor::cat(vec![ones, log_p], 1);
+        let loss = over_blocks(left, right, blocks(n, n), |divergence, rows| {
+            let [positive, negative] = relation.masks(rows.clone());
+            let apart = relu(divergence.clone().neg() + self.margin).mask_fill(negative.clone().bool_not(), 0.0);
+            let together = divergence.mask_fill(positive.clone().bool_not(), 0.0);
+            let value = apart + together;
+            let dtype = value.dtype();
+            let pairs = positive.bool_or(negative);
+            // Each unordered pair owns two entries, so half of the entries is the number of pairs.
+            let halves = |entries: Tensor<2>| (entries.sum_dim(1) / 2.0).reshape([rows.len()]);
+            let entries = halves(pairs.clone().float().cast(dtype));
+            let active = value.clone().inner().greater_scalar(0.0);
+            BlockLoss {
+                per_row: mean_of(value.clone().inner().sum_dim(1).reshape([rows.len()]), entries.clone()),
+                sums: [value.sum()],
+                counts: [entries.sum()],
+                active: [count(active, dtype), count(pairs, dtype)],
+            }
+        });
+        LossOutput::of_pairs(loss)
+    }
+}

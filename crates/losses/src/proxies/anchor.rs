@@ -1,0 +1,114 @@
+//! Proxy-Anchor loss: Kim et al., *Proxy Anchor Loss for Deep Metric Learning*, CVPR 2020.
+
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::Prototypes;
+use crate::error::{ConfigError, require};
+use crate::output::{LossOutput, Statistic, Statistics};
+use crate::softmax::accuracy;
+use crate::tensors::{label_mask, log1p_sumexp};
+
+/// Settings of [`ProxyAnchorLoss`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyAnchorLossConfig {
+    /// Margin δ, in cosine similarity. Default 0.1, as in the paper.
+    pub margin: f64,
+    /// Sharpness α. Default 32, as in the paper.
+    pub alpha: f64,
+    /// Learning rate of the proxies, as a multiple of the network's. Default 100, as in the paper.
+    pub learning_rate_factor: f64,
+}
+
+impl Default for ProxyAnchorLossConfig {
+    fn default() -> Self {
+        ProxyAnchorLossConfig { margin: 0.1, alpha: 32.0, learning_rate_factor: 100.0 }
+    }
+}
+
+impl ProxyAnchorLossConfig {
+    /// Makes the loss with fresh proxies, drawn from the device's generator: seed it first.
+    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyAnchorLoss {
+        let proxies = Prototypes::init(classes, 1, embedding_size, device);
+        ProxyAnchorLoss { proxies, margin: self.margin, alpha: self.alpha }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        require(self.margin.is_finite(), "margin", self.margin, "must be a number")?;
+        require(self.alpha > 0.0, "alpha", self.alpha, "must be above 0")?;
+        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+    }
+}
+
+/// Proxy-Anchor loss: each proxy is the anchor of the whole batch, on cosine similarities `s`.
+///
+/// ```text
+/// L = mean_{classes c in the batch} log(1 + Σ_{i of c} exp(-alpha (s_ic - margin)))
+///   + mean_{all classes c}          log(1 + Σ_{i not of c} exp(alpha (s_ic + margin)))
+/// ```
+///
+/// The terms belong to proxies, so the mean is not the mean of the examples: per example this reports its hinges alone,
+/// `alpha max(0, margin - s_iy)` plus the mean over other classes of `alpha max(0, s_ic + margin)`. Half precision is widened to f32
+/// first.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use lodestone_losses::ProxyAnchorLossConfig;
+///
+/// let device = Device::flex();
+/// let loss = ProxyAnchorLossConfig::default().init(2, 3, &device);
+/// let output = loss.forward(Tensor::from_data([[0.5, -1.0], [2.0, 0.0]], &device), &[0, 2]).read();
+/// assert!(output.mean > 0.0);
+/// ```
+#[derive(Module, Debug)]
+pub struct ProxyAnchorLoss {
+    pub(crate) proxies: Prototypes,
+    margin: f64,
+    alpha: f64,
+}
+
+impl ProxyAnchorLoss {
+    /// Loss of a batch. Reports [`Statistic::Accuracy`].
+    ///
+    /// # Shapes
+    /// - embeddings: `[batch, dim]`, of any length
+    /// - labels: `[batch]`, each below the number of classes
+    ///
+    /// # Panics
+    /// If the lengths differ or a label is not below the number of classes.
+    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+        let similarity = self.logits(embeddings);
+        let accuracy = accuracy(similarity.clone(), labels);
+        let [n, classes] = similarity.dims();
+        let own = label_mask(labels, classes, &similarity.device());
+        let too_far = (similarity.clone().neg() + self.margin) * self.alpha;
+        let too_near = (similarity + self.margin) * self.alpha;
+
+        let hinge = |excess: Tensor<2>| relu(excess.inner());
+        let others = (classes as f64 - 1.0).max(1.0);
+        let per_example = hinge(too_far.clone()).mask_fill(own.clone().bool_not(), 0.0).sum_dim(1)
+            + hinge(too_near.clone()).mask_fill(own.clone(), 0.0).sum_dim(1) / others;
+
+        // A row per proxy.
+        let own = own.transpose();
+        let mut present = labels.to_vec();
+        present.sort_unstable();
+        present.dedup();
+        let pull = log1p_sumexp(too_far.transpose(), &own).sum() / present.len() as f64;
+        let push = log1p_sumexp(too_near.transpose(), &own.bool_not()).sum() / classes as f64;
+        LossOutput {
+            mean: pull + push,
+            per_example: per_example.reshape([n]),
+            statistics: Statistics::default().with(Statistic::Accuracy, accuracy),
+        }
+    }
+
+    /// Cosine similarity to each proxy `[batch, classes]`; the highest is the prediction.
+    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.proxies.cosines(embeddings)
+    }
+}
