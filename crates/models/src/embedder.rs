@@ -132,9 +132,11 @@ impl Embedder {
     ) -> Result<LoadReport, WeightsError> {
         let file = WeightFile::read(path)?;
         let network = self.config.network.clone();
+        let head = [network.classifier_name(), "head.hidden", "head.bn"];
         let rules = LoadRules {
             network: network.name(),
-            replaceable: &[network.classifier_name(), "head.hidden", "head.bn"],
+            resizable: &head,
+            absent: &head,
             optional: network.auxiliary_names(),
             options,
         };
@@ -142,22 +144,16 @@ impl Embedder {
     }
 
     /// Takes over the weights of an embedder of the same description, head included.
-    pub(crate) fn load_exactly(
-        &mut self,
-        file: &WeightFile,
-        options: LoadOptions,
-    ) -> Result<LoadReport, WeightsError> {
-        let network = self.config.network.name();
-        load(
-            self.slots(),
-            file,
-            &LoadRules {
-                network,
-                replaceable: &[],
-                optional: &[],
-                options,
-            },
-        )
+    pub(crate) fn load_exactly(&mut self, file: &WeightFile) -> Result<LoadReport, WeightsError> {
+        let options = LoadOptions::default();
+        let rules = LoadRules {
+            network: self.config.network.name(),
+            resizable: &[],
+            absent: &[],
+            optional: &[],
+            options,
+        };
+        load(self.slots(), file, &rules)
     }
 
     pub(crate) fn slots(&mut self) -> Vec<Slot<'_>> {

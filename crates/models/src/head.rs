@@ -208,3 +208,71 @@ fn unit_length(rows: Tensor<2>) -> Tensor<2> {
     let squared = rows.clone().square().sum_dim(1).clamp_min(1e-24);
     rows / squared.sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    fn head(kind: HeadKind, normalise: bool) -> Head {
+        let config = HeadConfig {
+            kind,
+            normalise,
+            initialise: HeadInitialisation::UnitVariance,
+            ..HeadConfig::new(8)
+        };
+        config.init(64, "fc", 5, &Device::flex())
+    }
+
+    /// Features as ReLU and a mean leave them: positive, of any scale.
+    fn features() -> Tensor<2> {
+        Tensor::random([100, 64], Distribution::Uniform(0.0, 30.0), &Device::flex())
+    }
+
+    #[test]
+    fn normalised_embeddings_have_length_one() {
+        for kind in [HeadKind::Linear, HeadKind::LinearNorm, HeadKind::Mlp] {
+            let embeddings = head(kind, true).forward(features());
+            assert_eq!(embeddings.dims(), [100, 8]);
+            for squared in embeddings.square().sum_dim(1).into_data().iter::<f32>() {
+                assert!((squared - 1.0).abs() < 1e-5, "{kind:?}: {squared}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_embedding_of_zeros_has_a_finite_gradient() {
+        let device = Device::flex().autodiff();
+        let rows = Tensor::<2>::zeros([1, 3], &device).require_grad();
+        let gradients = unit_length(rows.clone()).sum().backward();
+        let gradient = rows.grad(&gradients).unwrap().into_data();
+        assert!(gradient.iter::<f32>().all(f32::is_finite));
+    }
+
+    #[test]
+    fn a_calibrated_head_gives_mean_zero_and_variance_one() {
+        for kind in [HeadKind::Linear, HeadKind::Mlp] {
+            let outputs = head(kind, false).calibrate(features()).forward(features());
+            // The sample is another one: 100 rows leave the mean off by a tenth of a deviation.
+            let mean = outputs.clone().mean_dim(0).abs().max().into_scalar::<f32>();
+            let variance = outputs.square().mean().into_scalar::<f32>();
+            assert!(mean < 0.5, "{kind:?}: {mean}");
+            assert!((variance - 1.0).abs() < 0.3, "{kind:?}: {variance}");
+        }
+    }
+
+    #[test]
+    fn calibration_is_exact_on_its_own_sample() {
+        let features = features();
+        let outputs = head(HeadKind::Linear, false)
+            .calibrate(features.clone())
+            .forward(features);
+        let mean = outputs.clone().mean_dim(0).abs().max().into_scalar::<f32>();
+        let variance = outputs.square().mean().into_scalar::<f32>();
+        assert!(
+            mean < 1e-4 && (variance - 1.0).abs() < 1e-4,
+            "{mean} {variance}"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::embedder::{Embedder, EmbedderConfig};
 use crate::preprocessing::Preprocessing;
-use crate::weights::{self, LoadOptions, WeightFile, WeightsError};
+use crate::weights::{self, WeightFile, WeightsError};
 
 /// What a weight file says about its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl Model {
     pub fn from_file(file: &WeightFile, device: &Device) -> Result<Self, WeightsError> {
         let description = ModelDescription::from_metadata(file)?;
         let mut embedder = description.embedder.init(0, device);
-        embedder.load_exactly(file, LoadOptions::default())?;
+        embedder.load_exactly(file)?;
         Ok(Self {
             embedder,
             description,

@@ -3,8 +3,11 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use crate::auxiliary::AuxiliaryHead;
 use crate::convnet::ConvNetConfig;
 use crate::googlenet::{GoogLeNetConfig, GoogLeNetForm};
+use crate::inception_v3::{self, InceptionV3Config};
+use crate::initialise::Initialiser;
 use crate::preprocessing::Preprocessing;
 use crate::trunk::Trunk;
 
@@ -17,17 +20,33 @@ pub enum NetworkConfig {
     /// A small network for small images.
     #[serde(rename = "convnet")]
     ConvNet(ConvNetConfig),
-    /// Inception of 2014.
+    /// The first Inception network.
     #[serde(rename = "googlenet")]
     GoogLeNet(GoogLeNetConfig),
+    /// The third Inception network.
+    #[serde(rename = "inception_v3")]
+    InceptionV3(InceptionV3Config),
 }
 
 impl NetworkConfig {
+    /// Every network in its usual setting, the smallest first.
+    pub fn all() -> Vec<Self> {
+        let googlenet = |form| Self::GoogLeNet(GoogLeNetConfig::new(form));
+        vec![
+            Self::ConvNet(ConvNetConfig::default()),
+            googlenet(GoogLeNetForm::Bvlc),
+            googlenet(GoogLeNetForm::Torchvision),
+            googlenet(GoogLeNetForm::Paper),
+            Self::InceptionV3(InceptionV3Config::default()),
+        ]
+    }
+
     /// A network with parameters drawn from `seed`.
     pub fn init(&self, seed: u64, device: &Device) -> Trunk {
         let stages = match self {
             Self::ConvNet(config) => config.stages(seed, device),
             Self::GoogLeNet(config) => config.stages(seed, device),
+            Self::InceptionV3(config) => config.stages(seed, device),
         };
         Trunk {
             stages,
@@ -41,7 +60,10 @@ impl NetworkConfig {
             Self::ConvNet(_) => "ConvNet",
             Self::GoogLeNet(config) => match config.form {
                 GoogLeNetForm::Bvlc => "GoogLeNet (bvlc)",
+                GoogLeNetForm::Torchvision => "GoogLeNet (torchvision)",
+                GoogLeNetForm::Paper => "GoogLeNet (paper)",
             },
+            Self::InceptionV3(_) => "Inception V3",
         }
     }
 
@@ -50,6 +72,7 @@ impl NetworkConfig {
         match self {
             Self::ConvNet(config) => 4 * config.width,
             Self::GoogLeNet(_) => 1024,
+            Self::InceptionV3(_) => 2048,
         }
     }
 
@@ -57,7 +80,7 @@ impl NetworkConfig {
     pub fn image_channels(&self) -> usize {
         match self {
             Self::ConvNet(config) => config.image_channels,
-            Self::GoogLeNet(_) => 3,
+            Self::GoogLeNet(_) | Self::InceptionV3(_) => 3,
         }
     }
 
@@ -66,26 +89,7 @@ impl NetworkConfig {
         match self {
             Self::ConvNet(_) => 28,
             Self::GoogLeNet(_) => 224,
-        }
-    }
-
-    /// Name of the classifier in the published weight files, which an embedding head takes the place of.
-    pub(crate) fn classifier_name(&self) -> &'static str {
-        match self {
-            Self::ConvNet(_) => "fc",
-            Self::GoogLeNet(config) => match config.form {
-                GoogLeNetForm::Bvlc => "loss3/classifier",
-            },
-        }
-    }
-
-    /// Names of the auxiliary classifiers in the published weight files.
-    pub(crate) fn auxiliary_names(&self) -> &'static [&'static str] {
-        match self {
-            Self::ConvNet(_) => &[],
-            Self::GoogLeNet(config) => match config.form {
-                GoogLeNetForm::Bvlc => &["loss1/", "loss2/"],
-            },
+            Self::InceptionV3(_) => 299,
         }
     }
 
@@ -96,7 +100,77 @@ impl NetworkConfig {
             Self::ConvNet(_) => Preprocessing::grey(28, 0.2860, 0.3530),
             Self::GoogLeNet(config) => match config.form {
                 GoogLeNetForm::Bvlc => Preprocessing::caffe(256, 224),
+                GoogLeNetForm::Torchvision | GoogLeNetForm::Paper => {
+                    Preprocessing::imagenet(256, 224)
+                }
+            },
+            Self::InceptionV3(_) => Preprocessing::imagenet(342, 299),
+        }
+    }
+
+    /// Name of the classifier in the published weight files, which an embedding head takes the place of.
+    pub(crate) fn classifier_name(&self) -> &'static str {
+        match self {
+            Self::ConvNet(_) | Self::InceptionV3(_) => "fc",
+            Self::GoogLeNet(config) => match config.form {
+                GoogLeNetForm::Bvlc => "loss3/classifier",
+                GoogLeNetForm::Torchvision | GoogLeNetForm::Paper => "fc",
             },
         }
+    }
+
+    /// How weight and bias of a classifier start.
+    pub(crate) fn classifier_start(&self) -> [Initialiser; 2] {
+        let weight = match self {
+            Self::ConvNet(_) => Initialiser::UniformFanIn,
+            Self::GoogLeNet(config) => config.initialiser(),
+            Self::InceptionV3(_) => inception_v3::INITIALISER,
+        };
+        [weight, Initialiser::UniformFanIn]
+    }
+
+    /// Classifiers below the top, the lowest first.
+    pub(crate) fn auxiliary(
+        &self,
+        classes: usize,
+        dropout: f64,
+        seed: u64,
+        device: &Device,
+    ) -> Vec<AuxiliaryHead> {
+        match self {
+            Self::ConvNet(_) => Vec::new(),
+            Self::GoogLeNet(config) => config.auxiliary(classes, dropout, seed, device),
+            Self::InceptionV3(config) => vec![config.auxiliary(classes, seed, device)],
+        }
+    }
+
+    /// Beginnings of the names of auxiliary classifiers in the published weight files.
+    pub(crate) fn auxiliary_names(&self) -> &'static [&'static str] {
+        match self {
+            Self::ConvNet(_) => &[],
+            Self::GoogLeNet(config) => match config.form {
+                GoogLeNetForm::Bvlc => &["loss1/", "loss2/"],
+                GoogLeNetForm::Torchvision | GoogLeNetForm::Paper => &["aux1", "aux2"],
+            },
+            Self::InceptionV3(_) => &["AuxLogits"],
+        }
+    }
+}
+
+impl From<ConvNetConfig> for NetworkConfig {
+    fn from(config: ConvNetConfig) -> Self {
+        Self::ConvNet(config)
+    }
+}
+
+impl From<GoogLeNetConfig> for NetworkConfig {
+    fn from(config: GoogLeNetConfig) -> Self {
+        Self::GoogLeNet(config)
+    }
+}
+
+impl From<InceptionV3Config> for NetworkConfig {
+    fn from(config: InceptionV3Config) -> Self {
+        Self::InceptionV3(config)
     }
 }

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Tensor;
+
 mod bvlc;
+mod fill;
+mod torchvision;
 
 /// A file that lies beside the repository; tests that need it pass with a message where it is absent.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -34,4 +38,8 @@ fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
 
 fn argmax(values: &[f32]) -> usize {
     (0..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}
+
+fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
 }

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::module::{avg_pool2d, max_pool2d};
+use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
 use crate::layer::window_count;
@@ -64,4 +64,9 @@ pub(crate) fn global_average(maps: Tensor<4>) -> Tensor<2> {
     maps.reshape([images, channels, height * width])
         .mean_dim(2)
         .reshape([images, channels])
+}
+
+/// Means over `side`×`side` windows that cover each map evenly, overlapping where the sizes do not divide.
+pub(crate) fn adaptive_average(maps: Tensor<4>, side: usize) -> Tensor<4> {
+    adaptive_avg_pool2d(maps, [side; 2])
 }

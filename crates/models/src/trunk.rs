@@ -22,6 +22,18 @@ impl Stage {
             layers,
         }
     }
+
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        forward_chain(&self.layers, input)
+    }
+
+    pub(crate) fn trace(
+        &self,
+        shape: [usize; 3],
+        costs: &mut Vec<LayerCost>,
+    ) -> Option<[usize; 3]> {
+        trace_chain(&self.layers, shape, costs)
+    }
 }
 
 /// The place of a stage in the trunk that named it, made by [`Trunk::stage`].
@@ -175,28 +187,28 @@ impl Trunk {
     /// # Errors
     /// If a window of some layer would not fit, or the colour channels differ.
     pub fn check_input(&self, [channels, height, width]: [usize; 3]) -> Result<(), InputError> {
-        let network = || self.config.name().to_owned();
         let expected = self.config.image_channels();
         if channels != expected {
+            let network = self.config.name().to_owned();
             return Err(InputError::Channels {
-                network: network(),
+                network,
                 expected,
                 channels,
             });
         }
-        if self
-            .trace([channels, height, width], &mut Vec::new())
-            .is_none()
-        {
-            let minimum = self.minimum_size();
-            return Err(InputError::TooSmall {
-                network: network(),
-                minimum,
-                height,
-                width,
-            });
+        match self.trace([channels, height, width], &mut Vec::new()) {
+            Some(_) => Ok(()),
+            None => Err(self.too_small(height, width)),
         }
-        Ok(())
+    }
+
+    pub(crate) fn too_small(&self, height: usize, width: usize) -> InputError {
+        InputError::TooSmall {
+            network: self.config.name().to_owned(),
+            minimum: self.minimum_size(),
+            height,
+            width,
+        }
     }
 
     /// Side of the smallest square image that every window fits into, found by walking the layers.
@@ -218,29 +230,87 @@ impl Trunk {
         shape: [usize; 3],
         costs: &mut Vec<LayerCost>,
     ) -> Option<[usize; 3]> {
-        self.stages.iter().try_fold(shape, |shape, stage| {
-            trace_chain(&stage.layers, shape, costs)
-        })
+        self.stages
+            .iter()
+            .try_fold(shape, |shape, stage| stage.trace(shape, costs))
     }
 
     /// Shape of the maps behind `stage` for images of `[channels, height, width]`, none if the images are too small.
     pub fn map_shape(&self, image: [usize; 3], stage: StageId) -> Option<[usize; 3]> {
         let stages = &self.stages[..=stage.0];
         let costs = &mut Vec::new();
-        stages.iter().try_fold(image, |shape, stage| {
-            trace_chain(&stage.layers, shape, costs)
-        })
+        stages
+            .iter()
+            .try_fold(image, |shape, stage| stage.trace(shape, costs))
     }
 
     fn run(&self, stages: std::ops::Range<usize>, input: Tensor<4>) -> Tensor<4> {
         self.stages[stages]
             .iter()
-            .fold(input, |maps, stage| forward_chain(&stage.layers, maps))
+            .fold(input, |maps, stage| stage.forward(maps))
     }
 
     pub(crate) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
         for layer in self.stages.iter_mut().flat_map(|stage| &mut stage.layers) {
             layer.slots(slots);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::{ConvNetConfig, GoogLeNetConfig, GoogLeNetForm};
+
+    #[test]
+    fn frozen_stages_have_no_gradient_and_keep_their_statistics() {
+        let device = Device::flex().autodiff();
+        let mut trunk = NetworkConfig::from(ConvNetConfig::default()).init(1, &device);
+        let stage = trunk.stage("block2").unwrap();
+        trunk = trunk.freeze_until(stage);
+        let images = Tensor::ones([2, 1, 28, 28], &device);
+        let gradients = trunk.forward(images).sum().backward();
+        let mut slots = Vec::new();
+        trunk.slots(&mut slots);
+        for slot in slots {
+            let free = slot.name.starts_with("block3");
+            if !slot.name.contains("running") {
+                assert_eq!(slot.gradient(&gradients).is_some(), free, "{}", slot.name);
+            } else if slot.name.ends_with("running_mean") {
+                let moved = slot.values().iter().any(|&mean| mean != 0.0);
+                assert_eq!(moved, free, "{}", slot.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_stage_is_answered_with_all_names() {
+        let config = GoogLeNetConfig::new(GoogLeNetForm::Bvlc);
+        let trunk = NetworkConfig::from(config).init(1, &Device::flex());
+        assert_eq!(
+            trunk.stage("inception4f").unwrap_err().to_string(),
+            "GoogLeNet (bvlc) has no stage `inception4f`; its stages are: conv1, maxpool1, conv2, conv3, maxpool2, \
+             inception3a, inception3b, maxpool3, inception4a, inception4b, inception4c, inception4d, inception4e, \
+             maxpool4, inception5a, inception5b"
+        );
+    }
+
+    #[test]
+    fn images_of_the_wrong_form_are_refused_with_both_sizes() {
+        let config = GoogLeNetConfig::new(GoogLeNetForm::Torchvision);
+        let trunk = NetworkConfig::from(config).init(1, &Device::flex());
+        let check = |image, message: &str| {
+            assert_eq!(trunk.check_input(image).unwrap_err().to_string(), message);
+        };
+        check(
+            [3, 14, 200],
+            "GoogLeNet (torchvision) needs images of at least 15x15 pixels, these are 14x200",
+        );
+        check(
+            [1, 28, 28],
+            "GoogLeNet (torchvision) reads 3 colour channels, these images have 1",
+        );
     }
 }

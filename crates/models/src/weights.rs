@@ -6,7 +6,11 @@
 mod error;
 mod file;
 mod load;
+mod pth;
 mod slot;
+#[cfg(test)]
+#[allow(clippy::print_stderr, reason = "a skipped test says why")]
+mod tests;
 mod write;
 
 pub use error::{Mismatch, Misshaped, WeightsError};

@@ -1,12 +1,13 @@
 //! A weight file in memory: tensors by name, whatever format they came in.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
-use super::WeightsError;
+use super::{WeightsError, pth};
 
 /// Tensors and metadata of a weight file.
 ///
@@ -38,7 +39,7 @@ pub struct FileTensor {
     /// Extents, outermost first.
     pub shape: Vec<usize>,
     /// Its values, little-endian, row-major.
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Type of the values of a tensor in a file.
@@ -62,11 +63,23 @@ impl WeightFile {
     /// # Errors
     /// If the file cannot be read or is not a whole file of a known format.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let bytes = std::fs::read(path).map_err(|source| WeightsError::Read {
+        let read = |source| WeightsError::Read {
             path: path.to_owned(),
             source,
-        })?;
-        Self::from_safetensors(path, &bytes)
+        };
+        let mut start = Vec::new();
+        let file = std::fs::File::open(path).map_err(read)?;
+        file.take(START).read_to_end(&mut start).map_err(read)?;
+        match Format::of(&start) {
+            Ok(Format::Safetensors) => {
+                Self::from_safetensors(path, &std::fs::read(path).map_err(read)?)
+            }
+            Ok(Format::Pytorch) => pth::read(path),
+            Err(reason) => Err(WeightsError::Format {
+                path: path.to_owned(),
+                reason,
+            }),
+        }
     }
 
     fn from_safetensors(path: &Path, bytes: &[u8]) -> Result<Self, WeightsError> {
@@ -155,4 +168,33 @@ fn decode<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f
         .iter()
         .map(|&chunk| value(chunk))
         .collect()
+}
+
+/// Bytes from which the format is told: a tar archive's mark stands at 257.
+const START: u64 = 262;
+
+enum Format {
+    Safetensors,
+    Pytorch,
+}
+
+impl Format {
+    /// The format of a file that begins with `start`, or why it is none.
+    fn of(start: &[u8]) -> Result<Self, String> {
+        let tar = start.get(257..262) == Some(b"ustar");
+        match start {
+            [] => Err("it is empty".to_owned()),
+            // The length of the header as 64 bits, then the header, which is a JSON object.
+            [_, _, _, _, _, _, _, _, b'{', ..] => Ok(Self::Safetensors),
+            // A zip archive, or a bare pickle of protocol 2 or later.
+            [b'P', b'K', ..] | [0x80, ..] => Ok(Self::Pytorch),
+            _ if tar => Ok(Self::Pytorch),
+            _ => {
+                let start = start[..start.len().min(8)].escape_ascii();
+                Err(format!(
+                    "it is neither .safetensors nor .pth, it begins with `{start}`"
+                ))
+            }
+        }
+    }
 }

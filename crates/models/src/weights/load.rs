@@ -28,8 +28,10 @@ pub struct LoadReport {
 pub(crate) struct LoadRules<'a> {
     /// Name of the network in errors.
     pub(crate) network: &'a str,
-    /// Prefixes of tensors that may be missing or of another shape: the last layers.
-    pub(crate) replaceable: &'a [&'a str],
+    /// Prefixes of tensors that keep their values where the file's have another shape: the last layers.
+    pub(crate) resizable: &'a [&'a str],
+    /// Prefixes of tensors that keep their values where the file lacks them.
+    pub(crate) absent: &'a [&'a str],
     /// Prefixes of tensors that the file may have beside: auxiliary classifiers.
     pub(crate) optional: &'a [&'a str],
     pub(crate) options: LoadOptions,
@@ -62,7 +64,7 @@ pub(crate) fn load(
         let Some(slot) = slots.remove(name) else {
             // torch counts batches there; nothing of ours depends on the count.
             let counter = name.ends_with(".num_batches_tracked");
-            if begins(name, rules.optional) || begins(name, rules.replaceable) {
+            if begins(name, rules.optional) {
                 report.skipped.push(name.clone());
             } else if !counter {
                 mismatch.unexpected.push(name.clone());
@@ -79,14 +81,14 @@ pub(crate) fn load(
             in_file: tensor.shape.clone(),
             in_network: shape,
         };
-        if begins(name, rules.replaceable) {
+        if begins(name, rules.resizable) {
             report.replaced.push(misshaped);
         } else {
             mismatch.misshaped.push(misshaped);
         }
     }
     for name in slots.into_keys() {
-        if rules.options.partial || begins(&name, rules.replaceable) {
+        if rules.options.partial || begins(&name, rules.absent) {
             report.missing.push(name);
         } else {
             mismatch.missing.push(name);

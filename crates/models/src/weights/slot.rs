@@ -70,6 +70,17 @@ impl<'a> Slot<'a> {
         data.iter::<f32>().collect()
     }
 
+    /// Gradient of a parameter of a convolution or a vector, in the order of files.
+    #[cfg(test)]
+    pub(crate) fn gradient(&self, gradients: &burn::tensor::Gradients) -> Option<Vec<f32>> {
+        let data = match &self.target {
+            Target::Kernel(param) => param.val().grad(gradients)?.into_data(),
+            Target::Vector(param) => param.val().grad(gradients)?.into_data(),
+            Target::Matrix(_) | Target::Statistic(_) => return None,
+        };
+        Some(data.iter::<f32>().collect())
+    }
+
     /// Replaces the values; identity, device and gradient setting of a parameter stay.
     ///
     /// # Panics
