@@ -7,9 +7,12 @@ use crate::error::ConfigError;
 use crate::loss::Loss;
 use crate::magnet::MagnetLossConfig;
 use crate::pairs::{
-    ContrastiveLossConfig, KlPairwiseLossConfig, MultiSimilarityLossConfig, NtXentLossConfig, SupConLossConfig,
+    ContrastiveLossConfig, KlPairwiseLossConfig, MultiSimilarityLossConfig, NtXentLossConfig,
+    SupConLossConfig,
 };
-use crate::proxies::{ProxyAnchorLossConfig, ProxyNcaLossConfig, RepMetLossConfig, SoftTripleLossConfig};
+use crate::proxies::{
+    ProxyAnchorLossConfig, ProxyNcaLossConfig, RepMetLossConfig, SoftTripleLossConfig,
+};
 use crate::softmax::{
     ArcFaceLossConfig, CosFaceLossConfig, NormalizedSoftmaxLossConfig, SoftmaxLossConfig,
     SubCenterArcFaceLossConfig,
@@ -112,7 +115,9 @@ impl LossConfig {
             LossConfig::KlPairwise(config) => Loss::KlPairwise(config.init()),
             LossConfig::Magnet(config) => Loss::Magnet(config.init()),
             LossConfig::MultiSimilarity(config) => Loss::MultiSimilarity(config.init()),
-            LossConfig::NormalizedSoftmax(config) => Loss::NormalizedSoftmax(config.init(size, classes, on)),
+            LossConfig::NormalizedSoftmax(config) => {
+                Loss::NormalizedSoftmax(config.init(size, classes, on))
+            }
             LossConfig::NtXent(config) => Loss::NtXent(config.init()),
             LossConfig::ProxyAnchor(config) => Loss::ProxyAnchor(config.init(size, classes, on)),
             LossConfig::ProxyNca(config) => Loss::ProxyNca(config.init(size, classes, on)),
@@ -128,7 +133,10 @@ impl LossConfig {
     /// Whether the embedder should end with unit-length rows. Magnet has a length scale of its own and must not; a linear
     /// classifier and a distribution over clusters need their logits free.
     pub fn wants_unit_length(&self) -> bool {
-        !matches!(self, LossConfig::Magnet(_) | LossConfig::Softmax(_) | LossConfig::KlPairwise(_))
+        !matches!(
+            self,
+            LossConfig::Magnet(_) | LossConfig::Softmax(_) | LossConfig::KlPairwise(_)
+        )
     }
 
     /// Whether batches must come as neighbourhoods of clusters, see [`Labels::with_clusters`](crate::Labels::with_clusters).
@@ -206,22 +214,37 @@ mod tests {
             "triplet",
         ];
         for kind in kinds {
-            let config: LossConfig = serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
+            let config: LossConfig =
+                serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
             config.validate().unwrap();
             let spelled = serde_json::to_string(&config).unwrap();
-            assert_eq!(serde_json::from_str::<LossConfig>(&spelled).unwrap(), config);
+            assert_eq!(
+                serde_json::from_str::<LossConfig>(&spelled).unwrap(),
+                config
+            );
             let unknown = serde_json::json!({ "kind": kind, "no_such_setting": 1 });
-            let error = serde_json::from_value::<LossConfig>(unknown).unwrap_err().to_string();
+            let error = serde_json::from_value::<LossConfig>(unknown)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("no_such_setting"), "{kind}: {error}");
         }
     }
 
     #[test]
     fn a_setting_out_of_range_is_named_with_its_value() {
-        let config: LossConfig = serde_json::from_str(r#"{ "kind": "magnet", "gap": -0.1 }"#).unwrap();
-        assert_eq!(config.validate().unwrap_err().to_string(), "gap is -0.1, must be a number, 0 or more");
         let config: LossConfig =
-            serde_json::from_str(r#"{ "kind": "triplet", "mining": { "kind": "semi_hard", "margin": 0.0 } }"#).unwrap();
-        assert_eq!(config.validate().unwrap_err().to_string(), "mining.margin is 0, must be a number above 0");
+            serde_json::from_str(r#"{ "kind": "magnet", "gap": -0.1 }"#).unwrap();
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "gap is -0.1, must be a number, 0 or more"
+        );
+        let config: LossConfig = serde_json::from_str(
+            r#"{ "kind": "triplet", "mining": { "kind": "semi_hard", "margin": 0.0 } }"#,
+        )
+        .unwrap();
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "mining.margin is 0, must be a number above 0"
+        );
     }
 }

@@ -5,11 +5,12 @@ use burn::tensor::{DType, Tensor};
 
 use crate::mining::NegativeChoice;
 use crate::testing::{
-    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, device, differentiate, number, numbers,
+    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, device, differentiate,
+    number, numbers,
 };
 use crate::{
-    ContrastiveLossConfig, Distance, Labels, Loss, LossConfig, Miner, MultiSimilarityLossConfig, RepMetLossConfig,
-    SubCenterArcFaceLossConfig, TripletForm, TripletLossConfig,
+    ContrastiveLossConfig, Distance, Labels, Loss, LossConfig, Miner, MultiSimilarityLossConfig,
+    RepMetLossConfig, SubCenterArcFaceLossConfig, TripletForm, TripletLossConfig,
 };
 
 const CLASSES: usize = 4;
@@ -35,16 +36,39 @@ fn every_loss() -> Vec<(String, LossConfig)> {
         "sup_con",
     ];
     let read = |kind: &str| serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
-    let mut all = kinds.iter().map(|&kind| (kind.to_owned(), read(kind))).collect::<Vec<_>>();
+    let mut all = kinds
+        .iter()
+        .map(|&kind| (kind.to_owned(), read(kind)))
+        .collect::<Vec<_>>();
     for mining in every_miner() {
         for form in [TripletForm::Hinge, TripletForm::Soft] {
-            let config = TripletLossConfig { mining, form, margin: 0.5, ..Default::default() };
-            all.push((format!("triplet {form:?} {mining:?}"), LossConfig::Triplet(config)));
+            let config = TripletLossConfig {
+                mining,
+                form,
+                margin: 0.5,
+                ..Default::default()
+            };
+            all.push((
+                format!("triplet {form:?} {mining:?}"),
+                LossConfig::Triplet(config),
+            ));
         }
-        let config = ContrastiveLossConfig { mining, ..Default::default() };
-        all.push((format!("contrastive {mining:?}"), LossConfig::Contrastive(config)));
-        let config = MultiSimilarityLossConfig { mining, ..Default::default() };
-        all.push((format!("multi_similarity {mining:?}"), LossConfig::MultiSimilarity(config)));
+        let config = ContrastiveLossConfig {
+            mining,
+            ..Default::default()
+        };
+        all.push((
+            format!("contrastive {mining:?}"),
+            LossConfig::Contrastive(config),
+        ));
+        let config = MultiSimilarityLossConfig {
+            mining,
+            ..Default::default()
+        };
+        all.push((
+            format!("multi_similarity {mining:?}"),
+            LossConfig::MultiSimilarity(config),
+        ));
     }
     all
 }
@@ -56,9 +80,17 @@ fn every_miner() -> Vec<Miner> {
         Miner::SemiHard { margin: 0.5 },
         Miner::SemiHardNearest { margin: 0.5 },
         Miner::SemiHardOrFarthest,
-        Miner::EasyPositive { negatives: NegativeChoice::Hard },
-        Miner::EasyPositive { negatives: NegativeChoice::SemiHard },
-        Miner::DistanceWeighted { nearest: 0.5, farthest: 1.4, seed: 3 },
+        Miner::EasyPositive {
+            negatives: NegativeChoice::Hard,
+        },
+        Miner::EasyPositive {
+            negatives: NegativeChoice::SemiHard,
+        },
+        Miner::DistanceWeighted {
+            nearest: 0.5,
+            farthest: 1.4,
+            seed: 3,
+        },
         Miner::MultiSimilarity { epsilon: 0.1 },
     ]
 }
@@ -71,8 +103,12 @@ fn make(config: &LossConfig, dim: usize) -> Loss {
 
 /// Overlapping classes.
 fn embeddings() -> Matrix {
-    let (noise, centre) = (Matrix::random(LABELS.len(), 5, 1), Matrix::random(CLASSES, 5, 2));
-    let values = (0..LABELS.len() * 5).map(|at| noise.values[at] + centre.row(LABELS[at / 5])[at % 5]);
+    let (noise, centre) = (
+        Matrix::random(LABELS.len(), 5, 1),
+        Matrix::random(CLASSES, 5, 2),
+    );
+    let values =
+        (0..LABELS.len() * 5).map(|at| noise.values[at] + centre.row(LABELS[at / 5])[at % 5]);
     Matrix::new(LABELS.len(), 5, values.collect())
 }
 
@@ -85,7 +121,8 @@ fn of_parameters(loss: &Loss, x: Tensor<2>) -> Vec<f64> {
     struct Collect<'a>(&'a burn::tensor::Gradients, Vec<f64>);
     impl burn::module::ModuleVisitor for Collect<'_> {
         fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            self.1.extend(param.val().grad(self.0).map(numbers).unwrap_or_default());
+            self.1
+                .extend(param.val().grad(self.0).map(numbers).unwrap_or_default());
         }
     }
     let gradients = mean(loss, x).backward();
@@ -108,17 +145,22 @@ fn a_batch_in_shards_has_the_loss_and_gradient_of_the_whole() {
                 let rows = |range: std::ops::Range<usize>| x.select(&range.collect::<Vec<_>>());
                 let received = |range: std::ops::Range<usize>| rows(range).leaf(DType::F32).inner();
                 let leaf = rows(own.clone()).leaf(DType::F32);
-                let mut parts = vec![leaf.clone()];
-                if own.start > 0 {
-                    parts.insert(0, received(0..own.start));
-                }
-                if own.end < x.rows {
-                    parts.push(received(own.end..x.rows));
-                }
-                let gathered = Tensor::cat(parts.into_iter().map(Tensor::autodiff).collect(), 0);
-                assert_close_to_largest(&name, &of_parameters(&loss, gathered.clone()), &parameters, 1e-6);
-                let value = mean(&loss, gathered);
-                joined.extend(leaf.grad(&value.backward()).map_or_else(|| vec![0.0; own.len() * 5], numbers));
+                let gather = || {
+                    let mut parts = vec![leaf.clone()];
+                    if own.start > 0 {
+                        parts.insert(0, received(0..own.start));
+                    }
+                    if own.end < x.rows {
+                        parts.push(received(own.end..x.rows));
+                    }
+                    Tensor::cat(parts.into_iter().map(Tensor::autodiff).collect(), 0)
+                };
+                assert_close_to_largest(&name, &of_parameters(&loss, gather()), &parameters, 1e-6);
+                let value = mean(&loss, gather());
+                joined.extend(
+                    leaf.grad(&value.backward())
+                        .map_or_else(|| vec![0.0; own.len() * 5], numbers),
+                );
                 assert_close(&[number(value)], &[whole], 1e-6, 1e-7);
             }
             assert_close_to_largest(&name, &joined, &gradient.values, 1e-6);
@@ -149,7 +191,9 @@ fn the_order_of_a_batch_does_not_matter() {
         }
         let loss = make(&config, x.columns);
         let (value, gradient) = differentiate(&x, |x| mean(&loss, x));
-        let (moved, slope) = differentiate(&x.select(&order), |x| loss.forward(x, &Labels::new(&labels)).mean);
+        let (moved, slope) = differentiate(&x.select(&order), |x| {
+            loss.forward(x, &Labels::new(&labels)).mean
+        });
         assert_close(&[moved], &[value], 1e-5, 1e-6);
         assert_close_to_largest(&name, &slope.values, &gradient.select(&order).values, 2e-5);
     }
@@ -165,7 +209,10 @@ fn very_large_and_very_small_embeddings_stay_finite() {
             // Non-finite values fail inside.
             let (value, gradient) = differentiate(&x, |x| mean(&loss, x));
             let pulls = gradient.values.iter().any(|&g| g != 0.0);
-            assert!(value == 0.0 || pulls || value < 1e-6, "{name} at {scale} has loss {value} and no gradient");
+            assert!(
+                value == 0.0 || pulls || value < 1e-6,
+                "{name} at {scale} has loss {value} and no gradient"
+            );
         }
     }
 }
@@ -179,9 +226,15 @@ fn losses_that_compare_directions_ignore_lengths() {
         let loss = make(&config, 5);
         let (value, gradient) = differentiate(&embeddings(), |x| mean(&loss, x));
         for scale in [1e4, 1e-4] {
-            let (scaled, slope) = differentiate(&embeddings().map(|v| v * scale), |x| mean(&loss, x));
+            let (scaled, slope) =
+                differentiate(&embeddings().map(|v| v * scale), |x| mean(&loss, x));
             assert_close(&[scaled], &[value], 1e-5, 1e-6);
-            assert_close_to_largest(&name, &slope.map(|g| g * scale).values, &gradient.values, 2e-5);
+            assert_close_to_largest(
+                &name,
+                &slope.map(|g| g * scale).values,
+                &gradient.values,
+                2e-5,
+            );
         }
     }
 }
@@ -196,20 +249,31 @@ fn without_pairs_loss_and_gradient_are_zero() {
         let loss = make(&config, x.columns);
         for (labels, is_empty) in [(&alone, needs_positives), (&alike, needs_triplets)] {
             if is_empty {
-                let (value, gradient) = differentiate(&x, |x| loss.forward(x, &Labels::new(labels)).mean);
+                let (value, gradient) =
+                    differentiate(&x, |x| loss.forward(x, &Labels::new(labels)).mean);
                 assert_eq!((value, gradient.values), (0.0, vec![0.0; 60]), "{name}");
             }
         }
         if config.learning_rate_factor() == 1.0 && !config.wants_clusters() && needs_positives {
             let one = x.select(&[0]);
-            let (value, gradient) = differentiate(&one, |x| loss.forward(x, &Labels::new(&[0])).mean);
+            let (value, gradient) =
+                differentiate(&one, |x| loss.forward(x, &Labels::new(&[0])).mean);
             assert_eq!((value, gradient.values), (0.0, vec![0.0; 5]), "{name}");
         }
     }
-    for kind in ["contrastive", "multi_similarity", "sup_con", "nt_xent", "kl_pairwise"] {
-        let config: LossConfig = serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
+    for kind in [
+        "contrastive",
+        "multi_similarity",
+        "sup_con",
+        "nt_xent",
+        "kl_pairwise",
+    ] {
+        let config: LossConfig =
+            serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
         let loss = make(&config, x.columns);
-        let (value, gradient) = differentiate(&x.select(&[0]), |x| loss.forward(x, &Labels::new(&[0])).mean);
+        let (value, gradient) = differentiate(&x.select(&[0]), |x| {
+            loss.forward(x, &Labels::new(&[0])).mean
+        });
         assert_eq!((value, gradient.values), (0.0, vec![0.0; 5]), "{kind}");
     }
 }
@@ -219,7 +283,10 @@ fn equal_and_zero_embeddings_stay_finite() {
     for (name, config) in every_loss() {
         eprintln!("{name}");
         let loss = make(&config, 5);
-        for x in [Matrix::new(12, 5, vec![0.0; 60]), Matrix::new(12, 5, vec![1.0; 60])] {
+        for x in [
+            Matrix::new(12, 5, vec![0.0; 60]),
+            Matrix::new(12, 5, vec![1.0; 60]),
+        ] {
             differentiate(&x, |x| mean(&loss, x));
         }
     }
@@ -243,8 +310,13 @@ fn without_autodiff_the_value_is_the_same() {
     let x = embeddings();
     for (name, config) in every_loss() {
         let loss = make(&config, x.columns);
-        let with = loss.forward(x.leaf(DType::F32), &Labels::new(&LABELS)).read();
-        let without = loss.valid().forward(x.leaf(DType::F32).inner(), &Labels::new(&LABELS)).read();
+        let with = loss
+            .forward(x.leaf(DType::F32), &Labels::new(&LABELS))
+            .read();
+        let without = loss
+            .valid()
+            .forward(x.leaf(DType::F32).inner(), &Labels::new(&LABELS))
+            .read();
         assert_eq!(with, without, "{name}");
         assert_eq!(with.per_example.len(), x.rows, "{name}");
     }
@@ -255,7 +327,11 @@ fn losses_that_learn_classes_score_them() {
     let x = embeddings();
     for (name, config) in every_loss() {
         let scores = make(&config, x.columns).logits(x.leaf(DType::F32));
-        assert_eq!(scores.is_some(), config.class_rule() == crate::ClassRule::HighestScore, "{name}");
+        assert_eq!(
+            scores.is_some(),
+            config.class_rule() == crate::ClassRule::HighestScore,
+            "{name}"
+        );
         if let Some(scores) = scores {
             assert_eq!(scores.dims(), [x.rows, CLASSES], "{name}");
         }
@@ -268,15 +344,24 @@ fn cross_entropy(scores: &[Vec<f64>]) -> f64 {
         let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         top + row.iter().map(|s| (s - top).exp()).sum::<f64>().ln() - row[label]
     };
-    scores.iter().zip(LABELS).map(|(row, label)| loss(row, label)).sum::<f64>() / scores.len() as f64
+    scores
+        .iter()
+        .zip(LABELS)
+        .map(|(row, label)| loss(row, label))
+        .sum::<f64>()
+        / scores.len() as f64
 }
 
 /// Cosines of each embedding with each learned vector.
 fn cosines(x: &Matrix, vectors: &Matrix) -> Vec<Vec<f64>> {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let length = |a: &[f64]| dot(a, a).sqrt();
-    let of = |i: usize, k: usize| dot(x.row(i), vectors.row(k)) / length(x.row(i)) / length(vectors.row(k));
-    (0..x.rows).map(|i| (0..vectors.rows).map(|k| of(i, k)).collect()).collect()
+    let of = |i: usize, k: usize| {
+        dot(x.row(i), vectors.row(k)) / length(x.row(i)) / length(vectors.row(k))
+    };
+    (0..x.rows)
+        .map(|i| (0..vectors.rows).map(|k| of(i, k)).collect())
+        .collect()
 }
 
 fn host(vectors: Tensor<2>) -> Matrix {
@@ -288,7 +373,9 @@ fn host(vectors: Tensor<2>) -> Matrix {
 fn cos_face_is_cross_entropy_with_a_lower_own_cosine() {
     let x = embeddings();
     let config: LossConfig = serde_json::from_str(r#"{ "kind": "cos_face" }"#).unwrap();
-    let Loss::CosFace(loss) = make(&config, x.columns) else { panic!() };
+    let Loss::CosFace(loss) = make(&config, x.columns) else {
+        panic!()
+    };
     let mut scores = cosines(&x, &host(loss.weights.vectors.val()));
     for (row, label) in scores.iter_mut().zip(LABELS) {
         row[label] -= 0.35;
@@ -301,12 +388,26 @@ fn cos_face_is_cross_entropy_with_a_lower_own_cosine() {
 #[test]
 fn rep_met_is_a_mixture_per_class_and_a_margin_between_modes() {
     let x = embeddings();
-    let config = RepMetLossConfig { modes_per_class: 2, variance: 0.3, margin: 0.4, ..Default::default() };
-    let Loss::RepMet(loss) = make(&LossConfig::RepMet(config), x.columns) else { panic!() };
+    let config = RepMetLossConfig {
+        modes_per_class: 2,
+        variance: 0.3,
+        margin: 0.4,
+        ..Default::default()
+    };
+    let Loss::RepMet(loss) = make(&LossConfig::RepMet(config), x.columns) else {
+        panic!()
+    };
     let cosines = cosines(&x, &host(loss.modes.vectors.val()));
     let squared = |i: usize, k: usize| 2.0 - 2.0 * cosines[i][k];
-    let mixture = |i: usize, c: usize| (2 * c..2 * c + 2).map(|k| (-squared(i, k) / 0.6).exp()).sum::<f64>().ln();
-    let scores = (0..x.rows).map(|i| (0..CLASSES).map(|c| mixture(i, c)).collect()).collect::<Vec<Vec<_>>>();
+    let mixture = |i: usize, c: usize| {
+        (2 * c..2 * c + 2)
+            .map(|k| (-squared(i, k) / 0.6).exp())
+            .sum::<f64>()
+            .ln()
+    };
+    let scores = (0..x.rows)
+        .map(|i| (0..CLASSES).map(|c| mixture(i, c)).collect())
+        .collect::<Vec<Vec<_>>>();
     let mut margin = 0.0;
     for (i, label) in LABELS.into_iter().enumerate() {
         let (mut own, mut other) = (f64::MAX, f64::MAX);
@@ -324,9 +425,14 @@ fn rep_met_is_a_mixture_per_class_and_a_margin_between_modes() {
 #[test]
 fn softmax_is_cross_entropy_of_a_linear_layer() {
     let x = embeddings();
-    let loss = make(&serde_json::from_str(r#"{ "kind": "softmax" }"#).unwrap(), x.columns);
+    let loss = make(
+        &serde_json::from_str(r#"{ "kind": "softmax" }"#).unwrap(),
+        x.columns,
+    );
     let scores = host(loss.logits(x.leaf(DType::F32)).unwrap());
-    let scores = (0..x.rows).map(|i| scores.row(i).to_vec()).collect::<Vec<_>>();
+    let scores = (0..x.rows)
+        .map(|i| scores.row(i).to_vec())
+        .collect::<Vec<_>>();
     let (value, _) = differentiate(&x, |x| mean(&loss, x));
     assert_close(&[value], &[cross_entropy(&scores)], 1e-5, 0.0);
 }
@@ -334,7 +440,10 @@ fn softmax_is_cross_entropy_of_a_linear_layer() {
 #[test]
 fn arc_face_with_one_centre_a_class_is_arc_face() {
     let x = embeddings();
-    let one = SubCenterArcFaceLossConfig { centers_per_class: 1, ..Default::default() };
+    let one = SubCenterArcFaceLossConfig {
+        centers_per_class: 1,
+        ..Default::default()
+    };
     let several = make(&LossConfig::SubCenterArcFace(one), x.columns);
     let plain = make(&LossConfig::ArcFace(Default::default()), x.columns);
     let [a, b] = [several, plain].map(|loss| number(mean(&loss, x.leaf(DType::F32))));
@@ -346,13 +455,26 @@ fn a_loss_over_blocks_is_the_loss_over_the_whole_matrix() {
     // 1500 examples need two blocks of rows, and more for triplets.
     let labels = (0..1500).map(|row| row / 4 % 300).collect::<Vec<_>>();
     let x = Matrix::random(labels.len(), 4, 9);
-    let config = TripletLossConfig { distance: Distance::Euclidean, mining: Miner::All, ..Default::default() };
-    let (value, gradient) = differentiate(&x, |x| config.init().forward(x, &Labels::new(&labels)).mean);
+    let config = TripletLossConfig {
+        distance: Distance::Euclidean,
+        mining: Miner::All,
+        ..Default::default()
+    };
+    let (value, gradient) =
+        differentiate(&x, |x| config.init().forward(x, &Labels::new(&labels)).mean);
     // A triplet needs three examples near each other in no order, so a sample of anchors by plain loops suffices.
     let distance = |a: usize, b: usize| {
-        x.row(a).iter().zip(x.row(b)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+        x.row(a)
+            .iter()
+            .zip(x.row(b))
+            .map(|(a, b)| (a - b).powi(2))
+            .sum::<f64>()
+            .sqrt()
     };
-    let output = config.init().forward(x.leaf(DType::F32), &Labels::new(&labels)).read();
+    let output = config
+        .init()
+        .forward(x.leaf(DType::F32), &Labels::new(&labels))
+        .read();
     for anchor in [0, 700, 1499] {
         let (mut sum, mut count) = (0.0, 0.0);
         for positive in (0..labels.len()).filter(|&p| p != anchor && labels[p] == labels[anchor]) {
@@ -363,7 +485,12 @@ fn a_loss_over_blocks_is_the_loss_over_the_whole_matrix() {
                 }
             }
         }
-        assert_close(&[output.per_example[anchor].into()], &[sum / count], 1e-4, 0.0);
+        assert_close(
+            &[output.per_example[anchor].into()],
+            &[sum / count],
+            1e-4,
+            0.0,
+        );
     }
     assert!(value > 0.0 && gradient.values.iter().any(|&g| g != 0.0));
 }

@@ -29,12 +29,19 @@ impl Distance {
 
     /// Distances from squared ones. Squares of at most `floor` are rounding errors of equal points: they become 0, with
     /// no gradient, where the root has no slope.
-    pub(crate) fn of_squared<const D: usize>(self, squared: Tensor<D>, floor: Tensor<1>) -> Tensor<D> {
+    pub(crate) fn of_squared<const D: usize>(
+        self,
+        squared: Tensor<D>,
+        floor: Tensor<1>,
+    ) -> Tensor<D> {
         match self {
             Distance::SquaredEuclidean => squared.clamp_min(0.0),
             Distance::Euclidean | Distance::UnitEuclidean => {
                 let equal = squared.clone().inner().lower_equal(floor.reshape([1; D]));
-                squared.mask_fill(equal.clone(), 1.0).sqrt().mask_fill(equal, 0.0)
+                squared
+                    .mask_fill(equal.clone(), 1.0)
+                    .sqrt()
+                    .mask_fill(equal, 0.0)
             }
         }
     }

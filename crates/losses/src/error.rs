@@ -19,5 +19,13 @@ pub(crate) fn require(
     value: impl std::fmt::Display,
     expected: &'static str,
 ) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError { field, value: value.to_string(), expected }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError {
+            field,
+            value: value.to_string(),
+            expected,
+        })
+    }
 }

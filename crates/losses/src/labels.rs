@@ -23,7 +23,11 @@ pub struct Labels<'a> {
 impl<'a> Labels<'a> {
     /// Labels with the class of each example. Without clusters, the magnet loss takes every class for one cluster.
     pub fn new(classes: &'a [usize]) -> Self {
-        Labels { classes, clusters: None, draw: 0 }
+        Labels {
+            classes,
+            clusters: None,
+            draw: 0,
+        }
     }
 
     /// Adds, for each example, the 0-based position of its cluster in this batch, and for each such cluster its class.
@@ -51,7 +55,10 @@ impl<'a> Labels<'a> {
                 cluster_classes[cluster]
             );
         }
-        Labels { clusters: Some((clusters, cluster_classes)), ..self }
+        Labels {
+            clusters: Some((clusters, cluster_classes)),
+            ..self
+        }
     }
 
     /// Sets the number that random miners mix with their seed: the step of the run, so that every step draws anew and a
@@ -88,7 +95,11 @@ impl<'a> Labels<'a> {
         let mut present = self.classes.to_vec();
         present.sort_unstable();
         present.dedup();
-        let clusters = self.classes.iter().map(|class| present.partition_point(|c| c < class)).collect();
+        let clusters = self
+            .classes
+            .iter()
+            .map(|class| present.partition_point(|c| c < class))
+            .collect();
         (clusters, present)
     }
 }
@@ -105,7 +116,9 @@ mod tests {
 
     #[test]
     fn given_clusters_are_kept_in_their_order() {
-        let (clusters, classes) = Labels::new(&[5, 2]).with_clusters(&[0, 1], &[5, 2]).clusters();
+        let (clusters, classes) = Labels::new(&[5, 2])
+            .with_clusters(&[0, 1], &[5, 2])
+            .clusters();
         assert_eq!((clusters, classes), (vec![0, 1], vec![5, 2]));
     }
 }

@@ -74,19 +74,21 @@ pub use error::ConfigError;
 pub use labels::Labels;
 pub use loss::Loss;
 pub use magnet::{
-    ImportanceMagnetLoss, ImportanceMagnetLossConfig, MagnetLoss, MagnetLossConfig, Neighbourhood, WeightedMean,
-    cluster_weights, effective_sample_size, magnet_objective, pinned_level, uninformed_level,
+    ImportanceMagnetLoss, ImportanceMagnetLossConfig, MagnetLoss, MagnetLossConfig, Neighbourhood,
+    WeightedMean, cluster_weights, effective_sample_size, magnet_objective, pinned_level,
+    uninformed_level,
 };
 pub use memory::{CrossBatchMemory, MemoryLoss};
 pub use mining::{Mined, Miner};
 pub use output::{LossOutput, LossReading, Statistic, Statistics};
 pub use pairs::{
-    ContrastiveLoss, ContrastiveLossConfig, KlPairwiseLoss, KlPairwiseLossConfig, MultiSimilarityLoss,
-    MultiSimilarityLossConfig, NtXentLoss, NtXentLossConfig, SupConLoss, SupConLossConfig,
+    ContrastiveLoss, ContrastiveLossConfig, KlPairwiseLoss, KlPairwiseLossConfig,
+    MultiSimilarityLoss, MultiSimilarityLossConfig, NtXentLoss, NtXentLossConfig, SupConLoss,
+    SupConLossConfig,
 };
 pub use proxies::{
-    ProxyAnchorLoss, ProxyAnchorLossConfig, ProxyNcaForm, ProxyNcaLoss, ProxyNcaLossConfig, RepMetLoss,
-    RepMetLossConfig, SoftTripleLoss, SoftTripleLossConfig,
+    ProxyAnchorLoss, ProxyAnchorLossConfig, ProxyNcaForm, ProxyNcaLoss, ProxyNcaLossConfig,
+    RepMetLoss, RepMetLossConfig, SoftTripleLoss, SoftTripleLossConfig,
 };
 pub use reduction::Reduction;
 pub use softmax::{

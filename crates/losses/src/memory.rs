@@ -55,7 +55,12 @@ pub struct CrossBatchMemory {
 impl CrossBatchMemory {
     /// An empty memory of at most `capacity` embeddings.
     pub fn new(loss: MemoryLoss, capacity: usize) -> Self {
-        CrossBatchMemory { loss, capacity, embeddings: None, labels: Vec::new() }
+        CrossBatchMemory {
+            loss,
+            capacity,
+            embeddings: None,
+            labels: Vec::new(),
+        }
     }
 
     /// Number of embeddings held.
@@ -140,18 +145,30 @@ mod tests {
     use super::*;
     use crate::testing::{Matrix, assert_close, assert_close_to_largest, differentiate, numbers};
     use crate::{
-        ContrastiveLossConfig, Distance, Labels, Miner, MultiSimilarityLossConfig, NtXentLossConfig, Reduction,
-        SupConLossConfig, TripletLossConfig,
+        ContrastiveLossConfig, Distance, Labels, Miner, MultiSimilarityLossConfig,
+        NtXentLossConfig, Reduction, SupConLossConfig, TripletLossConfig,
     };
 
     fn losses() -> Vec<MemoryLoss> {
         let mining = Miner::All;
         vec![
             MemoryLoss::Contrastive(ContrastiveLossConfig::default().init()),
-            MemoryLoss::MultiSimilarity(MultiSimilarityLossConfig { mining, ..Default::default() }.init()),
+            MemoryLoss::MultiSimilarity(
+                MultiSimilarityLossConfig {
+                    mining,
+                    ..Default::default()
+                }
+                .init(),
+            ),
             MemoryLoss::NtXent(NtXentLossConfig::default().init()),
             MemoryLoss::SupCon(SupConLossConfig::default().init()),
-            MemoryLoss::Triplet(TripletLossConfig { mining, ..Default::default() }.init()),
+            MemoryLoss::Triplet(
+                TripletLossConfig {
+                    mining,
+                    ..Default::default()
+                }
+                .init(),
+            ),
         ]
     }
 
@@ -166,7 +183,11 @@ mod tests {
                 MemoryLoss::SupCon(loss) => loss.forward(x, &Labels::new(&labels)).mean,
                 MemoryLoss::Triplet(loss) => loss.forward(x, &Labels::new(&labels)).mean,
             });
-            let (value, slope) = differentiate(&x, |x| CrossBatchMemory::new(loss.clone(), 5).forward(x, &labels).mean);
+            let (value, slope) = differentiate(&x, |x| {
+                CrossBatchMemory::new(loss.clone(), 5)
+                    .forward(x, &labels)
+                    .mean
+            });
             assert_close(&[value], &[alone.0], 1e-6, 0.0);
             assert_close_to_largest("memory", &slope.values, &alone.1.values, 1e-6);
         }
@@ -185,13 +206,28 @@ mod tests {
         let mut memory = CrossBatchMemory::new(MemoryLoss::Contrastive(config.init()), 16);
         memory.forward(old.leaf(DType::F32), &old_labels);
         // By plain loops: anchors of the new batch against new and old.
-        let all = |i: usize| if i < 2 { (new.row(i), new_labels[i]) } else { (old.row(i - 2), old_labels[i - 2]) };
+        let all = |i: usize| {
+            if i < 2 {
+                (new.row(i), new_labels[i])
+            } else {
+                (old.row(i - 2), old_labels[i - 2])
+            }
+        };
         let (mut positive, mut negative) = (Vec::new(), Vec::new());
         for i in 0..2 {
             for j in (0..5).filter(|&j| j != i) {
                 let ((a, of_a), (b, of_b)) = (all(i), all(j));
-                let d = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
-                if of_a == of_b { positive.push(d) } else { negative.push(f64::max(0.0, 5.0 - d)) }
+                let d = a
+                    .iter()
+                    .zip(b)
+                    .map(|(a, b)| (a - b).powi(2))
+                    .sum::<f64>()
+                    .sqrt();
+                if of_a == of_b {
+                    positive.push(d)
+                } else {
+                    negative.push(f64::max(0.0, 5.0 - d))
+                }
             }
         }
         let mean = |terms: &[f64]| terms.iter().sum::<f64>() / terms.len() as f64;
@@ -208,7 +244,10 @@ mod tests {
             memory.forward(x.leaf(DType::F32), &[step as usize, 9]);
         }
         assert_eq!((memory.len(), &memory.labels), (5, &vec![3, 9, 2, 9, 1]));
-        assert_eq!(memory.embeddings.as_ref().map(|kept| kept.dims()), Some([5, 2]));
+        assert_eq!(
+            memory.embeddings.as_ref().map(|kept| kept.dims()),
+            Some([5, 2])
+        );
         // Rows are stored as compared: of unit length.
         let newest = numbers(memory.embeddings.clone().unwrap().narrow(0, 0, 1));
         assert_close(&newest, &[0.1f64.sqrt(), 0.9f64.sqrt()], 1e-6, 0.0);

@@ -33,8 +33,16 @@ impl LossOutput {
     /// Copies mean, per-example losses and statistics to the host in one transfer.
     pub fn read(&self) -> LossReading {
         let mut parts = vec![self.mean.clone().inner(), self.per_example.clone()];
-        parts.extend(self.statistics.entries.iter().map(|(_, value)| value.clone()));
-        let parts = parts.into_iter().map(|part| part.cast(DType::F32)).collect();
+        parts.extend(
+            self.statistics
+                .entries
+                .iter()
+                .map(|(_, value)| value.clone()),
+        );
+        let parts = parts
+            .into_iter()
+            .map(|part| part.cast(DType::F32))
+            .collect();
         let examples = self.per_example.dims()[0];
         let numbers = Tensor::cat(parts, 0).into_data();
         let numbers: Vec<f32> = numbers.iter::<f32>().collect();
@@ -62,7 +70,10 @@ pub struct LossReading {
 impl LossReading {
     /// Value of one statistic, if the loss reports it.
     pub fn get(&self, statistic: Statistic) -> Option<f32> {
-        self.statistics.iter().find(|(name, _)| *name == statistic).map(|(_, value)| *value)
+        self.statistics
+            .iter()
+            .find(|(name, _)| *name == statistic)
+            .map(|(_, value)| *value)
     }
 }
 
@@ -81,7 +92,10 @@ impl Statistics {
 
     /// Value of one statistic `[1]`, if the loss reports it.
     pub fn get(&self, statistic: Statistic) -> Option<Tensor<1>> {
-        self.entries.iter().find(|(name, _)| *name == statistic).map(|(_, value)| value.clone())
+        self.entries
+            .iter()
+            .find(|(name, _)| *name == statistic)
+            .map(|(_, value)| value.clone())
     }
 
     /// The statistics that are reported, in order.

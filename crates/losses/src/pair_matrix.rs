@@ -41,7 +41,10 @@ pub(crate) struct PairLoss {
 /// Equal blocks of rows that keep a block within [`BLOCK`] numbers.
 pub(crate) fn blocks(rows: usize, columns: usize) -> Vec<Range<usize>> {
     let step = (BLOCK / columns.max(1)).max(1);
-    (0..rows).step_by(step).map(|start| start..(start + step).min(rows)).collect()
+    (0..rows)
+        .step_by(step)
+        .map(|start| start..(start + step).min(rows))
+        .collect()
 }
 
 /// Blocks of anchors whose positive pairs × columns stay within [`BLOCK`] numbers, unless a single anchor has more.
@@ -78,7 +81,10 @@ pub(crate) fn over_blocks<const K: usize>(
     let mut per_row = Vec::with_capacity(blocks.len());
     let mut slopes = Vec::with_capacity(blocks.len());
     for rows in &blocks {
-        let block = l.clone().narrow(0, rows.start, rows.len()).matmul(transposed.clone());
+        let block = l
+            .clone()
+            .narrow(0, rows.start, rows.len())
+            .matmul(transposed.clone());
         let said = if tracked {
             let (said, slope) = differentiate(block, |block| loss(block, rows.clone()));
             slopes.push(slope);
@@ -93,19 +99,37 @@ pub(crate) fn over_blocks<const K: usize>(
             Some(so_far) => so_far.plus(totals),
         });
     }
-    let Totals { sums, counts, active } = total.expect("a batch has at least one row, so at least one block");
+    let Totals {
+        sums,
+        counts,
+        active,
+    } = total.expect("a batch has at least one row, so at least one block");
 
     let zipped = sums.into_iter().zip(counts.clone());
-    let value = zipped.map(|(sum, count)| mean_of(sum, count)).reduce(Tensor::add);
+    let value = zipped
+        .map(|(sum, count)| mean_of(sum, count))
+        .reduce(Tensor::add);
     let value = value.expect("a loss has at least one term");
     let mean = if tracked {
-        let (left_slope, right_slope) = gather_slopes(&l, &r, &blocks, slopes, &counts, right.is_tracked());
-        with_gradient(value, [Some((left, left_slope)), right_slope.map(|slope| (right, slope))])
+        let (left_slope, right_slope) =
+            gather_slopes(&l, &r, &blocks, slopes, &counts, right.is_tracked());
+        with_gradient(
+            value,
+            [
+                Some((left, left_slope)),
+                right_slope.map(|slope| (right, slope)),
+            ],
+        )
     } else {
         value
     };
     let [active, counted] = active;
-    PairLoss { mean, per_row: Tensor::cat(per_row, 0), active: mean_of(active, counted.clone()), counted }
+    PairLoss {
+        mean,
+        per_row: Tensor::cat(per_row, 0),
+        active: mean_of(active, counted.clone()),
+        counted,
+    }
 }
 
 /// A constant `value` `[1]` whose gradient with respect to each input is the given one.
@@ -115,10 +139,13 @@ pub(crate) fn with_gradient<const I: usize>(
     value: Tensor<1>,
     inputs: [Option<(Tensor<2>, Tensor<2>)>; I],
 ) -> Tensor<1> {
-    inputs.into_iter().flatten().fold(value, |value, (input, slope)| {
-        let carrier = (input * slope).sum();
-        carrier.clone() - carrier.detach() + value
-    })
+    inputs
+        .into_iter()
+        .flatten()
+        .fold(value, |value, (input, slope)| {
+            let carrier = (input * slope).sum();
+            carrier.clone() - carrier.detach() + value
+        })
 }
 
 struct Totals<const K: usize> {
@@ -159,7 +186,11 @@ fn differentiate<const K: usize>(
     let runs: [(BlockLoss<K>, Tensor<2>); K] = std::array::from_fn(|k| {
         let leaf = block.clone().autodiff().require_grad();
         let said = loss(leaf.clone());
-        let slope = if said.sums[k].is_tracked() { leaf.grad(&said.sums[k].backward()) } else { None };
+        let slope = if said.sums[k].is_tracked() {
+            leaf.grad(&said.sums[k].backward())
+        } else {
+            None
+        };
         (said, slope.unwrap_or_else(|| block.zeros_like()))
     });
     let mut said = None;
@@ -182,13 +213,18 @@ fn gather_slopes<const K: usize>(
     let mut left = Vec::with_capacity(blocks.len());
     let mut right: Option<Tensor<2>> = None;
     for (rows, slopes) in blocks.iter().zip(slopes) {
-        let scaled = slopes.into_iter().zip(counts).map(|(slope, count)| {
-            slope / count.clone().clamp_min(1.0).reshape([1, 1])
-        });
-        let slope = scaled.reduce(Tensor::add).expect("a loss has at least one term");
+        let scaled = slopes
+            .into_iter()
+            .zip(counts)
+            .map(|(slope, count)| slope / count.clone().clamp_min(1.0).reshape([1, 1]));
+        let slope = scaled
+            .reduce(Tensor::add)
+            .expect("a loss has at least one term");
         left.push(slope.clone().matmul(r.clone()));
         if right_is_tracked {
-            let part = slope.transpose().matmul(l.clone().narrow(0, rows.start, rows.len()));
+            let part = slope
+                .transpose()
+                .matmul(l.clone().narrow(0, rows.start, rows.len()));
             right = Some(match right {
                 None => part,
                 Some(so_far) => so_far + part,

@@ -12,12 +12,15 @@ use serde_json::Value;
 
 use crate::mining::multi_similarity;
 use crate::tensors::unit_rows;
-use crate::testing::{Matrix, assert_close, assert_close_to_largest, device, differentiate, number, numbers};
+use crate::testing::{
+    Matrix, assert_close, assert_close_to_largest, device, differentiate, number, numbers,
+};
 use crate::{
-    ArcFaceLossConfig, ContrastiveLossConfig, Distance, KlPairwiseLossConfig, Labels, Loss, LossConfig,
-    MagnetLossConfig, Mined, Miner, MultiSimilarityLossConfig, NormalizedSoftmaxLossConfig, NtXentLossConfig,
-    ProxyAnchorLossConfig, ProxyNcaForm, ProxyNcaLossConfig, Reduction, SoftTripleLossConfig,
-    SubCenterArcFaceLossConfig, SupConLossConfig, TripletForm, TripletLossConfig,
+    ArcFaceLossConfig, ContrastiveLossConfig, Distance, KlPairwiseLossConfig, Labels, Loss,
+    LossConfig, MagnetLossConfig, Mined, Miner, MultiSimilarityLossConfig,
+    NormalizedSoftmaxLossConfig, NtXentLossConfig, ProxyAnchorLossConfig, ProxyNcaForm,
+    ProxyNcaLossConfig, Reduction, SoftTripleLossConfig, SubCenterArcFaceLossConfig,
+    SupConLossConfig, TripletForm, TripletLossConfig,
 };
 
 /// The reference file and its list of cases, if this checkout has them beside it.
@@ -28,13 +31,19 @@ struct Reference {
 
 impl Reference {
     fn open() -> Option<Self> {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/parity"));
+        let folder = Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../../shared/parity"
+        ));
         let Ok(bytes) = std::fs::read(folder.join("losses.safetensors")) else {
             eprintln!("skipped: no losses.safetensors in {}", folder.display());
             return None;
         };
         let cases = std::fs::read_to_string(folder.join("losses.json")).unwrap();
-        Some(Reference { bytes, cases: serde_json::from_str(&cases).unwrap() })
+        Some(Reference {
+            bytes,
+            cases: serde_json::from_str(&cases).unwrap(),
+        })
     }
 
     fn list(&self, name: &str) -> &[Value] {
@@ -43,12 +52,23 @@ impl Reference {
 
     fn array(&self, key: &str) -> Matrix {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let view = file.tensor(key).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let view = file
+            .tensor(key)
+            .unwrap_or_else(|error| panic!("{key}: {error}"));
         let bytes = view.data();
         let values = match view.dtype() {
-            Dtype::F64 => bytes.chunks(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
-            Dtype::F32 => bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect(),
-            Dtype::I64 => bytes.chunks(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect(),
+            Dtype::F64 => bytes
+                .chunks(8)
+                .map(|b| f64::from_le_bytes(b.try_into().unwrap()))
+                .collect(),
+            Dtype::F32 => bytes
+                .chunks(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()).into())
+                .collect(),
+            Dtype::I64 => bytes
+                .chunks(8)
+                .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64)
+                .collect(),
             Dtype::U8 => bytes.iter().map(|&b| f64::from(b)).collect(),
             other => panic!("{key} has type {other:?}"),
         };
@@ -60,7 +80,10 @@ impl Reference {
     }
 
     fn has(&self, key: &str) -> bool {
-        SafeTensors::deserialize(&self.bytes).unwrap().tensor(key).is_ok()
+        SafeTensors::deserialize(&self.bytes)
+            .unwrap()
+            .tensor(key)
+            .is_ok()
     }
 
     /// Embeddings and labels of a case.
@@ -79,7 +102,9 @@ fn text<'a>(case: &'a Value, name: &str) -> &'a str {
 }
 
 fn setting(case: &Value, name: &str) -> f64 {
-    case["params"][name].as_f64().unwrap_or_else(|| panic!("{case} has no {name}"))
+    case["params"][name]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{case} has no {name}"))
 }
 
 fn distance(case: &Value) -> Distance {
@@ -102,7 +127,11 @@ fn reduction(case: &Value) -> Reduction {
 /// The loss of a case, unless it compares with learned vectors.
 fn of_pairs(case: &Value) -> Option<LossConfig> {
     let loss = text(case, "loss");
-    let mining = if loss.contains("mined") { Miner::MultiSimilarity { epsilon: 0.1 } } else { Miner::All };
+    let mining = if loss.contains("mined") {
+        Miner::MultiSimilarity { epsilon: 0.1 }
+    } else {
+        Miner::All
+    };
     Some(if loss.starts_with("triplet") {
         LossConfig::Triplet(triplet(case))
     } else if loss.starts_with("contrastive") {
@@ -115,15 +144,34 @@ fn of_pairs(case: &Value) -> Option<LossConfig> {
         })
     } else if loss.starts_with("kl_pairwise") {
         let detach_first = loss.ends_with("detached");
-        LossConfig::KlPairwise(KlPairwiseLossConfig { margin: setting(case, "margin"), detach_first })
+        LossConfig::KlPairwise(KlPairwiseLossConfig {
+            margin: setting(case, "margin"),
+            detach_first,
+        })
     } else if loss.starts_with("multi_similarity") {
-        let (alpha, beta, base) = (setting(case, "alpha"), setting(case, "beta"), setting(case, "base"));
-        LossConfig::MultiSimilarity(MultiSimilarityLossConfig { alpha, beta, base, mining })
+        let (alpha, beta, base) = (
+            setting(case, "alpha"),
+            setting(case, "beta"),
+            setting(case, "base"),
+        );
+        LossConfig::MultiSimilarity(MultiSimilarityLossConfig {
+            alpha,
+            beta,
+            base,
+            mining,
+        })
     } else if loss.starts_with("supcon") {
         let temperature = setting(case, "temperature");
-        LossConfig::SupCon(SupConLossConfig { temperature, reduction: reduction(case), mining })
+        LossConfig::SupCon(SupConLossConfig {
+            temperature,
+            reduction: reduction(case),
+            mining,
+        })
     } else if loss == "ntxent" {
-        LossConfig::NtXent(NtXentLossConfig { temperature: setting(case, "temperature"), mining })
+        LossConfig::NtXent(NtXentLossConfig {
+            temperature: setting(case, "temperature"),
+            mining,
+        })
     } else {
         return None;
     })
@@ -134,20 +182,29 @@ fn of_vectors(case: &Value, dim: usize, classes: usize, vectors: Tensor<2>) -> L
     let device = vectors.device();
     let learning_rate_factor = 1.0;
     let mut loss = match text(case, "loss") {
-        "proxy_nca" => LossConfig::ProxyNca(ProxyNcaLossConfig { scale: 1.0, ..Default::default() }),
+        "proxy_nca" => LossConfig::ProxyNca(ProxyNcaLossConfig {
+            scale: 1.0,
+            ..Default::default()
+        }),
         "proxy_nca_paper" => {
             let form = ProxyNcaForm::Paper;
-            LossConfig::ProxyNca(ProxyNcaLossConfig { form, scale: 1.0, ..Default::default() })
+            LossConfig::ProxyNca(ProxyNcaLossConfig {
+                form,
+                scale: 1.0,
+                ..Default::default()
+            })
         }
         "proxy_anchor" => LossConfig::ProxyAnchor(ProxyAnchorLossConfig::default()),
-        "soft_triple" => {
-            LossConfig::SoftTriple(SoftTripleLossConfig { centers_per_class: 4, ..Default::default() })
-        }
+        "soft_triple" => LossConfig::SoftTriple(SoftTripleLossConfig {
+            centers_per_class: 4,
+            ..Default::default()
+        }),
         "arcface" | "arcface_away" => LossConfig::ArcFace(ArcFaceLossConfig::default()),
         "subcenter_arcface" => LossConfig::SubCenterArcFace(SubCenterArcFaceLossConfig::default()),
-        "normalized_softmax" => {
-            LossConfig::NormalizedSoftmax(NormalizedSoftmaxLossConfig { temperature: 0.05, learning_rate_factor })
-        }
+        "normalized_softmax" => LossConfig::NormalizedSoftmax(NormalizedSoftmaxLossConfig {
+            temperature: 0.05,
+            learning_rate_factor,
+        }),
         other => panic!("{other} has no counterpart"),
     }
     .init(dim, classes, &device);
@@ -177,32 +234,62 @@ fn triplet(case: &Value) -> TripletLossConfig {
     } else {
         Miner::All
     };
-    let form = if loss.contains("soft") { TripletForm::Soft } else { TripletForm::Hinge };
-    TripletLossConfig { distance: distance(case), margin, form, reduction: reduction(case), mining }
+    let form = if loss.contains("soft") {
+        TripletForm::Soft
+    } else {
+        TripletForm::Hinge
+    };
+    TripletLossConfig {
+        distance: distance(case),
+        margin,
+        form,
+        reduction: reduction(case),
+        mining,
+    }
 }
 
 #[test]
 fn losses_on_pairs_and_triplets_match_the_reference() {
-    let Some(reference) = Reference::open() else { return };
+    let Some(reference) = Reference::open() else {
+        return;
+    };
     let mut seen = 0;
     for case in reference.list("cases") {
-        let Some(config) = of_pairs(case) else { continue };
+        let Some(config) = of_pairs(case) else {
+            continue;
+        };
         seen += 1;
         let key = text(case, "key");
         let (x, labels) = reference.batch(case);
         let loss = config.init(x.columns, 1, &device());
         let (value, gradient) = differentiate(&x, |x| loss.forward(x, &Labels::new(&labels)).mean);
-        assert_close_to_largest(key, &[value], &reference.array(&format!("{key}.value")).values, 1e-5);
-        assert_close_to_largest(key, &gradient.values, &reference.array(&format!("{key}.grad")).values, 2e-5);
+        assert_close_to_largest(
+            key,
+            &[value],
+            &reference.array(&format!("{key}.value")).values,
+            1e-5,
+        );
+        assert_close_to_largest(
+            key,
+            &gradient.values,
+            &reference.array(&format!("{key}.grad")).values,
+            2e-5,
+        );
     }
     assert_eq!(seen, 164);
 }
 
 #[test]
 fn losses_with_learned_vectors_match_the_reference() {
-    let Some(reference) = Reference::open() else { return };
+    let Some(reference) = Reference::open() else {
+        return;
+    };
     let mut seen = 0;
-    for case in reference.list("cases").iter().filter(|case| of_pairs(case).is_none()) {
+    for case in reference
+        .list("cases")
+        .iter()
+        .filter(|case| of_pairs(case).is_none())
+    {
         seen += 1;
         let key = text(case, "key");
         let (x, labels) = reference.batch(case);
@@ -210,23 +297,47 @@ fn losses_with_learned_vectors_match_the_reference() {
         let stored = reference.array(text(case, "weight"));
         // Some are stored a vector per column.
         let by_column = stored.columns != x.columns || stored.rows % classes != 0;
-        let vectors = stored.leaf(DType::F32);
-        let loss = of_vectors(case, x.columns, classes, if by_column { vectors.clone().transpose() } else { vectors.clone() });
+        let turn = |matrix: Matrix| {
+            if by_column {
+                matrix.transposed()
+            } else {
+                matrix
+            }
+        };
+        let vectors = turn(stored).leaf(DType::F32);
+        let loss = of_vectors(case, x.columns, classes, vectors.clone());
         let leaf = x.leaf(DType::F32);
         let mean = loss.forward(leaf.clone(), &Labels::new(&labels)).mean;
         let gradients = mean.backward();
-        assert_close_to_largest(key, &[number(mean)], &reference.array(&format!("{key}.value")).values, 1e-5);
-        for (tensor, name) in [(leaf, "grad"), (vectors, "grad_weight")] {
-            let got = numbers(tensor.grad(&gradients).unwrap());
-            assert_close_to_largest(key, &got, &reference.array(&format!("{key}.{name}")).values, 2e-5);
-        }
+        assert_close_to_largest(
+            key,
+            &[number(mean)],
+            &reference.array(&format!("{key}.value")).values,
+            1e-5,
+        );
+        let want = reference.array(&format!("{key}.grad"));
+        assert_close_to_largest(
+            key,
+            &numbers(leaf.grad(&gradients).unwrap()),
+            &want.values,
+            2e-5,
+        );
+        let want = turn(reference.array(&format!("{key}.grad_weight")));
+        assert_close_to_largest(
+            key,
+            &numbers(vectors.grad(&gradients).unwrap()),
+            &want.values,
+            2e-5,
+        );
     }
     assert_eq!(seen, 32);
 }
 
 #[test]
 fn mined_triplets_and_pairs_match_the_reference() {
-    let Some(reference) = Reference::open() else { return };
+    let Some(reference) = Reference::open() else {
+        return;
+    };
     let mut seen = 0;
     for case in reference.list("cases") {
         let (key, loss) = (text(case, "key"), text(case, "loss"));
@@ -235,18 +346,26 @@ fn mined_triplets_and_pairs_match_the_reference() {
         if loss.starts_with("triplet") && reference.has(&format!("{key}.triplets")) {
             let distance = distance(case);
             let mining = triplet(case).mining;
-            let Mined::Triplets(mined) = mining.mine(distance.prepare(x), distance, &Labels::new(&labels)) else {
+            let Mined::Triplets(mined) =
+                mining.mine(distance.prepare(x), distance, &Labels::new(&labels))
+            else {
                 panic!("{mining:?} lists no triplets")
             };
             let stored = reference.array(&format!("{key}.triplets"));
-            let mut want = (0..stored.rows).map(|at| stored.row(at).to_vec()).collect::<Vec<_>>();
+            let mut want = (0..stored.rows)
+                .map(|at| stored.row(at).to_vec())
+                .collect::<Vec<_>>();
             want.sort_by(|a, b| a.partial_cmp(b).unwrap());
             assert_eq!(listed(&mined), want, "{key}");
             seen += 1;
         } else if loss.starts_with("multi_similarity_mined") {
             let pairs = multi_similarity(unit_rows(x), &labels, 0.1);
             for (mask, name) in [(pairs.positive, "positive"), (pairs.negative, "negative")] {
-                assert_eq!(numbers(mask.int()), reference.array(&format!("{key}.{name}")).values, "{key}");
+                assert_eq!(
+                    numbers(mask.int()),
+                    reference.array(&format!("{key}.{name}")).values,
+                    "{key}"
+                );
             }
             seen += 1;
         }
@@ -256,17 +375,22 @@ fn mined_triplets_and_pairs_match_the_reference() {
 
 /// Triplets that count, sorted.
 fn listed(mined: &crate::mining::Triplets) -> Vec<Vec<f64>> {
-    let corners = [&mined.anchors, &mined.positives, &mined.negatives].map(|corner| numbers(corner.clone()));
+    let corners =
+        [&mined.anchors, &mined.positives, &mined.negatives].map(|corner| numbers(corner.clone()));
     let keep = numbers(mined.keep.clone().int());
     let kept = (0..mined.len()).filter(|&at| keep[at] > 0.0);
-    let mut triplets = kept.map(|at| corners.iter().map(|corner| corner[at]).collect()).collect::<Vec<Vec<_>>>();
+    let mut triplets = kept
+        .map(|at| corners.iter().map(|corner| corner[at]).collect())
+        .collect::<Vec<Vec<_>>>();
     triplets.sort_by(|a, b| a.partial_cmp(b).unwrap());
     triplets
 }
 
 #[test]
 fn magnet_matches_the_reference() {
-    let Some(reference) = Reference::open() else { return };
+    let Some(reference) = Reference::open() else {
+        return;
+    };
     for case in reference.list("magnet") {
         let (key, input) = (text(case, "key"), text(case, "input"));
         let x = reference.array(&format!("{input}.x"));
@@ -274,19 +398,47 @@ fn magnet_matches_the_reference() {
         let classes = reference.integers(&format!("{input}.cluster_class"));
         let gap = case["alpha"].as_f64().unwrap();
         for (name, detach_variance) in [("grad", false), ("grad_detached_variance", true)] {
-            let loss = MagnetLossConfig { gap, detach_variance }.init();
-            let (value, gradient) = differentiate(&x, |x| loss.forward(x, &clusters, &classes).mean);
-            assert_close(&[value], &reference.array(&format!("{key}.value")).values, 1e-5, 1e-6);
+            let loss = MagnetLossConfig {
+                gap,
+                detach_variance,
+            }
+            .init();
+            let (value, gradient) =
+                differentiate(&x, |x| loss.forward(x, &clusters, &classes).mean);
+            assert_close(
+                &[value],
+                &reference.array(&format!("{key}.value")).values,
+                1e-5,
+                1e-6,
+            );
             let want = reference.array(&format!("{key}.{name}"));
             // One example 100 radii away: its gradient is the difference of large numbers.
             let tolerance = if key.contains("outlier") { 1e-4 } else { 2e-5 };
             assert_close_to_largest(key, &gradient.values, &want.values, tolerance);
         }
-        let loss = MagnetLossConfig { gap, ..Default::default() }.init();
+        let loss = MagnetLossConfig {
+            gap,
+            ..Default::default()
+        }
+        .init();
         let output = loss.forward(x.leaf(DType::F32), &clusters, &classes).read();
-        let got = output.per_example.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-        assert_close(&got, &reference.array(&format!("{key}.per_example")).values, 1e-5, 2e-6);
+        let got = output
+            .per_example
+            .iter()
+            .map(|&v| f64::from(v))
+            .collect::<Vec<_>>();
+        assert_close(
+            &got,
+            &reference.array(&format!("{key}.per_example")).values,
+            1e-5,
+            2e-6,
+        );
         let variance = output.get(crate::Statistic::Variance).unwrap();
-        assert_close(&[variance.into()], &reference.array(&format!("{input}.variance")).values, 1e-5, 0.0);
+        assert_close(
+            &[variance.into()],
+            &reference.array(&format!("{input}.variance")).values,
+            1e-5,
+            0.0,
+        );
     }
 }

@@ -32,7 +32,10 @@ impl<'a> Relation<'a> {
     /// A batch against itself and more: `columns` starts with `rows`.
     pub(crate) fn new(rows: &'a [usize], columns: &'a [usize], device: &Device) -> Self {
         assert!(!rows.is_empty(), "a batch without examples has no loss");
-        assert!(columns.starts_with(rows), "the columns must start with the rows of the batch");
+        assert!(
+            columns.starts_with(rows),
+            "the columns must start with the rows of the batch"
+        );
         let numbers = (0..columns.len()).collect::<Vec<_>>();
         let mut groups = BTreeMap::<usize, Vec<usize>>::new();
         for (column, &label) in columns.iter().enumerate() {
@@ -51,7 +54,11 @@ impl<'a> Relation<'a> {
     /// Positive and negative pairs of a block of rows, `[rows of the block, columns]` each.
     pub(crate) fn masks(&self, block: Range<usize>) -> [Tensor<2, Bool>; 2] {
         let same = self.label_of_rows(&block).equal(self.column_labels.clone());
-        let own_number = self.column_numbers.clone().narrow(1, block.start, block.len()).transpose();
+        let own_number = self
+            .column_numbers
+            .clone()
+            .narrow(1, block.start, block.len())
+            .transpose();
         let other = own_number.not_equal(self.column_numbers.clone());
         [same.clone().bool_and(other), same.bool_not()]
     }
@@ -62,17 +69,25 @@ impl<'a> Relation<'a> {
 
     /// Negative pairs of a list of anchors, `[anchors, columns]`.
     pub(crate) fn negatives_of(&self, anchors: Tensor<1, Int>) -> Tensor<2, Bool> {
-        self.row_labels.clone().select(0, anchors).not_equal(self.column_labels.clone())
+        self.row_labels
+            .clone()
+            .select(0, anchors)
+            .not_equal(self.column_labels.clone())
     }
 
     /// Columns that are positive for a row, in order.
     pub(crate) fn positives_of(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
-        self.alike(row).iter().copied().filter(move |&column| column != row)
+        self.alike(row)
+            .iter()
+            .copied()
+            .filter(move |&column| column != row)
     }
 
     /// Positive columns of every row.
     pub(crate) fn positives(&self) -> Vec<Vec<usize>> {
-        (0..self.rows.len()).map(|row| self.positives_of(row).collect()).collect()
+        (0..self.rows.len())
+            .map(|row| self.positives_of(row).collect())
+            .collect()
     }
 
     /// Whether a row has at least one positive and one negative column.

@@ -22,9 +22,16 @@ pub(crate) fn epsilon(dtype: DType) -> f64 {
 }
 
 /// A constant matrix `[rows, columns]` of the type and on the device of `like`, outside any graph.
-pub(crate) fn constant(values: Vec<f32>, [rows, columns]: [usize; 2], like: &Tensor<2>) -> Tensor<2> {
+pub(crate) fn constant(
+    values: Vec<f32>,
+    [rows, columns]: [usize; 2],
+    like: &Tensor<2>,
+) -> Tensor<2> {
     let device = like.device().inner();
-    Tensor::from_data(TensorData::new(values, [rows, columns]), (&device, like.dtype()))
+    Tensor::from_data(
+        TensorData::new(values, [rows, columns]),
+        (&device, like.dtype()),
+    )
 }
 
 /// A constant mask `[rows, columns]` from a rule on row and column.
@@ -33,14 +40,22 @@ pub(crate) fn mask(
     device: &Device,
     rule: impl Fn(usize, usize) -> bool,
 ) -> Tensor<2, Bool> {
-    let values = (0..rows * columns).map(|at| rule(at / columns, at % columns)).collect::<Vec<_>>();
-    Tensor::from_data(TensorData::new(values, [rows, columns]), &device.clone().inner())
+    let values = (0..rows * columns)
+        .map(|at| rule(at / columns, at % columns))
+        .collect::<Vec<_>>();
+    Tensor::from_data(
+        TensorData::new(values, [rows, columns]),
+        &device.clone().inner(),
+    )
 }
 
 /// `true` where a column is the row's label, `[labels, classes]`.
 pub(crate) fn label_mask(labels: &[usize], classes: usize, device: &Device) -> Tensor<2, Bool> {
     let wrong = labels.iter().find(|&&label| label >= classes);
-    assert!(wrong.is_none(), "label {wrong:?} is not below the number of classes, {classes}");
+    assert!(
+        wrong.is_none(),
+        "label {wrong:?} is not below the number of classes, {classes}"
+    );
     let columns = (0..classes).collect::<Vec<_>>();
     let labels = indices(labels, device).reshape([labels.len(), 1]);
     labels.equal(indices(&columns, device).reshape([1, classes]))
@@ -60,7 +75,10 @@ pub(crate) fn unit_rows(x: Tensor<2>) -> Tensor<2> {
     let largest = largest.clone().mask_fill(largest.equal_scalar(0.0), 1.0);
     let x = x / largest;
     let length = x.clone().square().sum_dim(1);
-    let length = length.clone().mask_fill(length.equal_scalar(0.0), 1.0).sqrt();
+    let length = length
+        .clone()
+        .mask_fill(length.equal_scalar(0.0), 1.0)
+        .sqrt();
     x / length
 }
 

@@ -13,7 +13,11 @@ pub(crate) struct Matrix {
 impl Matrix {
     pub(crate) fn new(rows: usize, columns: usize, values: Vec<f64>) -> Self {
         assert_eq!(values.len(), rows * columns);
-        Matrix { rows, columns, values }
+        Matrix {
+            rows,
+            columns,
+            values,
+        }
     }
 
     pub(crate) fn of<const C: usize>(rows: &[[f64; C]]) -> Self {
@@ -31,7 +35,9 @@ impl Matrix {
             ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
         };
         // The sum of twelve uniform numbers, less 6, is close enough to a normal one for a test.
-        let values = (0..rows * columns).map(|_| (0..12).map(|_| uniform()).sum::<f64>() - 6.0).collect();
+        let values = (0..rows * columns)
+            .map(|_| (0..12).map(|_| uniform()).sum::<f64>() - 6.0)
+            .collect();
         Matrix::new(rows, columns, values)
     }
 
@@ -40,12 +46,22 @@ impl Matrix {
     }
 
     pub(crate) fn map(&self, f: impl Fn(f64) -> f64) -> Self {
-        Matrix { values: self.values.iter().map(|&v| f(v)).collect(), ..self.clone() }
+        Matrix {
+            values: self.values.iter().map(|&v| f(v)).collect(),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn select(&self, rows: &[usize]) -> Self {
         let values = rows.iter().flat_map(|&r| self.row(r).to_vec()).collect();
         Matrix::new(rows.len(), self.columns, values)
+    }
+
+    pub(crate) fn transposed(&self) -> Self {
+        let values = (0..self.values.len())
+            .map(|at| self.row(at % self.rows)[at / self.rows])
+            .collect();
+        Matrix::new(self.columns, self.rows, values)
     }
 
     /// A leaf of a graph on the CPU.
@@ -75,14 +91,23 @@ pub(crate) fn differentiate(x: &Matrix, f: impl Fn(Tensor<2>) -> Tensor<1>) -> (
     differentiate_as(DType::F32, x, f)
 }
 
-pub(crate) fn differentiate_as(dtype: DType, x: &Matrix, f: impl Fn(Tensor<2>) -> Tensor<1>) -> (f64, Matrix) {
+pub(crate) fn differentiate_as(
+    dtype: DType,
+    x: &Matrix,
+    f: impl Fn(Tensor<2>) -> Tensor<1>,
+) -> (f64, Matrix) {
     let leaf = x.leaf(dtype);
     let value = f(leaf.clone());
     let gradients = value.backward();
-    let gradient = leaf.grad(&gradients).map_or_else(|| vec![0.0; x.values.len()], numbers);
+    let gradient = leaf
+        .grad(&gradients)
+        .map_or_else(|| vec![0.0; x.values.len()], numbers);
     let value = number(value);
     assert!(value.is_finite(), "the loss is {value}");
-    assert!(gradient.iter().all(|g| g.is_finite()), "a gradient is not finite");
+    assert!(
+        gradient.iter().all(|g| g.is_finite()),
+        "a gradient is not finite"
+    );
     (value, Matrix::new(x.rows, x.columns, gradient))
 }
 
@@ -102,10 +127,16 @@ pub(crate) fn assert_close(got: &[f64], want: &[f64], relative: f64, absolute: f
 #[track_caller]
 pub(crate) fn assert_close_to_largest(name: &str, got: &[f64], want: &[f64], tolerance: f64) {
     assert_eq!(got.len(), want.len(), "{name}");
-    let largest = want.iter().fold(0.0, |top: f64, w| top.max(w.abs())).max(1e-12);
+    let largest = want
+        .iter()
+        .fold(0.0, |top: f64, w| top.max(w.abs()))
+        .max(1e-12);
     for (at, (g, w)) in got.iter().zip(want).enumerate() {
         let off = (g - w).abs() / largest;
-        assert!(g.is_finite() && off <= tolerance, "{name}: entry {at} is {g}, wanted {w}, off by {off:.1e} of the largest");
+        assert!(
+            g.is_finite() && off <= tolerance,
+            "{name}: entry {at} is {g}, wanted {w}, off by {off:.1e} of the largest"
+        );
     }
 }
 
@@ -124,6 +155,9 @@ pub(crate) fn assert_gradient_is_slope(x: &Matrix, f: impl Fn(Tensor<2>) -> Tens
             (moved(step) - moved(-step)) / (2.0 * step)
         })
         .collect::<Vec<_>>();
-    assert!(slopes.iter().any(|s| s.abs() > 1e-6), "a flat loss shows nothing");
+    assert!(
+        slopes.iter().any(|s| s.abs() > 1e-6),
+        "a flat loss shows nothing"
+    );
     assert_close_to_largest("slope", &gradient.values, &slopes, 1e-6);
 }

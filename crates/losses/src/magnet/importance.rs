@@ -39,14 +39,22 @@ pub struct ImportanceMagnetLossConfig {
 
 impl Default for ImportanceMagnetLossConfig {
     fn default() -> Self {
-        ImportanceMagnetLossConfig { gap: 1.0, mean: WeightedMean::SelfNormalised, clip: true }
+        ImportanceMagnetLossConfig {
+            gap: 1.0,
+            mean: WeightedMean::SelfNormalised,
+            clip: true,
+        }
     }
 }
 
 impl ImportanceMagnetLossConfig {
     /// Makes the loss. It has no parameters.
     pub fn init(&self) -> ImportanceMagnetLoss {
-        ImportanceMagnetLoss { gap: self.gap, mean: self.mean, clip: self.clip }
+        ImportanceMagnetLoss {
+            gap: self.gap,
+            mean: self.mean,
+            clip: self.clip,
+        }
     }
 
     /// Checks every setting.
@@ -54,7 +62,12 @@ impl ImportanceMagnetLossConfig {
     /// # Errors
     /// A gap that is negative or no number.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        require(self.gap >= 0.0 && self.gap.is_finite(), "gap", self.gap, "must be a number, 0 or more")
+        require(
+            self.gap >= 0.0 && self.gap.is_finite(),
+            "gap",
+            self.gap,
+            "must be a number, 0 or more",
+        )
     }
 }
 
@@ -138,14 +151,21 @@ impl ImportanceMagnetLoss {
         for (neighbourhood, weight) in neighbourhoods.iter().zip(weights) {
             let slice = Slice::new(neighbourhood, clusters, cluster_classes);
             let rows = indices(&slice.rows, &device);
-            let part = terms(x.clone().select(0, rows.clone()), &slice.clusters, &slice.classes, self.gap, false);
+            let part = terms(
+                x.clone().select(0, rows.clone()),
+                &slice.clusters,
+                &slice.classes,
+                self.gap,
+                false,
+            );
             let weighted = part.hinged.clone().mean() * weight;
             mean = Some(match mean {
                 None => weighted,
                 Some(so_far) => so_far + weighted,
             });
             let values = part.hinged.inner();
-            visits = visits.select_assign(0, rows.clone(), values.ones_like(), IndexingUpdateOp::Add);
+            visits =
+                visits.select_assign(0, rows.clone(), values.ones_like(), IndexingUpdateOp::Add);
             sums = sums.select_assign(0, rows, values, IndexingUpdateOp::Add);
             variances = variances + part.variance.inner();
         }
@@ -156,7 +176,10 @@ impl ImportanceMagnetLoss {
             statistics: Statistics::default()
                 .with(Statistic::EffectiveSampleSize, effective)
                 .with(Statistic::Variance, variances / neighbourhoods.len() as f64)
-                .with(Statistic::HingedOut, share(per_example.clone().equal_scalar(0.0))),
+                .with(
+                    Statistic::HingedOut,
+                    share(per_example.clone().equal_scalar(0.0)),
+                ),
             per_example,
         }
     }
@@ -164,9 +187,17 @@ impl ImportanceMagnetLoss {
     /// Weight of each neighbourhood, such that the loss is the plain weighted sum, and the effective sample size.
     fn weights(&self, neighbourhoods: &[Neighbourhood]) -> (Vec<f64>, f64) {
         assert!(!neighbourhoods.is_empty(), "there is no neighbourhood");
-        let wrong = neighbourhoods.iter().find(|n| n.proposal <= 0.0 || n.probability < 0.0);
-        assert!(wrong.is_none(), "probabilities must not be negative and proposals above 0: {wrong:?}");
-        let mut weights = neighbourhoods.iter().map(|n| n.probability / n.proposal).collect::<Vec<_>>();
+        let wrong = neighbourhoods
+            .iter()
+            .find(|n| n.proposal <= 0.0 || n.probability < 0.0);
+        assert!(
+            wrong.is_none(),
+            "probabilities must not be negative and proposals above 0: {wrong:?}"
+        );
+        let mut weights = neighbourhoods
+            .iter()
+            .map(|n| n.probability / n.proposal)
+            .collect::<Vec<_>>();
         let effective = effective_sample_size(&weights);
         assert!(effective > 0.0, "all weights are 0");
         if self.clip {
@@ -188,8 +219,14 @@ impl ImportanceMagnetLoss {
 /// assert_eq!(lodestone_losses::effective_sample_size(&[1.0, 0.0, 0.0]), 1.0);
 /// ```
 pub fn effective_sample_size(weights: &[f64]) -> f64 {
-    let (sum, squares) = weights.iter().fold((0.0, 0.0), |(sum, squares), w| (sum + w, squares + w * w));
-    if squares > 0.0 { sum * sum / squares } else { 0.0 }
+    let (sum, squares) = weights
+        .iter()
+        .fold((0.0, 0.0), |(sum, squares), w| (sum + w, squares + w * w));
+    if squares > 0.0 {
+        sum * sum / squares
+    } else {
+        0.0
+    }
 }
 
 /// Lowers the largest weights until the effective share is reached.
@@ -222,16 +259,32 @@ fn clip(weights: &mut [f64]) {
 /// let weights = lodestone_losses::cluster_weights(&[0.125, 0.375, 0.0, 0.5], &neighbourhoods, &[0.25; 4]);
 /// assert_eq!(weights, [1.0, 2.0, 0.0, 1.0]);
 /// ```
-pub fn cluster_weights(probabilities: &[f64], neighbourhoods: &[Vec<usize>], proposals: &[f64]) -> Vec<f64> {
-    assert_eq!(probabilities.len(), neighbourhoods.len(), "one neighbourhood per cluster");
-    assert_eq!(probabilities.len(), proposals.len(), "one proposal per cluster");
+pub fn cluster_weights(
+    probabilities: &[f64],
+    neighbourhoods: &[Vec<usize>],
+    proposals: &[f64],
+) -> Vec<f64> {
+    assert_eq!(
+        probabilities.len(),
+        neighbourhoods.len(),
+        "one neighbourhood per cluster"
+    );
+    assert_eq!(
+        probabilities.len(),
+        proposals.len(),
+        "one proposal per cluster"
+    );
     let mut weights = vec![0.0; probabilities.len()];
     for (probability, neighbourhood) in probabilities.iter().zip(neighbourhoods) {
         for &cluster in neighbourhood {
             weights[cluster] += probability / neighbourhood.len() as f64;
         }
     }
-    weights.iter().zip(proposals).map(|(weight, proposal)| weight / proposal).collect()
+    weights
+        .iter()
+        .zip(proposals)
+        .map(|(weight, proposal)| weight / proposal)
+        .collect()
 }
 
 /// The part of a batch that one neighbourhood sees.
@@ -247,10 +300,21 @@ impl Slice {
         for (at, &cluster) in neighbourhood.clusters.iter().enumerate() {
             position[cluster] = Some(at);
         }
-        let members = clusters.iter().enumerate().filter_map(|(row, &cluster)| Some((row, position[cluster]?)));
+        let members = clusters
+            .iter()
+            .enumerate()
+            .filter_map(|(row, &cluster)| Some((row, position[cluster]?)));
         let (rows, clusters) = members.unzip();
-        let classes = neighbourhood.clusters.iter().map(|&cluster| cluster_classes[cluster]).collect();
-        Slice { rows, clusters, classes }
+        let classes = neighbourhood
+            .clusters
+            .iter()
+            .map(|&cluster| cluster_classes[cluster])
+            .collect();
+        Slice {
+            rows,
+            clusters,
+            classes,
+        }
     }
 }
 
@@ -260,24 +324,44 @@ mod tests {
 
     use super::*;
     use crate::MagnetLossConfig;
-    use crate::testing::{Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate};
+    use crate::testing::{
+        Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate,
+    };
 
     /// Five clusters of three, the last two of one class, with the two nearest imposters of each as seed.
     fn index() -> (Matrix, Vec<usize>, Vec<usize>, Vec<Vec<usize>>) {
         let clusters = (0..15).map(|row| row % 5).collect();
-        let neighbourhoods = vec![vec![0, 1, 3], vec![1, 0, 4], vec![2, 0, 1], vec![3, 2, 0], vec![4, 1, 2]];
-        (Matrix::random(15, 3, 17), clusters, vec![0, 1, 2, 3, 3], neighbourhoods)
+        let neighbourhoods = vec![
+            vec![0, 1, 3],
+            vec![1, 0, 4],
+            vec![2, 0, 1],
+            vec![3, 2, 0],
+            vec![4, 1, 2],
+        ];
+        (
+            Matrix::random(15, 3, 17),
+            clusters,
+            vec![0, 1, 2, 3, 3],
+            neighbourhoods,
+        )
     }
 
     const P: [f64; 5] = [0.1, 0.3, 0.05, 0.25, 0.3];
 
     /// Magnet loss of one neighbourhood alone.
     fn alone(x: &Matrix, clusters: &[usize], classes: &[usize], seen: &[usize]) -> (f64, Matrix) {
-        let rows = (0..x.rows).filter(|&row| seen.contains(&clusters[row])).collect::<Vec<_>>();
-        let of_rows = rows.iter().map(|&row| seen.iter().position(|&c| c == clusters[row]).unwrap()).collect::<Vec<_>>();
+        let rows = (0..x.rows)
+            .filter(|&row| seen.contains(&clusters[row]))
+            .collect::<Vec<_>>();
+        let of_rows = rows
+            .iter()
+            .map(|&row| seen.iter().position(|&c| c == clusters[row]).unwrap())
+            .collect::<Vec<_>>();
         let classes = seen.iter().map(|&c| classes[c]).collect::<Vec<_>>();
         let loss = MagnetLossConfig::default().init();
-        let (value, slope) = differentiate(&x.select(&rows), |x| loss.forward(x, &of_rows, &classes).mean);
+        let (value, slope) = differentiate(&x.select(&rows), |x| {
+            loss.forward(x, &of_rows, &classes).mean
+        });
         let mut full = Matrix::new(x.rows, x.columns, vec![0.0; x.values.len()]);
         for (at, row) in rows.into_iter().enumerate() {
             full.values[row * x.columns..(row + 1) * x.columns].copy_from_slice(slope.row(at));
@@ -286,28 +370,39 @@ mod tests {
     }
 
     fn config(mean: WeightedMean) -> ImportanceMagnetLossConfig {
-        ImportanceMagnetLossConfig { gap: 1.0, mean, clip: false }
+        ImportanceMagnetLossConfig {
+            gap: 1.0,
+            mean,
+            clip: false,
+        }
     }
 
     #[test]
     fn with_every_seed_enumerated_the_unbiased_mean_is_the_sampled_objective() {
         let (x, clusters, classes, neighbourhoods) = index();
         // Uniform seeds, each exactly once: the mean over the draws is the expectation.
-        let drawn = neighbourhoods.iter().zip(P).map(|(clusters, probability)| Neighbourhood {
-            clusters: clusters.clone(),
-            probability,
-            proposal: 0.2,
-        });
+        let drawn = neighbourhoods
+            .iter()
+            .zip(P)
+            .map(|(clusters, probability)| Neighbourhood {
+                clusters: clusters.clone(),
+                probability,
+                proposal: 0.2,
+            });
         let drawn = drawn.collect::<Vec<_>>();
         let (mut want, mut slope) = (0.0, vec![0.0; x.values.len()]);
         for (seen, p) in neighbourhoods.iter().zip(P) {
             let (value, gradient) = alone(&x, &clusters, &classes, seen);
             want += p * value;
-            slope.iter_mut().zip(gradient.values).for_each(|(total, g)| *total += p * g);
+            slope
+                .iter_mut()
+                .zip(gradient.values)
+                .for_each(|(total, g)| *total += p * g);
         }
         for mean in [WeightedMean::Unbiased, WeightedMean::SelfNormalised] {
             let loss = config(mean).init();
-            let (value, gradient) = differentiate(&x, |x| loss.forward(x, &clusters, &classes, &drawn).mean);
+            let (value, gradient) =
+                differentiate(&x, |x| loss.forward(x, &clusters, &classes, &drawn).mean);
             assert_close(&[value], &[want], 1e-5, 0.0);
             assert_close_to_largest("union batch", &gradient.values, &slope, 2e-5);
         }
@@ -323,8 +418,15 @@ mod tests {
         });
         let want = [1, 4].map(|seed| alone(&x, &clusters, &classes, &neighbourhoods[seed]).0);
         let loss = config(WeightedMean::Unbiased).init();
-        let output = loss.forward(x.leaf(DType::F32), &clusters, &classes, &drawn).read();
-        assert_close(&[output.mean.into()], &[(want[0] + want[1]) / 2.0], 1e-5, 0.0);
+        let output = loss
+            .forward(x.leaf(DType::F32), &clusters, &classes, &drawn)
+            .read();
+        assert_close(
+            &[output.mean.into()],
+            &[(want[0] + want[1]) / 2.0],
+            1e-5,
+            0.0,
+        );
         assert_eq!(output.get(Statistic::EffectiveSampleSize), Some(2.0));
     }
 
@@ -344,9 +446,17 @@ mod tests {
     fn an_example_reports_the_mean_of_its_losses_and_zero_where_it_has_none() {
         let (x, clusters, classes, neighbourhoods) = index();
         let drawn = |seeds: &[usize]| {
-            let one = |&seed: &usize| Neighbourhood { clusters: neighbourhoods[seed].clone(), probability: 0.2, proposal: 0.2 };
+            let one = |&seed: &usize| Neighbourhood {
+                clusters: neighbourhoods[seed].clone(),
+                probability: 0.2,
+                proposal: 0.2,
+            };
             let drawn = seeds.iter().map(one).collect::<Vec<_>>();
-            config(WeightedMean::Unbiased).init().forward(x.leaf(DType::F32), &clusters, &classes, &drawn).read().per_example
+            config(WeightedMean::Unbiased)
+                .init()
+                .forward(x.leaf(DType::F32), &clusters, &classes, &drawn)
+                .read()
+                .per_example
         };
         let (first, second, both) = (drawn(&[0]), drawn(&[1]), drawn(&[0, 1]));
         for row in 0..x.rows {
@@ -375,7 +485,12 @@ mod tests {
     #[test]
     fn the_loss_of_a_whole_set_is_the_objective() {
         let (x, clusters, classes, _) = index();
-        let (value, _) = differentiate(&x, |x| MagnetLossConfig::default().init().forward(x, &clusters, &classes).mean);
+        let (value, _) = differentiate(&x, |x| {
+            MagnetLossConfig::default()
+                .init()
+                .forward(x, &clusters, &classes)
+                .mean
+        });
         let objective = crate::magnet_objective(&x.values, 3, &clusters, &classes, 1.0);
         assert_close(&[value], &[objective], 1e-5, 0.0);
     }

@@ -20,7 +20,10 @@
 ///
 /// Source: expectation of eq. 5 of Rippel et al. 2016 for identically distributed rows; simulation agrees to 0.003.
 pub fn uninformed_level(gap: f64, clusters: usize, examples_per_cluster: usize) -> f64 {
-    assert!(examples_per_cluster >= 2, "{examples_per_cluster} examples per cluster, at least 2 are needed");
+    assert!(
+        examples_per_cluster >= 2,
+        "{examples_per_cluster} examples per cluster, at least 2 are needed"
+    );
     let (m, d) = (clusters as f64, examples_per_cluster as f64);
     pinned_level(gap, clusters) - ((m * d - 1.0) / (m * d)) / (d - 1.0)
 }

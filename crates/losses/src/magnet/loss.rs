@@ -23,18 +23,29 @@ pub struct MagnetLossConfig {
 
 impl Default for MagnetLossConfig {
     fn default() -> Self {
-        MagnetLossConfig { gap: 1.0, detach_variance: false }
+        MagnetLossConfig {
+            gap: 1.0,
+            detach_variance: false,
+        }
     }
 }
 
 impl MagnetLossConfig {
     /// Makes the loss. It has no parameters.
     pub fn init(&self) -> MagnetLoss {
-        MagnetLoss { gap: self.gap, detach_variance: self.detach_variance }
+        MagnetLoss {
+            gap: self.gap,
+            detach_variance: self.detach_variance,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.gap >= 0.0 && self.gap.is_finite(), "gap", self.gap, "must be a number, 0 or more")
+        require(
+            self.gap >= 0.0 && self.gap.is_finite(),
+            "gap",
+            self.gap,
+            "must be a number, 0 or more",
+        )
     }
 }
 
@@ -91,7 +102,12 @@ impl MagnetLoss {
     /// # Panics
     /// If `embeddings` and `clusters` disagree on `batch`, if a cluster has no example, or if all clusters share one
     /// class.
-    pub fn forward(&self, embeddings: Tensor<2>, clusters: &[usize], cluster_classes: &[usize]) -> LossOutput {
+    pub fn forward(
+        &self,
+        embeddings: Tensor<2>,
+        clusters: &[usize],
+        cluster_classes: &[usize],
+    ) -> LossOutput {
         let x = widen(embeddings);
         let terms = terms(x, clusters, cluster_classes, self.gap, self.detach_variance);
         let per_example = terms.hinged.clone().inner();
@@ -99,7 +115,10 @@ impl MagnetLoss {
             mean: terms.hinged.mean(),
             statistics: Statistics::default()
                 .with(Statistic::Variance, terms.variance)
-                .with(Statistic::HingedOut, share(per_example.clone().equal_scalar(0.0)))
+                .with(
+                    Statistic::HingedOut,
+                    share(per_example.clone().equal_scalar(0.0)),
+                )
                 .with(Statistic::ImposterGap, terms.lead.mean())
                 .with(Statistic::VarianceFloored, terms.floored),
             per_example,

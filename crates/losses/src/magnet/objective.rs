@@ -34,7 +34,12 @@ pub fn magnet_objective(
     gap: f64,
 ) -> f64 {
     let n = clusters.len();
-    assert_eq!(embeddings.len(), n * dim, "{} numbers for {n} × {dim}", embeddings.len());
+    assert_eq!(
+        embeddings.len(),
+        n * dim,
+        "{} numbers for {n} × {dim}",
+        embeddings.len()
+    );
     assert!(n >= 2, "{n} examples have no variance");
     let row = |i: usize| &embeddings[i * dim..(i + 1) * dim];
 
@@ -42,21 +47,34 @@ pub fn magnet_objective(
     let mut sizes = vec![0.0; cluster_classes.len()];
     for i in 0..n {
         sizes[clusters[i]] += 1.0;
-        means[clusters[i]].iter_mut().zip(row(i)).for_each(|(mean, x)| *mean += x);
+        means[clusters[i]]
+            .iter_mut()
+            .zip(row(i))
+            .for_each(|(mean, x)| *mean += x);
     }
     for (mean, size) in means.iter_mut().zip(&sizes) {
         mean.iter_mut().for_each(|m| *m /= size);
     }
 
-    let squared = |i: usize, m: usize| row(i).iter().zip(&means[m]).map(|(x, m)| (x - m).powi(2)).sum::<f64>();
+    let squared = |i: usize, m: usize| {
+        row(i)
+            .iter()
+            .zip(&means[m])
+            .map(|(x, m)| (x - m).powi(2))
+            .sum::<f64>()
+    };
     let variance = (0..n).map(|i| squared(i, clusters[i])).sum::<f64>() / (n - 1) as f64;
     let exponent = |i: usize, m: usize| squared(i, m) / (2.0 * variance);
 
     let loss = |i: usize| {
         let class = cluster_classes[clusters[i]];
-        let others = (0..cluster_classes.len()).filter(|&m| cluster_classes[m] != class && sizes[m] > 0.0);
+        let others =
+            (0..cluster_classes.len()).filter(|&m| cluster_classes[m] != class && sizes[m] > 0.0);
         let exponents = others.map(|m| -exponent(i, m)).collect::<Vec<_>>();
-        assert!(!exponents.is_empty(), "example {i} has no cluster of another class");
+        assert!(
+            !exponents.is_empty(),
+            "example {i} has no cluster of another class"
+        );
         let top = exponents.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let log_denominator = top + exponents.iter().map(|e| (e - top).exp()).sum::<f64>().ln();
         f64::max(0.0, exponent(i, clusters[i]) + gap + log_denominator)

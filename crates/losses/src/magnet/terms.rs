@@ -1,7 +1,7 @@
 //! The terms of eq. 5 for one neighbourhood: means, variance, and the loss of every example.
 
-use burn::tensor::activation::relu;
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 
 use crate::tensors::{constant, indices, logsumexp, mask};
 
@@ -24,7 +24,13 @@ pub(crate) struct Terms {
 }
 
 /// Computes the terms. `clusters` holds each row's position in `classes`.
-pub(crate) fn terms(x: Tensor<2>, clusters: &[usize], classes: &[usize], gap: f64, detach_variance: bool) -> Terms {
+pub(crate) fn terms(
+    x: Tensor<2>,
+    clusters: &[usize],
+    classes: &[usize],
+    gap: f64,
+    detach_variance: bool,
+) -> Terms {
     let [n, _] = x.dims();
     let sizes = check(n, clusters, classes);
     let device = x.device();
@@ -41,24 +47,39 @@ pub(crate) fn terms(x: Tensor<2>, clusters: &[usize], classes: &[usize], gap: f6
     let twice = (variance.clone() * 2.0).reshape([1, 1]);
 
     let squared = squared_distances(x, means);
-    let other = mask([n, classes.len()], &device, |row, j| classes[clusters[row]] != classes[j]);
+    let other = mask([n, classes.len()], &device, |row, j| {
+        classes[clusters[row]] != classes[j]
+    });
     let log_denominator = logsumexp(squared.clone().neg() / twice.clone(), &other);
     let unhinged = own.clone() / twice.clone() + log_denominator + gap;
 
     let nearest = squared.inner().mask_fill(other.bool_not(), 1e30).min_dim(1);
     let lead = (nearest - own.inner()) / twice.inner();
-    Terms { hinged: relu(unhinged).reshape([n]), variance, floored, lead: lead.reshape([n]) }
+    Terms {
+        hinged: relu(unhinged).reshape([n]),
+        variance,
+        floored,
+        lead: lead.reshape([n]),
+    }
 }
 
 /// Size of each cluster.
 fn check(n: usize, clusters: &[usize], classes: &[usize]) -> Vec<usize> {
-    assert_eq!(n, clusters.len(), "{n} embeddings, {} clusters", clusters.len());
+    assert_eq!(
+        n,
+        clusters.len(),
+        "{n} embeddings, {} clusters",
+        clusters.len()
+    );
     let mut sizes = vec![0; classes.len()];
     for &cluster in clusters {
         sizes[cluster] += 1;
     }
     let empty = sizes.iter().position(|&size| size == 0);
-    assert!(empty.is_none(), "cluster {empty:?} of the batch has no example");
+    assert!(
+        empty.is_none(),
+        "cluster {empty:?} of the batch has no example"
+    );
     assert!(
         classes.iter().any(|&class| class != classes[0]),
         "all {} clusters of the batch share one class, so that there is no imposter",
@@ -91,6 +112,9 @@ fn squared_distances(x: Tensor<2>, means: Tensor<2>) -> Tensor<2> {
     }
     let centre = x.clone().detach().mean_dim(0);
     let (x, means) = (x - centre.clone(), means - centre);
-    let (rows, columns) = (x.clone().square().sum_dim(1), means.clone().square().sum_dim(1).transpose());
+    let (rows, columns) = (
+        x.clone().square().sum_dim(1),
+        means.clone().square().sum_dim(1).transpose(),
+    );
     (rows + columns - x.matmul(means.transpose()) * 2.0).clamp_min(0.0)
 }

@@ -4,7 +4,9 @@ use burn::tensor::{DType, Tensor};
 
 use super::{MagnetLossConfig, pinned_level, uninformed_level};
 use crate::output::Statistic;
-use crate::testing::{Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate, number};
+use crate::testing::{
+    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate, number,
+};
 
 /// Three clusters of two on a small grid; their means are (1, 0), (2, 1), (1, 2) and the variance is 6 / 5.
 fn batch_a() -> Matrix {
@@ -14,21 +16,34 @@ fn batch_a() -> Matrix {
 const PAIRS: [usize; 6] = [0, 0, 1, 1, 2, 2];
 
 fn mean(gap: f64, clusters: &[usize], classes: &[usize], x: Tensor<2>) -> Tensor<1> {
-    MagnetLossConfig { gap, ..Default::default() }.init().forward(x, clusters, classes).mean
+    MagnetLossConfig {
+        gap,
+        ..Default::default()
+    }
+    .init()
+    .forward(x, clusters, classes)
+    .mean
 }
 
 fn per_example(gap: f64, clusters: &[usize], classes: &[usize], x: &Matrix) -> Vec<f64> {
-    let loss = MagnetLossConfig { gap, ..Default::default() }.init();
+    let loss = MagnetLossConfig {
+        gap,
+        ..Default::default()
+    }
+    .init();
     let output = loss.forward(x.leaf(DType::F32), clusters, classes).read();
     output.per_example.into_iter().map(f64::from).collect()
 }
 
 /// Eq. 5 as plain loops, in f64.
 fn by_loops(gap: f64, clusters: &[usize], classes: &[usize], x: &Matrix) -> f64 {
-    let squared = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+    let squared =
+        |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
     let mut means = vec![vec![0.0; x.columns]; classes.len()];
     for (m, mean) in means.iter_mut().enumerate() {
-        let members = (0..x.rows).filter(|&i| clusters[i] == m).collect::<Vec<_>>();
+        let members = (0..x.rows)
+            .filter(|&i| clusters[i] == m)
+            .collect::<Vec<_>>();
         for &i in &members {
             for k in 0..x.columns {
                 mean[k] += x.row(i)[k] / members.len() as f64;
@@ -40,7 +55,9 @@ fn by_loops(gap: f64, clusters: &[usize], classes: &[usize], x: &Matrix) -> f64 
     let mut total = 0.0;
     for i in 0..x.rows {
         let imposters = (0..classes.len()).filter(|&j| classes[j] != classes[clusters[i]]);
-        let exponents = imposters.map(|j| -squared(x.row(i), &means[j]) / (2.0 * variance)).collect::<Vec<_>>();
+        let exponents = imposters
+            .map(|j| -squared(x.row(i), &means[j]) / (2.0 * variance))
+            .collect::<Vec<_>>();
         let top = exponents.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         let log_sum = top + exponents.iter().map(|e| (e - top).exp()).sum::<f64>().ln();
         total += f64::max(0.0, own(i) / (2.0 * variance) + gap + log_sum);
@@ -53,14 +70,21 @@ fn mixed() -> (Matrix, Vec<usize>, Vec<usize>) {
     let clusters = vec![3, 0, 1, 2, 0, 1, 3, 2, 2, 1, 0, 0];
     let noise = Matrix::random(clusters.len(), 3, 7);
     let centre = Matrix::random(4, 3, 8);
-    let values = (0..clusters.len() * 3).map(|at| noise.values[at] + 1.5 * centre.row(clusters[at / 3])[at % 3]);
-    (Matrix::new(clusters.len(), 3, values.collect()), clusters, vec![0, 0, 1, 2])
+    let values = (0..clusters.len() * 3)
+        .map(|at| noise.values[at] + 1.5 * centre.row(clusters[at / 3])[at % 3]);
+    (
+        Matrix::new(clusters.len(), 3, values.collect()),
+        clusters,
+        vec![0, 0, 1, 2],
+    )
 }
 
 #[test]
 fn a_batch_made_by_hand_has_its_losses_and_gradients() {
     let a = batch_a();
-    let want = [0.02648051, 1.17300799, 1.69314718, 0.02648051, 0.02648051, 1.17300799];
+    let want = [
+        0.02648051, 1.17300799, 1.69314718, 0.02648051, 0.02648051, 1.17300799,
+    ];
     assert_close(&per_example(1.0, &PAIRS, &[0, 1, 2], &a), &want, 1e-5, 1e-6);
     for (gap, want) in [(0.0, 0.17319386), (1.0, 0.68643412), (3.0, 2.68643412)] {
         let (value, _) = differentiate(&a, |x| mean(gap, &PAIRS, &[0, 1, 2], x));
@@ -68,23 +92,32 @@ fn a_batch_made_by_hand_has_its_losses_and_gradients() {
     }
     let (_, gradient) = differentiate(&a, |x| mean(1.0, &PAIRS, &[0, 1, 2], x));
     let want = [
-        -0.191999, 0.369287, 0.469777, 0.321908, -0.584976, 0.0, 0.029420, 0.0, -0.191999, -0.369287, 0.469777,
-        -0.321908,
+        -0.191999, 0.369287, 0.469777, 0.321908, -0.584976, 0.0, 0.029420, 0.0, -0.191999,
+        -0.369287, 0.469777, -0.321908,
     ];
     assert_close(&gradient.values, &want, 0.0, 1.5e-6);
 }
 
 #[test]
 fn a_constant_variance_has_the_other_gradient() {
-    let loss = MagnetLossConfig { gap: 1.0, detach_variance: true }.init();
+    let loss = MagnetLossConfig {
+        gap: 1.0,
+        detach_variance: true,
+    }
+    .init();
     let (_, gradient) = differentiate(&batch_a(), |x| loss.forward(x, &PAIRS, &[0, 1, 2]).mean);
     let want = [
-        0.115199, 0.369287, 0.162579, 0.321908, -0.277778, 0.0, -0.277778, 0.0, 0.115199, -0.369287, 0.162579,
-        -0.321908,
+        0.115199, 0.369287, 0.162579, 0.321908, -0.277778, 0.0, -0.277778, 0.0, 0.115199,
+        -0.369287, 0.162579, -0.321908,
     ];
     assert_close(&gradient.values, &want, 0.0, 1.5e-6);
     // Then growing the embeddings looks like progress, which is why it is not the default.
-    let radial = gradient.values.iter().zip(&batch_a().values).map(|(g, x)| g * x).sum::<f64>();
+    let radial = gradient
+        .values
+        .iter()
+        .zip(&batch_a().values)
+        .map(|(g, x)| g * x)
+        .sum::<f64>();
     assert_close(&[radial], &[-1.8432], 1e-4, 0.0);
 }
 
@@ -93,7 +126,12 @@ fn loops_written_from_the_paper_agree() {
     let (x, clusters, classes) = mixed();
     for gap in [0.0, 1.0, 7.18] {
         let (value, _) = differentiate(&x, |x| mean(gap, &clusters, &classes, x));
-        assert_close(&[value], &[by_loops(gap, &clusters, &classes, &x)], 1e-5, 1e-6);
+        assert_close(
+            &[value],
+            &[by_loops(gap, &clusters, &classes, &x)],
+            1e-5,
+            1e-6,
+        );
     }
 }
 
@@ -112,22 +150,37 @@ fn variance_is_not_squared_twice() {
         let scaled = x.map(|v| v * scale);
         let (of_scaled, slope) = differentiate(&scaled, |x| mean(1.0, &clusters, &classes, x));
         assert_close(&[of_scaled], &[value], 1e-5, 0.0);
-        assert_close_to_largest("scaled", &slope.map(|g| g * scale).values, &gradient.values, 2e-5);
+        assert_close_to_largest(
+            "scaled",
+            &slope.map(|g| g * scale).values,
+            &gradient.values,
+            2e-5,
+        );
     }
-    let radial = gradient.values.iter().zip(&x.values).map(|(g, x)| g * x).sum::<f64>();
+    let radial = gradient
+        .values
+        .iter()
+        .zip(&x.values)
+        .map(|(g, x)| g * x)
+        .sum::<f64>();
     assert_close(&[radial], &[0.0], 0.0, 1e-5);
 }
 
 #[test]
 fn sibling_clusters_do_not_repel() {
     let want = [0.02648051, 1.17300799, 1.0, 0.0, 0.0, 0.0];
-    assert_close(&per_example(1.0, &PAIRS, &[0, 1, 1], &batch_a()), &want, 1e-5, 1e-6);
+    assert_close(
+        &per_example(1.0, &PAIRS, &[0, 1, 1], &batch_a()),
+        &want,
+        1e-5,
+        1e-6,
+    );
     let (value, gradient) = differentiate(&batch_a(), |x| mean(1.0, &PAIRS, &[0, 1, 1], x));
     // A mask of the own cluster instead of the own class gives 0.68643412.
     assert_close(&[value], &[0.36658142], 1e-5, 0.0);
     let want = [
-        -0.037858, 0.277778, 0.224126, 0.230398, -0.246192, -0.232023, 0.107303, -0.093134, -0.130992, -0.091510,
-        0.083613, -0.091510,
+        -0.037858, 0.277778, 0.224126, 0.230398, -0.246192, -0.232023, 0.107303, -0.093134,
+        -0.130992, -0.091510, 0.083613, -0.091510,
     ];
     assert_close(&gradient.values, &want, 0.0, 1.5e-6);
 }
@@ -139,25 +192,43 @@ fn far_clusters_do_not_underflow() {
     assert_eq!((value, gradient.values), (0.0, vec![0.0; 8]));
     let (value, gradient) = differentiate(&f, |x| mean(400_000.0, &[0, 0, 1, 1], &[0, 1], x));
     assert_close(&[value], &[25749.25], 1e-5, 0.0);
-    assert!(gradient.values.iter().any(|g| g.abs() > 1.0), "a wrong example far away must be pulled");
+    assert!(
+        gradient.values.iter().any(|g| g.abs() > 1.0),
+        "a wrong example far away must be pulled"
+    );
 }
 
 #[test]
 fn no_epsilon_caps_the_worst_examples() {
     let b = Matrix::of(&[[0., 0.], [2., 0.], [10., 0.], [10., 2.]]);
     // 1e-8 inside the logarithm would stop at 18.42.
-    assert_close(&per_example(50.0, &[0, 0, 1, 1], &[0, 1], &b), &[12.5, 26.0, 20.0, 18.5], 1e-5, 0.0);
+    assert_close(
+        &per_example(50.0, &[0, 0, 1, 1], &[0, 1], &b),
+        &[12.5, 26.0, 20.0, 18.5],
+        1e-5,
+        0.0,
+    );
     assert_eq!(per_example(1.0, &[0, 0, 1, 1], &[0, 1], &b), [0.0; 4]);
     let f = Matrix::of(&[[0., 0.], [2., 0.], [1000., 0.], [1000., 2.]]);
     let want = [25000.0, 26498.5, 25750.0, 25748.5];
-    assert_close(&per_example(400_000.0, &[0, 0, 1, 1], &[0, 1], &f), &want, 1e-5, 0.0);
+    assert_close(
+        &per_example(400_000.0, &[0, 0, 1, 1], &[0, 1], &f),
+        &want,
+        1e-5,
+        0.0,
+    );
 }
 
 #[test]
 fn one_variance_for_all_clusters_divided_by_all_but_one() {
     let loss = MagnetLossConfig::default().init();
     let output = loss.forward(batch_a().leaf(DType::F32), &PAIRS, &[0, 1, 2]);
-    assert_close(&[number(output.statistics.get(Statistic::Variance).unwrap())], &[1.2], 1e-6, 0.0);
+    assert_close(
+        &[number(output.statistics.get(Statistic::Variance).unwrap())],
+        &[1.2],
+        1e-6,
+        0.0,
+    );
 }
 
 #[test]
@@ -167,7 +238,11 @@ fn shifting_and_turning_change_nothing() {
     let (sine, cosine) = 0.7f64.sin_cos();
     let turned = (0..x.rows).flat_map(|i| {
         let r = x.row(i);
-        [cosine * r[0] - sine * r[1] + 3.0, sine * r[0] + cosine * r[1] - 5.0, r[2] + 1.0]
+        [
+            cosine * r[0] - sine * r[1] + 3.0,
+            sine * r[0] + cosine * r[1] - 5.0,
+            r[2] + 1.0,
+        ]
     });
     let turned = Matrix::new(x.rows, 3, turned.collect());
     let (of_turned, _) = differentiate(&turned, |x| mean(1.0, &clusters, &classes, x));
@@ -184,21 +259,38 @@ fn order_of_examples_and_of_clusters_does_not_matter() {
     let (value, gradient) = differentiate(&x, |x| mean(1.0, &clusters, &classes, x));
     let rows = [5, 2, 11, 0, 7, 9, 1, 10, 3, 8, 4, 6];
     let rename = [2, 0, 3, 1];
-    let moved_clusters = rows.iter().map(|&r| rename[clusters[r]]).collect::<Vec<_>>();
+    let moved_clusters = rows
+        .iter()
+        .map(|&r| rename[clusters[r]])
+        .collect::<Vec<_>>();
     let mut moved_classes = [0; 4];
     for (old, &new) in rename.iter().enumerate() {
         moved_classes[new] = classes[old];
     }
-    let (moved, slope) = differentiate(&x.select(&rows), |x| mean(1.0, &moved_clusters, &moved_classes, x));
+    let (moved, slope) = differentiate(&x.select(&rows), |x| {
+        mean(1.0, &moved_clusters, &moved_classes, x)
+    });
     assert_close(&[moved], &[value], 1e-5, 0.0);
-    assert_close_to_largest("permuted", &slope.values, &gradient.select(&rows).values, 2e-5);
+    assert_close_to_largest(
+        "permuted",
+        &slope.values,
+        &gradient.select(&rows).values,
+        2e-5,
+    );
 }
 
 #[test]
 fn the_gap_shifts_every_active_example() {
     let (x, clusters, classes) = mixed();
-    let (low, high) = (per_example(20.0, &clusters, &classes, &x), per_example(22.5, &clusters, &classes, &x));
-    let shifts = low.iter().zip(&high).map(|(l, h)| h - l).collect::<Vec<_>>();
+    let (low, high) = (
+        per_example(20.0, &clusters, &classes, &x),
+        per_example(22.5, &clusters, &classes, &x),
+    );
+    let shifts = low
+        .iter()
+        .zip(&high)
+        .map(|(l, h)| h - l)
+        .collect::<Vec<_>>();
     assert_close(&shifts, &[2.5; 12], 0.0, 1e-5);
 }
 
@@ -209,7 +301,9 @@ fn points_on_their_means_stay_finite_and_are_reported() {
     let (value, _) = differentiate(&x, |x| loss.forward(x, &[0, 0, 1, 1], &[0, 1]).mean);
     assert_eq!(value, 0.0);
     for x in [x, Matrix::new(4, 2, vec![0.0; 8])] {
-        let output = loss.forward(x.leaf(DType::F32), &[0, 0, 1, 1], &[0, 1]).read();
+        let output = loss
+            .forward(x.leaf(DType::F32), &[0, 0, 1, 1], &[0, 1])
+            .read();
         assert_eq!(output.get(Statistic::VarianceFloored), Some(1.0));
         assert!(output.per_example.iter().all(|l| l.is_finite()));
     }
@@ -218,12 +312,19 @@ fn points_on_their_means_stay_finite_and_are_reported() {
 #[test]
 fn statistics_say_who_is_hinged_out_and_how_far_imposters_are() {
     let loss = MagnetLossConfig::default().init();
-    let output = loss.forward(batch_a().leaf(DType::F32), &PAIRS, &[0, 1, 1]).read();
+    let output = loss
+        .forward(batch_a().leaf(DType::F32), &PAIRS, &[0, 1, 1])
+        .read();
     assert_eq!(output.get(Statistic::HingedOut), Some(0.5));
     // Squared distances to the nearest imposter less the own 1, over 2.4: (4, 0, 0, 4, 4, 4 less ...) by hand below.
     let nearest = [5.0, 1.0, 1.0, 5.0, 5.0, 5.0];
     let want = nearest.iter().map(|s| (s - 1.0) / 2.4).sum::<f64>() / 6.0;
-    assert_close(&[output.get(Statistic::ImposterGap).unwrap().into()], &[want], 1e-5, 0.0);
+    assert_close(
+        &[output.get(Statistic::ImposterGap).unwrap().into()],
+        &[want],
+        1e-5,
+        0.0,
+    );
 }
 
 #[test]
@@ -233,15 +334,26 @@ fn large_batches_take_the_expanded_distances_and_agree() {
     let classes = (0..64).collect::<Vec<_>>();
     let x = Matrix::random(512, 513, 3);
     let (value, _) = differentiate(&x, |x| mean(1.0, &clusters, &classes, x));
-    assert_close(&[value], &[by_loops(1.0, &clusters, &classes, &x)], 1e-5, 0.0);
+    assert_close(
+        &[value],
+        &[by_loops(1.0, &clusters, &classes, &x)],
+        1e-5,
+        0.0,
+    );
 }
 
 #[test]
 fn embeddings_that_know_nothing_lose_the_uninformed_level() {
-    for (gap, clusters, per_cluster, want) in [(2.43, 12, 4, 4.502), (7.18, 8, 4, 8.803), (0.7, 12, 4, 2.77)] {
+    for (gap, clusters, per_cluster, want) in [
+        (2.43, 12, 4, 4.502),
+        (7.18, 8, 4, 8.803),
+        (0.7, 12, 4, 2.77),
+    ] {
         let level = uninformed_level(gap, clusters, per_cluster);
         assert_close(&[level], &[want], 0.0, 2e-3);
-        let ids = (0..clusters * per_cluster).map(|row| row / per_cluster).collect::<Vec<_>>();
+        let ids = (0..clusters * per_cluster)
+            .map(|row| row / per_cluster)
+            .collect::<Vec<_>>();
         let classes = (0..clusters).collect::<Vec<_>>();
         let draws = (0..20).map(|seed| {
             let x = Matrix::random(ids.len(), 64, 100 + seed);

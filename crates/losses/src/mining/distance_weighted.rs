@@ -32,7 +32,11 @@ pub struct DistanceWeighting {
 ///
 /// # Panics
 /// If the batch is empty or the lengths differ.
-pub fn distance_weighted(embeddings: Tensor<2>, labels: &[usize], weighting: DistanceWeighting) -> Triplets {
+pub fn distance_weighted(
+    embeddings: Tensor<2>,
+    labels: &[usize],
+    weighting: DistanceWeighting,
+) -> Triplets {
     let device = embeddings.device().inner();
     let [_, dim] = embeddings.dims();
     let (dim, dtype) = (dim as f64, embeddings.dtype());
@@ -41,16 +45,24 @@ pub fn distance_weighted(embeddings: Tensor<2>, labels: &[usize], weighting: Dis
     let parts = for_each_positive(embeddings, Distance::Euclidean, &relation, |pairs| {
         let [count] = pairs.anchors.dims();
         let far = pairs.distances.clone().greater_scalar(weighting.farthest);
-        let never = relation.negatives_of(pairs.anchors.clone()).bool_not().bool_or(far);
+        let never = relation
+            .negatives_of(pairs.anchors.clone())
+            .bool_not()
+            .bool_or(far);
         let d = pairs.distances.clamp_min(weighting.nearest);
         // The floor keeps the logarithm finite for opposite points.
         let cap = (d.clone().square() * -0.25 + 1.0).clamp_min(1e-8);
         let log_weight = d.log() * (2.0 - dim) - cap.log() * ((dim - 3.0) / 2.0);
         let log_weight = log_weight.mask_fill(never.clone(), -1e30);
-        let weight = (log_weight.clone() - log_weight.max_dim(1)).exp().mask_fill(never.clone(), 0.0);
+        let weight = (log_weight.clone() - log_weight.max_dim(1))
+            .exp()
+            .mask_fill(never.clone(), 0.0);
 
-        let threshold = (0..count).map(|_| draws.random::<f32>()).collect::<Vec<_>>();
-        let threshold = Tensor::<2>::from_data(TensorData::new(threshold, [count, 1]), (&device, dtype));
+        let threshold = (0..count)
+            .map(|_| draws.random::<f32>())
+            .collect::<Vec<_>>();
+        let threshold =
+            Tensor::<2>::from_data(TensorData::new(threshold, [count, 1]), (&device, dtype));
         let running = weight.cumsum(1);
         let total = running.clone().max_dim(1);
         // The drawn column is the first whose running sum exceeds its share of the total.

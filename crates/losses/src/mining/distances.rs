@@ -10,7 +10,10 @@ use crate::relation::Relation;
 use crate::tensors::indices;
 
 /// Calls `look` with blocks `[rows, batch]` of the squared distances within a batch.
-pub(crate) fn for_each_block<T>(x: Tensor<2>, look: impl FnMut(Tensor<2>, Range<usize>) -> T) -> Vec<T> {
+pub(crate) fn for_each_block<T>(
+    x: Tensor<2>,
+    look: impl FnMut(Tensor<2>, Range<usize>) -> T,
+) -> Vec<T> {
     let [n, _] = x.dims();
     in_blocks(x, blocks(n, n), look)
 }
@@ -23,8 +26,17 @@ fn in_blocks<T>(
     let x = x.inner();
     let factors = SquaredDistances::new(x.clone(), x);
     let right = factors.right.transpose();
-    let block = |rows: &Range<usize>| factors.left.clone().narrow(0, rows.start, rows.len()).matmul(right.clone());
-    blocks.into_iter().map(|rows| look(block(&rows).clamp_min(0.0), rows)).collect()
+    let block = |rows: &Range<usize>| {
+        factors
+            .left
+            .clone()
+            .narrow(0, rows.start, rows.len())
+            .matmul(right.clone())
+    };
+    blocks
+        .into_iter()
+        .map(|rows| look(block(&rows).clamp_min(0.0), rows))
+        .collect()
 }
 
 /// The positive pairs of a block of anchors, with the distances of each pair's anchor to the whole batch.
@@ -50,16 +62,29 @@ pub(crate) fn for_each_positive<T>(
     let of_anchors = blocks_of_anchors(&positives, relation.columns.len());
     let found = in_blocks(x, of_anchors, |squared, rows| {
         let anchors = rows.clone().filter(|&row| relation.is_anchor(row));
-        let pairs = anchors.flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));
+        let pairs =
+            anchors.flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));
         let (anchors, positives): (Vec<_>, Vec<_>) = pairs.unzip();
         if anchors.is_empty() {
             return None;
         }
-        let in_block = anchors.iter().map(|row| row - rows.start).collect::<Vec<_>>();
-        let distances = distance.of_squared(squared, zero.clone()).select(0, indices(&in_block, &device));
+        let in_block = anchors
+            .iter()
+            .map(|row| row - rows.start)
+            .collect::<Vec<_>>();
+        let distances = distance
+            .of_squared(squared, zero.clone())
+            .select(0, indices(&in_block, &device));
         let positives = indices(&positives, &device);
-        let own = distances.clone().gather(1, positives.clone().reshape([anchors.len(), 1]));
-        Some(look(PositivePairs { anchors: indices(&anchors, &device), positives, distances, own }))
+        let own = distances
+            .clone()
+            .gather(1, positives.clone().reshape([anchors.len(), 1]));
+        Some(look(PositivePairs {
+            anchors: indices(&anchors, &device),
+            positives,
+            distances,
+            own,
+        }))
     });
     found.into_iter().flatten().collect()
 }

@@ -29,7 +29,11 @@ pub enum NegativeChoice {
 ///
 /// # Panics
 /// If the batch is empty or the lengths differ.
-pub fn easy_positive(embeddings: Tensor<2>, labels: &[usize], negatives: NegativeChoice) -> Triplets {
+pub fn easy_positive(
+    embeddings: Tensor<2>,
+    labels: &[usize],
+    negatives: NegativeChoice,
+) -> Triplets {
     let device = embeddings.device().inner();
     let relation = Relation::within(labels, &device);
     let parts = for_each_block(embeddings, |squared, rows| {
@@ -43,12 +47,21 @@ pub fn easy_positive(embeddings: Tensor<2>, labels: &[usize], negatives: Negativ
             }
         };
         let any = wanted.clone().any_dim(1).reshape([count]);
-        let is_anchor = rows.clone().map(|row| relation.is_anchor(row)).collect::<Vec<_>>();
+        let is_anchor = rows
+            .clone()
+            .map(|row| relation.is_anchor(row))
+            .collect::<Vec<_>>();
         Triplets {
             anchors: indices(&rows.collect::<Vec<_>>(), &device),
             positives: to_positive.argmin(1).reshape([count]),
-            negatives: squared.mask_fill(wanted.bool_not(), f32::MAX).argmin(1).reshape([count]),
-            keep: any.bool_and(Tensor::from_data(TensorData::new(is_anchor, [count]), &device)),
+            negatives: squared
+                .mask_fill(wanted.bool_not(), f32::MAX)
+                .argmin(1)
+                .reshape([count]),
+            keep: any.bool_and(Tensor::from_data(
+                TensorData::new(is_anchor, [count]),
+                &device,
+            )),
         }
     });
     Triplets::join(parts, &device)

@@ -24,11 +24,21 @@ pub fn batch_hard(embeddings: Tensor<2>, labels: &[usize]) -> Triplets {
     let parts = for_each_block(embeddings, |squared, rows| {
         let count = rows.len();
         let [positive, negative] = relation.masks(rows.clone());
-        let keep = rows.clone().map(|row| relation.is_anchor(row)).collect::<Vec<_>>();
+        let keep = rows
+            .clone()
+            .map(|row| relation.is_anchor(row))
+            .collect::<Vec<_>>();
         Triplets {
             anchors: indices(&rows.collect::<Vec<_>>(), &device),
-            positives: squared.clone().mask_fill(positive.bool_not(), -1.0).argmax(1).reshape([count]),
-            negatives: squared.mask_fill(negative.bool_not(), f32::MAX).argmin(1).reshape([count]),
+            positives: squared
+                .clone()
+                .mask_fill(positive.bool_not(), -1.0)
+                .argmax(1)
+                .reshape([count]),
+            negatives: squared
+                .mask_fill(negative.bool_not(), f32::MAX)
+                .argmin(1)
+                .reshape([count]),
             keep: Tensor::from_data(TensorData::new(keep, [count]), &device),
         }
     });

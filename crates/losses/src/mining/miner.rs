@@ -96,37 +96,69 @@ impl Miner {
                 let rest = SemiHardRest::FarthestNegative;
                 Mined::Triplets(semi_hard_per_pair(embeddings, classes, distance, rest))
             }
-            Miner::EasyPositive { negatives } => Mined::Triplets(easy_positive(embeddings, classes, negatives)),
-            Miner::DistanceWeighted { nearest, farthest, seed } => {
+            Miner::EasyPositive { negatives } => {
+                Mined::Triplets(easy_positive(embeddings, classes, negatives))
+            }
+            Miner::DistanceWeighted {
+                nearest,
+                farthest,
+                seed,
+            } => {
                 // An odd multiplier spreads the steps over all seeds, so that neighbouring runs share no draw.
                 let seed = seed ^ labels.draw().wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                let weighting = DistanceWeighting { nearest, farthest, seed };
+                let weighting = DistanceWeighting {
+                    nearest,
+                    farthest,
+                    seed,
+                };
                 Mined::Triplets(distance_weighted(embeddings, classes, weighting))
             }
-            Miner::MultiSimilarity { epsilon } => Mined::Pairs(multi_similarity(embeddings, classes, epsilon)),
+            Miner::MultiSimilarity { epsilon } => {
+                Mined::Pairs(multi_similarity(embeddings, classes, epsilon))
+            }
         }
     }
 
     pub(crate) fn validate(self) -> Result<(), ConfigError> {
         match self {
-            Miner::All | Miner::Hard | Miner::SemiHardOrFarthest | Miner::EasyPositive { .. } => Ok(()),
-            Miner::DistanceWeighted { nearest, farthest, .. } => {
+            Miner::All | Miner::Hard | Miner::SemiHardOrFarthest | Miner::EasyPositive { .. } => {
+                Ok(())
+            }
+            Miner::DistanceWeighted {
+                nearest, farthest, ..
+            } => {
                 require(nearest > 0.0, "mining.nearest", nearest, "must be above 0")?;
-                require(farthest > nearest, "mining.farthest", farthest, "must be above mining.nearest")
+                require(
+                    farthest > nearest,
+                    "mining.farthest",
+                    farthest,
+                    "must be above mining.nearest",
+                )
             }
-            Miner::MultiSimilarity { epsilon } => {
-                require(epsilon.is_finite(), "mining.epsilon", epsilon, "must be a number")
-            }
-            Miner::SemiHard { margin } | Miner::SemiHardNearest { margin } => {
-                require(margin > 0.0 && margin.is_finite(), "mining.margin", margin, "must be a number above 0")
-            }
+            Miner::MultiSimilarity { epsilon } => require(
+                epsilon.is_finite(),
+                "mining.epsilon",
+                epsilon,
+                "must be a number",
+            ),
+            Miner::SemiHard { margin } | Miner::SemiHardNearest { margin } => require(
+                margin > 0.0 && margin.is_finite(),
+                "mining.margin",
+                margin,
+                "must be a number above 0",
+            ),
         }
     }
 }
 
 impl Mined {
     /// The chosen pairs of a batch in the form that `distance` compares; `None` for all of them.
-    pub(crate) fn to_pairs(&self, x: Tensor<2>, distance: Distance, labels: &[usize]) -> Option<Pairs> {
+    pub(crate) fn to_pairs(
+        &self,
+        x: Tensor<2>,
+        distance: Distance,
+        labels: &[usize],
+    ) -> Option<Pairs> {
         match self {
             Mined::All => None,
             Mined::SemiHard { margin } => Some(semi_hard_pairs(x, labels, distance, *margin)),

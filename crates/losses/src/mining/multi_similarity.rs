@@ -23,13 +23,25 @@ pub fn multi_similarity(embeddings: Tensor<2>, labels: &[usize], epsilon: f64) -
     let columns = x.clone().transpose();
     let (mut positives, mut negatives) = (Vec::new(), Vec::new());
     for rows in blocks(labels.len(), labels.len()) {
-        let similarity = x.clone().narrow(0, rows.start, rows.len()).matmul(columns.clone());
+        let similarity = x
+            .clone()
+            .narrow(0, rows.start, rows.len())
+            .matmul(columns.clone());
         let [positive, negative] = relation.masks(rows);
-        let nearest_negative = similarity.clone().mask_fill(negative.clone().bool_not(), f32::MIN).max_dim(1);
-        let farthest_positive = similarity.clone().mask_fill(positive.clone().bool_not(), f32::MAX).min_dim(1);
+        let nearest_negative = similarity
+            .clone()
+            .mask_fill(negative.clone().bool_not(), f32::MIN)
+            .max_dim(1);
+        let farthest_positive = similarity
+            .clone()
+            .mask_fill(positive.clone().bool_not(), f32::MAX)
+            .min_dim(1);
         // Without a negative no positive is below f32::MIN; without a positive no negative is above f32::MAX.
         positives.push(positive.bool_and(similarity.clone().lower(nearest_negative + epsilon)));
         negatives.push(negative.bool_and(similarity.greater(farthest_positive - epsilon)));
     }
-    Pairs { positive: Tensor::cat(positives, 0), negative: Tensor::cat(negatives, 0) }
+    Pairs {
+        positive: Tensor::cat(positives, 0),
+        negative: Tensor::cat(negatives, 0),
+    }
 }

@@ -40,8 +40,16 @@ impl Triplets {
     /// The pairs that occur in these triplets of a batch of `examples`.
     pub fn to_pairs(&self, examples: usize) -> Pairs {
         let mut flags = PairFlags::new(examples, &self.anchors.device());
-        flags.add_positive(self.anchors.clone(), self.positives.clone(), self.keep.clone());
-        flags.add_negative(self.anchors.clone(), self.negatives.clone(), self.keep.clone());
+        flags.add_positive(
+            self.anchors.clone(),
+            self.positives.clone(),
+            self.keep.clone(),
+        );
+        flags.add_negative(
+            self.anchors.clone(),
+            self.negatives.clone(),
+            self.keep.clone(),
+        );
         flags.into_pairs()
     }
 
@@ -51,9 +59,16 @@ impl Triplets {
             // One entry that does not count, since devices dislike empty arrays.
             let zero = indices(&[0], device);
             let keep = zero.clone().equal_scalar(1);
-            return Triplets { anchors: zero.clone(), positives: zero.clone(), negatives: zero, keep };
+            return Triplets {
+                anchors: zero.clone(),
+                positives: zero.clone(),
+                negatives: zero,
+                keep,
+            };
         }
-        let of = |field: fn(&Triplets) -> Tensor<1, Int>| Tensor::cat(parts.iter().map(field).collect(), 0);
+        let of = |field: fn(&Triplets) -> Tensor<1, Int>| {
+            Tensor::cat(parts.iter().map(field).collect(), 0)
+        };
         Triplets {
             anchors: of(|part| part.anchors.clone()),
             positives: of(|part| part.positives.clone()),
@@ -72,25 +87,50 @@ pub(crate) struct PairFlags {
 impl PairFlags {
     pub(crate) fn new(examples: usize, device: &Device) -> Self {
         let none = || Tensor::zeros([examples, examples], device);
-        PairFlags { positive: none(), negative: none() }
+        PairFlags {
+            positive: none(),
+            negative: none(),
+        }
     }
 
-    pub(crate) fn add_positive(&mut self, rows: Tensor<1, Int>, columns: Tensor<1, Int>, keep: Tensor<1, Bool>) {
+    pub(crate) fn add_positive(
+        &mut self,
+        rows: Tensor<1, Int>,
+        columns: Tensor<1, Int>,
+        keep: Tensor<1, Bool>,
+    ) {
         self.positive = mark(self.positive.clone(), rows, columns, keep);
     }
 
-    pub(crate) fn add_negative(&mut self, rows: Tensor<1, Int>, columns: Tensor<1, Int>, keep: Tensor<1, Bool>) {
+    pub(crate) fn add_negative(
+        &mut self,
+        rows: Tensor<1, Int>,
+        columns: Tensor<1, Int>,
+        keep: Tensor<1, Bool>,
+    ) {
         self.negative = mark(self.negative.clone(), rows, columns, keep);
     }
 
     pub(crate) fn into_pairs(self) -> Pairs {
-        Pairs { positive: self.positive.greater_scalar(0.0), negative: self.negative.greater_scalar(0.0) }
+        Pairs {
+            positive: self.positive.greater_scalar(0.0),
+            negative: self.negative.greater_scalar(0.0),
+        }
     }
 }
 
 /// Adds 1 to the entries that are kept.
-fn mark(flags: Tensor<2>, rows: Tensor<1, Int>, columns: Tensor<1, Int>, keep: Tensor<1, Bool>) -> Tensor<2> {
+fn mark(
+    flags: Tensor<2>,
+    rows: Tensor<1, Int>,
+    columns: Tensor<1, Int>,
+    keep: Tensor<1, Bool>,
+) -> Tensor<2> {
     let [n, m] = flags.dims();
-    let at = rows * m as i64 + columns;
-    flags.reshape([n * m]).select_assign(0, at, keep.float(), IndexingUpdateOp::Add).reshape([n, m])
+    // Positions that a search returned and those made from a list may differ in width.
+    let at = rows.clone() * m as i64 + columns.cast(rows.dtype());
+    flags
+        .reshape([n * m])
+        .select_assign(0, at, keep.float(), IndexingUpdateOp::Add)
+        .reshape([n, m])
 }

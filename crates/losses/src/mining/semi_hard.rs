@@ -40,7 +40,12 @@ pub fn semi_hard_per_pair(
     let parts = for_each_positive(embeddings, distance, &relation, |pairs| {
         let negatives = relation.negatives_of(pairs.anchors.clone());
         let (negative, keep) = per_pair(pairs.distances, pairs.own, negatives, rest);
-        Triplets { anchors: pairs.anchors, positives: pairs.positives, negatives: negative, keep }
+        Triplets {
+            anchors: pairs.anchors,
+            positives: pairs.positives,
+            negatives: negative,
+            keep,
+        }
     });
     Triplets::join(parts, &device)
 }
@@ -53,7 +58,9 @@ fn per_pair(
     rest: SemiHardRest,
 ) -> (Tensor<1, Int>, Tensor<1, Bool>) {
     let [pairs, _] = distances.dims();
-    let farther = negatives.clone().bool_and(distances.clone().greater(own.clone()));
+    let farther = negatives
+        .clone()
+        .bool_and(distances.clone().greater(own.clone()));
     let any = farther.clone().any_dim(1);
     let among = distances.clone().mask_fill(farther.bool_not(), f32::MAX);
     let nearest = among.clone().argmin(1);
@@ -64,7 +71,10 @@ fn per_pair(
         }
         SemiHardRest::FarthestNegative => {
             let farthest = distances.mask_fill(negatives.bool_not(), -1.0).argmax(1);
-            let all = Tensor::<2, Bool>::from_data(TensorData::new(vec![true; pairs], [pairs, 1]), &any.device());
+            let all = Tensor::<2, Bool>::from_data(
+                TensorData::new(vec![true; pairs], [pairs, 1]),
+                &any.device(),
+            );
             (farthest.mask_where(any, nearest), all)
         }
     };
@@ -78,14 +88,27 @@ fn per_pair(
 ///
 /// # Panics
 /// As [`semi_hard_per_pair`].
-pub fn semi_hard_pairs(embeddings: Tensor<2>, labels: &[usize], distance: Distance, margin: f64) -> Pairs {
+pub fn semi_hard_pairs(
+    embeddings: Tensor<2>,
+    labels: &[usize],
+    distance: Distance,
+    margin: f64,
+) -> Pairs {
     let device = embeddings.device().inner();
     let relation = Relation::within(labels, &device);
     let mut flags = PairFlags::new(labels.len(), &device);
     for_each_positive(embeddings, distance, &relation, |pairs| {
-        let PositivePairs { anchors, positives, distances, own } = pairs;
+        let PositivePairs {
+            anchors,
+            positives,
+            distances,
+            own,
+        } = pairs;
         let lead = distances - own;
-        let inside = lead.clone().greater_scalar(0.0).bool_and(lead.lower_equal_scalar(margin));
+        let inside = lead
+            .clone()
+            .greater_scalar(0.0)
+            .bool_and(lead.lower_equal_scalar(margin));
         let inside = inside.bool_and(relation.negatives_of(anchors.clone()));
         let any = inside.clone().any_dim(1).reshape([anchors.dims()[0]]);
         flags.add_positive(anchors.clone(), positives, any);

@@ -3,8 +3,8 @@
 use burn::tensor::DType;
 
 use super::{
-    DistanceWeighting, Mined, Miner, NegativeChoice, Triplets, batch_hard, distance_weighted, easy_positive,
-    multi_similarity, semi_hard_pairs, semi_hard_per_pair, SemiHardRest,
+    DistanceWeighting, Mined, Miner, NegativeChoice, SemiHardRest, Triplets, batch_hard,
+    distance_weighted, easy_positive, multi_similarity, semi_hard_pairs, semi_hard_per_pair,
 };
 use crate::tensors::unit_rows;
 use crate::testing::{Matrix, assert_close, differentiate, numbers};
@@ -20,7 +20,12 @@ fn embeddings() -> Matrix {
 }
 
 fn distance(x: &Matrix, a: usize, b: usize) -> f64 {
-    x.row(a).iter().zip(x.row(b)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    x.row(a)
+        .iter()
+        .zip(x.row(b))
+        .map(|(a, b)| (a - b).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 fn positives(a: usize) -> impl Iterator<Item = usize> + Clone {
@@ -33,10 +38,12 @@ fn negatives(a: usize) -> impl Iterator<Item = usize> + Clone {
 
 /// The triplets that count, in the miner's order.
 fn listed(mined: &Triplets) -> Vec<[usize; 3]> {
-    let corners = [&mined.anchors, &mined.positives, &mined.negatives].map(|corner| numbers(corner.clone()));
+    let corners =
+        [&mined.anchors, &mined.positives, &mined.negatives].map(|corner| numbers(corner.clone()));
     let keep = numbers(mined.keep.clone());
     let kept = (0..mined.len()).filter(|&at| keep[at] > 0.0);
-    kept.map(|at| [0, 1, 2].map(|corner| corners[corner][at] as usize)).collect()
+    kept.map(|at| [0, 1, 2].map(|corner| corners[corner][at] as usize))
+        .collect()
 }
 
 fn nearest(x: &Matrix, a: usize, among: impl Iterator<Item = usize>) -> Option<usize> {
@@ -50,8 +57,17 @@ fn farthest(x: &Matrix, a: usize, among: impl Iterator<Item = usize>) -> Option<
 #[test]
 fn batch_hard_takes_the_farthest_positive_and_the_nearest_negative() {
     let x = embeddings();
-    let want = (0..x.rows).filter_map(|a| Some([a, farthest(&x, a, positives(a))?, nearest(&x, a, negatives(a))?]));
-    assert_eq!(listed(&batch_hard(x.leaf(DType::F32), &LABELS)), want.collect::<Vec<_>>());
+    let want = (0..x.rows).filter_map(|a| {
+        Some([
+            a,
+            farthest(&x, a, positives(a))?,
+            nearest(&x, a, negatives(a))?,
+        ])
+    });
+    assert_eq!(
+        listed(&batch_hard(x.leaf(DType::F32), &LABELS)),
+        want.collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -59,7 +75,14 @@ fn easy_positive_takes_the_nearest_positive() {
     let x = embeddings();
     let easy = |a| nearest(&x, a, positives(a));
     let hard = (0..x.rows).filter_map(|a| Some([a, easy(a)?, nearest(&x, a, negatives(a))?]));
-    assert_eq!(listed(&easy_positive(x.leaf(DType::F32), &LABELS, NegativeChoice::Hard)), hard.collect::<Vec<_>>());
+    assert_eq!(
+        listed(&easy_positive(
+            x.leaf(DType::F32),
+            &LABELS,
+            NegativeChoice::Hard
+        )),
+        hard.collect::<Vec<_>>()
+    );
     let semi_hard = (0..x.rows).filter_map(|a| {
         let p = easy(a)?;
         let farther = negatives(a).filter(|&n| distance(&x, a, n) > distance(&x, a, p));
@@ -74,11 +97,27 @@ fn semi_hard_takes_the_nearest_negative_beyond_the_positive() {
     let x = embeddings();
     let of_pairs = |choose: &dyn Fn(usize, usize) -> Option<usize>| {
         let pairs = (0..x.rows).flat_map(|a| positives(a).map(move |p| (a, p)));
-        pairs.filter_map(|(a, p)| Some([a, p, choose(a, p)?])).collect::<Vec<_>>()
+        pairs
+            .filter_map(|(a, p)| Some([a, p, choose(a, p)?]))
+            .collect::<Vec<_>>()
     };
-    let beyond = |a, p| nearest(&x, a, negatives(a).filter(|&n| distance(&x, a, n) > distance(&x, a, p)));
-    let dropped = of_pairs(&|a, p| beyond(a, p).filter(|&n| distance(&x, a, n) < distance(&x, a, p) + 0.3));
-    let mined = |rest| listed(&semi_hard_per_pair(x.leaf(DType::F32), &LABELS, Distance::Euclidean, rest));
+    let beyond = |a, p| {
+        nearest(
+            &x,
+            a,
+            negatives(a).filter(|&n| distance(&x, a, n) > distance(&x, a, p)),
+        )
+    };
+    let dropped =
+        of_pairs(&|a, p| beyond(a, p).filter(|&n| distance(&x, a, n) < distance(&x, a, p) + 0.3));
+    let mined = |rest| {
+        listed(&semi_hard_per_pair(
+            x.leaf(DType::F32),
+            &LABELS,
+            Distance::Euclidean,
+            rest,
+        ))
+    };
     assert_eq!(mined(SemiHardRest::Dropped { margin: 0.3 }), dropped);
     let filled = of_pairs(&|a, p| beyond(a, p).or_else(|| farthest(&x, a, negatives(a))));
     assert_eq!(mined(SemiHardRest::FarthestNegative), filled);
@@ -112,8 +151,10 @@ fn multi_similarity_takes_the_pairs_out_of_order() {
     let (positive, negative) = (numbers(pairs.positive), numbers(pairs.negative));
     for a in 0..x.rows {
         for b in 0..x.rows {
-            let is_positive = positives(a).any(|p| p == b) && negatives(a).any(|n| similarity(a, b) - 0.1 < similarity(a, n));
-            let is_negative = negatives(a).any(|n| n == b) && positives(a).any(|p| similarity(a, b) + 0.1 > similarity(a, p));
+            let is_positive = positives(a).any(|p| p == b)
+                && negatives(a).any(|n| similarity(a, b) - 0.1 < similarity(a, n));
+            let is_negative = negatives(a).any(|n| n == b)
+                && positives(a).any(|p| similarity(a, b) + 0.1 > similarity(a, p));
             assert_eq!(positive[a * x.rows + b], f64::from(is_positive), "{a} {b}");
             assert_eq!(negative[a * x.rows + b], f64::from(is_negative), "{a} {b}");
         }
@@ -124,13 +165,20 @@ fn multi_similarity_takes_the_pairs_out_of_order() {
 fn distance_weighting_draws_by_the_inverse_density_of_distances() {
     // Anchor 0, its positive 1, and negatives at known distances, the last too far.
     let angles = [0.0f64, 0.2, 0.3, 0.8, 1.1, 1.4, 2.5];
-    let rows = angles.iter().flat_map(|a| [a.cos(), a.sin(), 0.0, 0.0, 0.0]).collect::<Vec<_>>();
+    let rows = angles
+        .iter()
+        .flat_map(|a| [a.cos(), a.sin(), 0.0, 0.0, 0.0])
+        .collect::<Vec<_>>();
     let x = Matrix::new(7, 5, rows);
     let labels = [0, 0, 1, 2, 3, 4, 5];
     let mut drawn = [0.0; 7];
     let draws = 4000;
     for seed in 0..draws {
-        let weighting = DistanceWeighting { nearest: 0.5, farthest: 1.4, seed };
+        let weighting = DistanceWeighting {
+            nearest: 0.5,
+            farthest: 1.4,
+            seed,
+        };
         let mined = listed(&distance_weighted(x.leaf(DType::F32), &labels, weighting));
         drawn[mined[0][2]] += 1.0;
     }
@@ -138,7 +186,11 @@ fn distance_weighting_draws_by_the_inverse_density_of_distances() {
         let d = distance(&x, 0, n);
         let near = d.max(0.5);
         // In 5 dimensions the density is d³ (1 - d² / 4).
-        if n < 2 || d > 1.4 { 0.0 } else { 1.0 / (near.powi(3) * (1.0 - near * near / 4.0)) }
+        if n < 2 || d > 1.4 {
+            0.0
+        } else {
+            1.0 / (near.powi(3) * (1.0 - near * near / 4.0))
+        }
     };
     let total = (0..7).map(weight).sum::<f64>();
     for n in 0..7 {
@@ -153,7 +205,11 @@ fn distance_weighting_draws_by_the_inverse_density_of_distances() {
 fn random_draws_follow_seed_and_step() {
     let x = embeddings();
     let draw = |seed, step| {
-        let miner = Miner::DistanceWeighted { nearest: 0.5, farthest: 2.0, seed };
+        let miner = Miner::DistanceWeighted {
+            nearest: 0.5,
+            farthest: 2.0,
+            seed,
+        };
         let labels = Labels::new(&LABELS).with_draw(step);
         match miner.mine(x.leaf(DType::F32), Distance::Euclidean, &labels) {
             Mined::Triplets(triplets) => listed(&triplets),
@@ -169,7 +225,10 @@ fn random_draws_follow_seed_and_step() {
 fn triplets_of_mined_pairs_are_all_that_the_pairs_form() {
     let x = embeddings();
     let pairs = multi_similarity(x.leaf(DType::F32), &LABELS, 0.1);
-    let (positive, negative) = (numbers(pairs.positive.clone()), numbers(pairs.negative.clone()));
+    let (positive, negative) = (
+        numbers(pairs.positive.clone()),
+        numbers(pairs.negative.clone()),
+    );
     let (mut sum, mut count) = (0.0, 0.0);
     for a in 0..x.rows {
         for p in positives(a).filter(|p| positive[a * x.rows + p] > 0.0) {
@@ -179,7 +238,11 @@ fn triplets_of_mined_pairs_are_all_that_the_pairs_form() {
             }
         }
     }
-    let config = TripletLossConfig { distance: Distance::Euclidean, reduction: Reduction::Mean, ..Default::default() };
+    let config = TripletLossConfig {
+        distance: Distance::Euclidean,
+        reduction: Reduction::Mean,
+        ..Default::default()
+    };
     let mined = Mined::Pairs(pairs);
     let (value, _) = differentiate(&x, |x| config.init().forward_mined(x, &LABELS, &mined).mean);
     assert_close(&[value], &[sum / count], 1e-5, 0.0);

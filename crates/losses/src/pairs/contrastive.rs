@@ -56,8 +56,18 @@ impl ContrastiveLossConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.positive_margin >= 0.0, "positive_margin", self.positive_margin, "must not be negative")?;
-        require(self.negative_margin > 0.0, "negative_margin", self.negative_margin, "must be above 0")?;
+        require(
+            self.positive_margin >= 0.0,
+            "positive_margin",
+            self.positive_margin,
+            "must not be negative",
+        )?;
+        require(
+            self.negative_margin > 0.0,
+            "negative_margin",
+            self.negative_margin,
+            "must be above 0",
+        )?;
         self.mining.validate()
     }
 }
@@ -108,16 +118,27 @@ impl ContrastiveLoss {
     /// # Panics
     /// If the batch is empty or the lengths differ.
     pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self.mining.mine(self.prepare(embeddings.clone()), self.distance, labels);
+        let mined = self
+            .mining
+            .mine(self.prepare(embeddings.clone()), self.distance, labels);
         self.forward_mined(embeddings, labels.classes(), &mined)
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    pub fn forward_mined(&self, embeddings: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
+    pub fn forward_mined(
+        &self,
+        embeddings: Tensor<2>,
+        labels: &[usize],
+        mined: &Mined,
+    ) -> LossOutput {
         let x = self.prepare(embeddings);
         let chosen = mined.to_pairs(x.clone(), self.distance, labels);
         let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(x.clone(), x, ChosenPairs::new(&relation, chosen.as_ref())))
+        LossOutput::of_pairs(self.between(
+            x.clone(),
+            x,
+            ChosenPairs::new(&relation, chosen.as_ref()),
+        ))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
@@ -125,17 +146,33 @@ impl ContrastiveLoss {
     }
 
     /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(&self, rows: Tensor<2>, columns: Tensor<2>, chosen: ChosenPairs<'_>) -> PairLoss {
+    pub(crate) fn between(
+        &self,
+        rows: Tensor<2>,
+        columns: Tensor<2>,
+        chosen: ChosenPairs<'_>,
+    ) -> PairLoss {
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
         let squared = SquaredDistances::new(rows, columns);
         over_blocks(squared.left, squared.right, blocks, |block, rows| {
             let distance = self.distance.of_squared(block, squared.floor.clone());
             let [positive, negative] = chosen.masks(rows);
-            let too_far = Side::new(distance.clone() - self.positive_margin, positive, self.reduction);
-            let too_near = Side::new(distance.neg() + self.negative_margin, negative, self.reduction);
+            let too_far = Side::new(
+                distance.clone() - self.positive_margin,
+                positive,
+                self.reduction,
+            );
+            let too_near = Side::new(
+                distance.neg() + self.negative_margin,
+                negative,
+                self.reduction,
+            );
             BlockLoss {
                 per_row: too_far.per_row.clone() + too_near.per_row.clone(),
-                active: [too_far.active + too_near.active, too_far.counted + too_near.counted],
+                active: [
+                    too_far.active + too_near.active,
+                    too_far.counted + too_near.counted,
+                ],
                 sums: [too_far.sum, too_near.sum],
                 counts: [too_far.divisor, too_near.divisor],
             }
@@ -158,7 +195,11 @@ impl Side {
         let dtype = excess.dtype();
         let value = relu(excess).mask_fill(counted.clone().bool_not(), 0.0);
         let active = value.clone().inner().greater_scalar(0.0);
-        let per_row = reduction.divisor(&counted, &active).float().cast(dtype).sum_dim(1);
+        let per_row = reduction
+            .divisor(&counted, &active)
+            .float()
+            .cast(dtype)
+            .sum_dim(1);
         Side {
             per_row: mean_of(value.clone().inner().sum_dim(1), per_row.clone()).reshape([rows]),
             sum: value.sum(),

@@ -23,18 +23,29 @@ pub struct KlPairwiseLossConfig {
 
 impl Default for KlPairwiseLossConfig {
     fn default() -> Self {
-        KlPairwiseLossConfig { margin: 2.0, detach_first: false }
+        KlPairwiseLossConfig {
+            margin: 2.0,
+            detach_first: false,
+        }
     }
 }
 
 impl KlPairwiseLossConfig {
     /// Makes the loss. It has no parameters.
     pub fn init(&self) -> KlPairwiseLoss {
-        KlPairwiseLoss { margin: self.margin, detach_first: self.detach_first }
+        KlPairwiseLoss {
+            margin: self.margin,
+            detach_first: self.detach_first,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.margin > 0.0 && self.margin.is_finite(), "margin", self.margin, "must be a number above 0")
+        require(
+            self.margin > 0.0 && self.margin.is_finite(),
+            "margin",
+            self.margin,
+            "must be a number above 0",
+        )
     }
 }
 
@@ -81,7 +92,11 @@ impl KlPairwiseLoss {
         let relation = Relation::within(labels, &x.device());
         let n = labels.len();
         let log_p = log_softmax(x, 1);
-        let first = if self.detach_first { log_p.clone().detach() } else { log_p.clone() };
+        let first = if self.detach_first {
+            log_p.clone().detach()
+        } else {
+            log_p.clone()
+        };
         let p = first.clone().exp();
         // KL(p_i, p_j) = Σ p_i log p_i - p_i · log p_j, as one product of [Σ p log p, -p] with [1, log p].
         let self_term = (p.clone() * first).sum_dim(1);
@@ -90,7 +105,8 @@ impl KlPairwiseLoss {
         let right = Tensor::cat(vec![ones, log_p], 1);
         let loss = over_blocks(left, right, blocks(n, n), |divergence, rows| {
             let [positive, negative] = relation.masks(rows.clone());
-            let apart = relu(divergence.clone().neg() + self.margin).mask_fill(negative.clone().bool_not(), 0.0);
+            let apart = relu(divergence.clone().neg() + self.margin)
+                .mask_fill(negative.clone().bool_not(), 0.0);
             let together = divergence.mask_fill(positive.clone().bool_not(), 0.0);
             let value = apart + together;
             let dtype = value.dtype();
@@ -100,7 +116,10 @@ impl KlPairwiseLoss {
             let entries = halves(pairs.clone().float().cast(dtype));
             let active = value.clone().inner().greater_scalar(0.0);
             BlockLoss {
-                per_row: mean_of(value.clone().inner().sum_dim(1).reshape([rows.len()]), entries.clone()),
+                per_row: mean_of(
+                    value.clone().inner().sum_dim(1).reshape([rows.len()]),
+                    entries.clone(),
+                ),
                 sums: [value.sum()],
                 counts: [entries.sum()],
                 active: [count(active, dtype), count(pairs, dtype)],

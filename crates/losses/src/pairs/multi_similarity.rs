@@ -31,14 +31,24 @@ pub struct MultiSimilarityLossConfig {
 impl Default for MultiSimilarityLossConfig {
     fn default() -> Self {
         let mining = Miner::MultiSimilarity { epsilon: 0.1 };
-        MultiSimilarityLossConfig { alpha: 2.0, beta: 50.0, base: 0.5, mining }
+        MultiSimilarityLossConfig {
+            alpha: 2.0,
+            beta: 50.0,
+            base: 0.5,
+            mining,
+        }
     }
 }
 
 impl MultiSimilarityLossConfig {
     /// Makes the loss. It has no parameters.
     pub fn init(&self) -> MultiSimilarityLoss {
-        MultiSimilarityLoss { alpha: self.alpha, beta: self.beta, base: self.base, mining: self.mining }
+        MultiSimilarityLoss {
+            alpha: self.alpha,
+            beta: self.beta,
+            base: self.base,
+            mining: self.mining,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
@@ -92,16 +102,29 @@ impl MultiSimilarityLoss {
     /// # Panics
     /// If the batch is empty or the lengths differ.
     pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self.mining.mine(self.prepare(embeddings.clone()), Distance::UnitEuclidean, labels);
+        let mined = self.mining.mine(
+            self.prepare(embeddings.clone()),
+            Distance::UnitEuclidean,
+            labels,
+        );
         self.forward_mined(embeddings, labels.classes(), &mined)
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    pub fn forward_mined(&self, embeddings: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
+    pub fn forward_mined(
+        &self,
+        embeddings: Tensor<2>,
+        labels: &[usize],
+        mined: &Mined,
+    ) -> LossOutput {
         let x = self.prepare(embeddings);
         let chosen = mined.to_pairs(x.clone(), Distance::UnitEuclidean, labels);
         let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(x.clone(), x, ChosenPairs::new(&relation, chosen.as_ref())))
+        LossOutput::of_pairs(self.between(
+            x.clone(),
+            x,
+            ChosenPairs::new(&relation, chosen.as_ref()),
+        ))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
@@ -109,7 +132,12 @@ impl MultiSimilarityLoss {
     }
 
     /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(&self, rows: Tensor<2>, columns: Tensor<2>, chosen: ChosenPairs<'_>) -> PairLoss {
+    pub(crate) fn between(
+        &self,
+        rows: Tensor<2>,
+        columns: Tensor<2>,
+        chosen: ChosenPairs<'_>,
+    ) -> PairLoss {
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
         over_blocks(rows, columns, blocks, |similarity, rows| {
             let [positive, negative] = chosen.masks(rows.clone());
@@ -120,7 +148,12 @@ impl MultiSimilarityLoss {
             let per_row = (pull + push).reshape([rows.len()]);
             let all = per_row.clone().inner().ones_like().sum();
             let active = count(per_row.clone().inner().greater_scalar(0.0), dtype);
-            BlockLoss { sums: [per_row.clone().sum()], counts: [all.clone()], per_row, active: [active, all] }
+            BlockLoss {
+                sums: [per_row.clone().sum()],
+                counts: [all.clone()],
+                per_row,
+                active: [active, all],
+            }
         })
     }
 }

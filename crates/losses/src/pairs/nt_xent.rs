@@ -26,18 +26,29 @@ pub struct NtXentLossConfig {
 
 impl Default for NtXentLossConfig {
     fn default() -> Self {
-        NtXentLossConfig { temperature: 0.07, mining: Miner::All }
+        NtXentLossConfig {
+            temperature: 0.07,
+            mining: Miner::All,
+        }
     }
 }
 
 impl NtXentLossConfig {
     /// Makes the loss. It has no parameters.
     pub fn init(&self) -> NtXentLoss {
-        NtXentLoss { temperature: self.temperature, mining: self.mining }
+        NtXentLoss {
+            temperature: self.temperature,
+            mining: self.mining,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.temperature > 0.0, "temperature", self.temperature, "must be above 0")?;
+        require(
+            self.temperature > 0.0,
+            "temperature",
+            self.temperature,
+            "must be above 0",
+        )?;
         self.mining.validate()
     }
 }
@@ -83,16 +94,29 @@ impl NtXentLoss {
     /// # Panics
     /// If the batch is empty or the lengths differ.
     pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self.mining.mine(self.prepare(embeddings.clone()), Distance::UnitEuclidean, labels);
+        let mined = self.mining.mine(
+            self.prepare(embeddings.clone()),
+            Distance::UnitEuclidean,
+            labels,
+        );
         self.forward_mined(embeddings, labels.classes(), &mined)
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    pub fn forward_mined(&self, embeddings: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
+    pub fn forward_mined(
+        &self,
+        embeddings: Tensor<2>,
+        labels: &[usize],
+        mined: &Mined,
+    ) -> LossOutput {
         let x = self.prepare(embeddings);
         let chosen = mined.to_pairs(x.clone(), Distance::UnitEuclidean, labels);
         let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(x.clone(), x, ChosenPairs::new(&relation, chosen.as_ref())))
+        LossOutput::of_pairs(self.between(
+            x.clone(),
+            x,
+            ChosenPairs::new(&relation, chosen.as_ref()),
+        ))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
@@ -100,22 +124,41 @@ impl NtXentLoss {
     }
 
     /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(&self, rows: Tensor<2>, columns: Tensor<2>, chosen: ChosenPairs<'_>) -> PairLoss {
+    pub(crate) fn between(
+        &self,
+        rows: Tensor<2>,
+        columns: Tensor<2>,
+        chosen: ChosenPairs<'_>,
+    ) -> PairLoss {
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
-        over_blocks(rows / self.temperature, columns, blocks, |similarity, rows| {
-            let [positive, negative] = chosen.masks(rows.clone());
-            let dtype = similarity.dtype();
-            let negatives = logsumexp(similarity.clone(), &negative);
-            // log(exp(s) + exp(n)) - s is softplus(n - s).
-            let value = softplus(negatives - similarity).mask_fill(positive.clone().bool_not(), 0.0);
-            let pairs = positive.clone().float().cast(dtype).sum_dim(1).reshape([rows.len()]);
-            let active = value.clone().inner().greater_scalar(0.0);
-            BlockLoss {
-                per_row: mean_of(value.clone().inner().sum_dim(1).reshape([rows.len()]), pairs.clone()),
-                sums: [value.sum()],
-                counts: [pairs.sum()],
-                active: [count(active, dtype), count(positive, dtype)],
-            }
-        })
+        over_blocks(
+            rows / self.temperature,
+            columns,
+            blocks,
+            |similarity, rows| {
+                let [positive, negative] = chosen.masks(rows.clone());
+                let dtype = similarity.dtype();
+                let negatives = logsumexp(similarity.clone(), &negative);
+                // log(exp(s) + exp(n)) - s is softplus(n - s).
+                let value =
+                    softplus(negatives - similarity).mask_fill(positive.clone().bool_not(), 0.0);
+                let pairs = positive
+                    .clone()
+                    .float()
+                    .cast(dtype)
+                    .sum_dim(1)
+                    .reshape([rows.len()]);
+                let active = value.clone().inner().greater_scalar(0.0);
+                BlockLoss {
+                    per_row: mean_of(
+                        value.clone().inner().sum_dim(1).reshape([rows.len()]),
+                        pairs.clone(),
+                    ),
+                    sums: [value.sum()],
+                    counts: [pairs.sum()],
+                    active: [count(active, dtype), count(positive, dtype)],
+                }
+            },
+        )
     }
 }

@@ -29,18 +29,31 @@ pub struct SupConLossConfig {
 
 impl Default for SupConLossConfig {
     fn default() -> Self {
-        SupConLossConfig { temperature: 0.1, reduction: Reduction::Nonzero, mining: Miner::All }
+        SupConLossConfig {
+            temperature: 0.1,
+            reduction: Reduction::Nonzero,
+            mining: Miner::All,
+        }
     }
 }
 
 impl SupConLossConfig {
     /// Makes the loss. It has no parameters.
     pub fn init(&self) -> SupConLoss {
-        SupConLoss { temperature: self.temperature, reduction: self.reduction, mining: self.mining }
+        SupConLoss {
+            temperature: self.temperature,
+            reduction: self.reduction,
+            mining: self.mining,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.temperature > 0.0, "temperature", self.temperature, "must be above 0")?;
+        require(
+            self.temperature > 0.0,
+            "temperature",
+            self.temperature,
+            "must be above 0",
+        )?;
         self.mining.validate()
     }
 }
@@ -87,16 +100,29 @@ impl SupConLoss {
     /// # Panics
     /// If the batch is empty or the lengths differ.
     pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self.mining.mine(self.prepare(embeddings.clone()), Distance::UnitEuclidean, labels);
+        let mined = self.mining.mine(
+            self.prepare(embeddings.clone()),
+            Distance::UnitEuclidean,
+            labels,
+        );
         self.forward_mined(embeddings, labels.classes(), &mined)
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    pub fn forward_mined(&self, embeddings: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
+    pub fn forward_mined(
+        &self,
+        embeddings: Tensor<2>,
+        labels: &[usize],
+        mined: &Mined,
+    ) -> LossOutput {
         let x = self.prepare(embeddings);
         let chosen = mined.to_pairs(x.clone(), Distance::UnitEuclidean, labels);
         let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(x.clone(), x, ChosenPairs::new(&relation, chosen.as_ref())))
+        LossOutput::of_pairs(self.between(
+            x.clone(),
+            x,
+            ChosenPairs::new(&relation, chosen.as_ref()),
+        ))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
@@ -104,24 +130,36 @@ impl SupConLoss {
     }
 
     /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(&self, rows: Tensor<2>, columns: Tensor<2>, chosen: ChosenPairs<'_>) -> PairLoss {
+    pub(crate) fn between(
+        &self,
+        rows: Tensor<2>,
+        columns: Tensor<2>,
+        chosen: ChosenPairs<'_>,
+    ) -> PairLoss {
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
-        over_blocks(rows / self.temperature, columns, blocks, |similarity, rows| {
-            let [positive, negative] = chosen.masks(rows.clone());
-            let dtype = similarity.dtype();
-            let denominator = logsumexp(similarity.clone(), &positive.clone().bool_or(negative));
-            let positives = positive.clone().float().cast(dtype).sum_dim(1);
-            let attraction = similarity.mask_fill(positive.bool_not(), 0.0).sum_dim(1);
-            let lone = positives.clone().equal_scalar(0.0);
-            let value = (denominator - mean_of(attraction, positives)).mask_fill(lone.clone(), 0.0);
-            let active = value.clone().inner().greater_scalar(0.0);
-            let all = lone.clone().bool_or(lone.clone().bool_not());
-            BlockLoss {
-                sums: [value.clone().sum()],
-                counts: [count(self.reduction.divisor(&all, &active), dtype)],
-                per_row: value.reshape([rows.len()]),
-                active: [count(active, dtype), count(lone.bool_not(), dtype)],
-            }
-        })
+        over_blocks(
+            rows / self.temperature,
+            columns,
+            blocks,
+            |similarity, rows| {
+                let [positive, negative] = chosen.masks(rows.clone());
+                let dtype = similarity.dtype();
+                let denominator =
+                    logsumexp(similarity.clone(), &positive.clone().bool_or(negative));
+                let positives = positive.clone().float().cast(dtype).sum_dim(1);
+                let attraction = similarity.mask_fill(positive.bool_not(), 0.0).sum_dim(1);
+                let lone = positives.clone().equal_scalar(0.0);
+                let value =
+                    (denominator - mean_of(attraction, positives)).mask_fill(lone.clone(), 0.0);
+                let active = value.clone().inner().greater_scalar(0.0);
+                let all = lone.clone().bool_or(lone.clone().bool_not());
+                BlockLoss {
+                    sums: [value.clone().sum()],
+                    counts: [count(self.reduction.divisor(&all, &active), dtype)],
+                    per_row: value.reshape([rows.len()]),
+                    active: [count(active, dtype), count(lone.bool_not(), dtype)],
+                }
+            },
+        )
     }
 }

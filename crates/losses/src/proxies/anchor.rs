@@ -25,7 +25,11 @@ pub struct ProxyAnchorLossConfig {
 
 impl Default for ProxyAnchorLossConfig {
     fn default() -> Self {
-        ProxyAnchorLossConfig { margin: 0.1, alpha: 32.0, learning_rate_factor: 100.0 }
+        ProxyAnchorLossConfig {
+            margin: 0.1,
+            alpha: 32.0,
+            learning_rate_factor: 100.0,
+        }
     }
 }
 
@@ -33,13 +37,27 @@ impl ProxyAnchorLossConfig {
     /// Makes the loss with fresh proxies, drawn from the device's generator: seed it first.
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyAnchorLoss {
         let proxies = Prototypes::init(classes, 1, embedding_size, device);
-        ProxyAnchorLoss { proxies, margin: self.margin, alpha: self.alpha }
+        ProxyAnchorLoss {
+            proxies,
+            margin: self.margin,
+            alpha: self.alpha,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.margin.is_finite(), "margin", self.margin, "must be a number")?;
+        require(
+            self.margin.is_finite(),
+            "margin",
+            self.margin,
+            "must be a number",
+        )?;
         require(self.alpha > 0.0, "alpha", self.alpha, "must be above 0")?;
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 
@@ -90,8 +108,13 @@ impl ProxyAnchorLoss {
 
         let hinge = |excess: Tensor<2>| relu(excess.inner());
         let others = (classes as f64 - 1.0).max(1.0);
-        let per_example = hinge(too_far.clone()).mask_fill(own.clone().bool_not(), 0.0).sum_dim(1)
-            + hinge(too_near.clone()).mask_fill(own.clone(), 0.0).sum_dim(1) / others;
+        let per_example = hinge(too_far.clone())
+            .mask_fill(own.clone().bool_not(), 0.0)
+            .sum_dim(1)
+            + hinge(too_near.clone())
+                .mask_fill(own.clone(), 0.0)
+                .sum_dim(1)
+                / others;
 
         // A row per proxy.
         let own = own.transpose();

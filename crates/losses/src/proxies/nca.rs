@@ -36,7 +36,11 @@ pub struct ProxyNcaLossConfig {
 
 impl Default for ProxyNcaLossConfig {
     fn default() -> Self {
-        ProxyNcaLossConfig { form: ProxyNcaForm::PlusPlus, scale: 9.0, learning_rate_factor: 100.0 }
+        ProxyNcaLossConfig {
+            form: ProxyNcaForm::PlusPlus,
+            scale: 9.0,
+            learning_rate_factor: 100.0,
+        }
     }
 }
 
@@ -44,12 +48,21 @@ impl ProxyNcaLossConfig {
     /// Makes the loss with fresh proxies, drawn from the device's generator: seed it first.
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyNcaLoss {
         let proxies = Prototypes::init(classes, 1, embedding_size, device);
-        ProxyNcaLoss { proxies, form: self.form, scale: self.scale }
+        ProxyNcaLoss {
+            proxies,
+            form: self.form,
+            scale: self.scale,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         require(self.scale > 0.0, "scale", self.scale, "must be above 0")?;
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 

@@ -15,9 +15,15 @@ pub(crate) struct Prototypes {
 impl Prototypes {
     /// Random directions of about unit length, drawn from the device's generator.
     pub(crate) fn init(classes: usize, per_class: usize, dim: usize, device: &Device) -> Self {
-        assert!(classes > 0 && per_class > 0 && dim > 0, "{classes} classes × {per_class} vectors × {dim} numbers");
+        assert!(
+            classes > 0 && per_class > 0 && dim > 0,
+            "{classes} classes × {per_class} vectors × {dim} numbers"
+        );
         let std = 1.0 / (dim as f64).sqrt();
-        let vectors = Initializer::Normal { mean: 0.0, std }.init([classes * per_class, dim], device);
+        let vectors: Param<Tensor<2>> =
+            Initializer::Normal { mean: 0.0, std }.init([classes * per_class, dim], device);
+        // burn draws a parameter when it is first used. Drawn here, it hangs on the seed alone, not on what draws next.
+        vectors.val();
         Prototypes { vectors, per_class }
     }
 

@@ -29,7 +29,12 @@ pub struct RepMetLossConfig {
 
 impl Default for RepMetLossConfig {
     fn default() -> Self {
-        RepMetLossConfig { modes_per_class: 3, variance: 0.5, margin: 1.0, learning_rate_factor: 1.0 }
+        RepMetLossConfig {
+            modes_per_class: 3,
+            variance: 0.5,
+            margin: 1.0,
+            learning_rate_factor: 1.0,
+        }
     }
 }
 
@@ -44,10 +49,30 @@ impl RepMetLossConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.modes_per_class > 0, "modes_per_class", self.modes_per_class, "must be above 0")?;
-        require(self.variance > 0.0, "variance", self.variance, "must be above 0")?;
-        require(self.margin >= 0.0, "margin", self.margin, "must not be negative")?;
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.modes_per_class > 0,
+            "modes_per_class",
+            self.modes_per_class,
+            "must be above 0",
+        )?;
+        require(
+            self.variance > 0.0,
+            "variance",
+            self.variance,
+            "must be above 0",
+        )?;
+        require(
+            self.margin >= 0.0,
+            "margin",
+            self.margin,
+            "must not be negative",
+        )?;
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 
@@ -97,16 +122,26 @@ impl RepMetLoss {
         assert!(classes > 1, "with one class there is no other mode");
         let classified = cross_entropy(self.scores(squared.clone()), labels);
 
-        let floor = Tensor::full([1], 4.0 * epsilon(squared.dtype()), (&squared.device().inner(), squared.dtype()));
-        let nearest = Distance::Euclidean.of_squared(squared.min_dim(2).reshape([n, classes]), floor);
+        let floor = Tensor::full(
+            [1],
+            4.0 * epsilon(squared.dtype()),
+            (&squared.device().inner(), squared.dtype()),
+        );
+        let nearest =
+            Distance::Euclidean.of_squared(squared.min_dim(2).reshape([n, classes]), floor);
         let own = label_mask(labels, classes, &nearest.device());
-        let to_own = nearest.clone().mask_fill(own.clone().bool_not(), 0.0).sum_dim(1);
+        let to_own = nearest
+            .clone()
+            .mask_fill(own.clone().bool_not(), 0.0)
+            .sum_dim(1);
         // Unit vectors are at most 2 apart.
         let to_other = nearest.mask_fill(own, 4.0).min_dim(1);
         let hinge = relu(to_own - to_other + self.margin).reshape([n]);
 
         let plain = hinge.clone().inner();
-        let statistics = classified.statistics.with(Statistic::Active, share(plain.clone().greater_scalar(0.0)));
+        let statistics = classified
+            .statistics
+            .with(Statistic::Active, share(plain.clone().greater_scalar(0.0)));
         LossOutput {
             mean: classified.mean + hinge.mean(),
             per_example: classified.per_example + plain,

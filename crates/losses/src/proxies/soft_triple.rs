@@ -51,11 +51,31 @@ impl SoftTripleLossConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.centers_per_class > 0, "centers_per_class", self.centers_per_class, "must be above 0")?;
+        require(
+            self.centers_per_class > 0,
+            "centers_per_class",
+            self.centers_per_class,
+            "must be above 0",
+        )?;
         require(self.scale > 0.0, "scale", self.scale, "must be above 0")?;
-        require(self.softness > 0.0, "softness", self.softness, "must be above 0")?;
-        require(self.margin.is_finite(), "margin", self.margin, "must be a number")?;
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.softness > 0.0,
+            "softness",
+            self.softness,
+            "must be above 0",
+        )?;
+        require(
+            self.margin.is_finite(),
+            "margin",
+            self.margin,
+            "must be a number",
+        )?;
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 

@@ -25,7 +25,11 @@ pub struct ArcFaceLossConfig {
 
 impl Default for ArcFaceLossConfig {
     fn default() -> Self {
-        ArcFaceLossConfig { margin_degrees: 28.6, scale: 64.0, learning_rate_factor: 1.0 }
+        ArcFaceLossConfig {
+            margin_degrees: 28.6,
+            scale: 64.0,
+            learning_rate_factor: 1.0,
+        }
     }
 }
 
@@ -33,14 +37,28 @@ impl ArcFaceLossConfig {
     /// Makes the loss with fresh class weights, drawn from the device's generator: seed it first.
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ArcFaceLoss {
         let weights = Prototypes::init(classes, 1, embedding_size, device);
-        ArcFaceLoss { weights, margin: self.margin_degrees.to_radians(), scale: self.scale }
+        ArcFaceLoss {
+            weights,
+            margin: self.margin_degrees.to_radians(),
+            scale: self.scale,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let margin = self.margin_degrees;
-        require((0.0..90.0).contains(&margin), "margin_degrees", margin, "must be 0 or more and below 90")?;
+        require(
+            (0.0..90.0).contains(&margin),
+            "margin_degrees",
+            margin,
+            "must be 0 or more and below 90",
+        )?;
         require(self.scale > 0.0, "scale", self.scale, "must be above 0")?;
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 
@@ -60,8 +78,17 @@ pub struct SubCenterArcFaceLossConfig {
 
 impl Default for SubCenterArcFaceLossConfig {
     fn default() -> Self {
-        let ArcFaceLossConfig { margin_degrees, scale, learning_rate_factor } = ArcFaceLossConfig::default();
-        SubCenterArcFaceLossConfig { centers_per_class: 3, margin_degrees, scale, learning_rate_factor }
+        let ArcFaceLossConfig {
+            margin_degrees,
+            scale,
+            learning_rate_factor,
+        } = ArcFaceLossConfig::default();
+        SubCenterArcFaceLossConfig {
+            centers_per_class: 3,
+            margin_degrees,
+            scale,
+            learning_rate_factor,
+        }
     }
 }
 
@@ -69,13 +96,32 @@ impl SubCenterArcFaceLossConfig {
     /// Makes the loss with fresh centres, drawn from the device's generator: seed it first.
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ArcFaceLoss {
         let weights = Prototypes::init(classes, self.centers_per_class, embedding_size, device);
-        ArcFaceLoss { weights, margin: self.margin_degrees.to_radians(), scale: self.scale }
+        ArcFaceLoss {
+            weights,
+            margin: self.margin_degrees.to_radians(),
+            scale: self.scale,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.centers_per_class > 0, "centers_per_class", self.centers_per_class, "must be above 0")?;
-        let &Self { margin_degrees, scale, learning_rate_factor, .. } = self;
-        ArcFaceLossConfig { margin_degrees, scale, learning_rate_factor }.validate()
+        require(
+            self.centers_per_class > 0,
+            "centers_per_class",
+            self.centers_per_class,
+            "must be above 0",
+        )?;
+        let &Self {
+            margin_degrees,
+            scale,
+            learning_rate_factor,
+            ..
+        } = self;
+        ArcFaceLossConfig {
+            margin_degrees,
+            scale,
+            learning_rate_factor,
+        }
+        .validate()
     }
 }
 
@@ -122,7 +168,10 @@ impl ArcFaceLoss {
         let cosines = self.cosines(embeddings);
         let [n, classes] = cosines.dims();
         let own = label_mask(labels, classes, &cosines.device());
-        let turned = self.turned_away(target(cosines.clone(), labels)).reshape([n, 1]).expand([n, classes]);
+        let turned = self
+            .turned_away(target(cosines.clone(), labels))
+            .reshape([n, 1])
+            .expand([n, classes]);
         let with_margin = cosines.clone().mask_where(own, turned);
         cross_entropy_with_margin(with_margin * self.scale, cosines, labels)
     }

@@ -24,7 +24,11 @@ pub struct CosFaceLossConfig {
 
 impl Default for CosFaceLossConfig {
     fn default() -> Self {
-        CosFaceLossConfig { margin: 0.35, scale: 64.0, learning_rate_factor: 1.0 }
+        CosFaceLossConfig {
+            margin: 0.35,
+            scale: 64.0,
+            learning_rate_factor: 1.0,
+        }
     }
 }
 
@@ -32,13 +36,27 @@ impl CosFaceLossConfig {
     /// Makes the loss with fresh class weights, drawn from the device's generator: seed it first.
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> CosFaceLoss {
         let weights = Prototypes::init(classes, 1, embedding_size, device);
-        CosFaceLoss { weights, margin: self.margin, scale: self.scale }
+        CosFaceLoss {
+            weights,
+            margin: self.margin,
+            scale: self.scale,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.margin >= 0.0, "margin", self.margin, "must not be negative")?;
+        require(
+            self.margin >= 0.0,
+            "margin",
+            self.margin,
+            "must not be negative",
+        )?;
         require(self.scale > 0.0, "scale", self.scale, "must be above 0")?;
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 

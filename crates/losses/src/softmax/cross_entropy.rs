@@ -12,7 +12,11 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, labels: &[usize]) -> LossOutput {
 }
 
 /// The same for scores to which a margin was applied; the accuracy is that of `plain`, the scores without.
-pub(crate) fn cross_entropy_with_margin(logits: Tensor<2>, plain: Tensor<2>, labels: &[usize]) -> LossOutput {
+pub(crate) fn cross_entropy_with_margin(
+    logits: Tensor<2>,
+    plain: Tensor<2>,
+    labels: &[usize],
+) -> LossOutput {
     let accuracy = accuracy(plain, labels);
     let per_example = -target(log_softmax(logits, 1), labels);
     LossOutput {
@@ -42,5 +46,8 @@ pub(crate) fn accuracy(scores: Tensor<2>, labels: &[usize]) -> Tensor<1> {
 fn check(n: usize, classes: usize, labels: &[usize]) {
     assert_eq!(n, labels.len(), "{n} embeddings, {} labels", labels.len());
     let wrong = labels.iter().find(|&&label| label >= classes);
-    assert!(wrong.is_none(), "label {wrong:?} is not below the number of classes, {classes}");
+    assert!(
+        wrong.is_none(),
+        "label {wrong:?} is not below the number of classes, {classes}"
+    );
 }

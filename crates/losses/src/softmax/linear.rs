@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -20,18 +21,31 @@ pub struct SoftmaxLossConfig {
 
 impl Default for SoftmaxLossConfig {
     fn default() -> Self {
-        SoftmaxLossConfig { learning_rate_factor: 1.0 }
+        SoftmaxLossConfig {
+            learning_rate_factor: 1.0,
+        }
     }
 }
 
 impl SoftmaxLossConfig {
     /// Makes the loss with a fresh classifier, drawn from the device's generator: seed it first.
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> SoftmaxLoss {
-        SoftmaxLoss { classifier: LinearConfig::new(embedding_size, classes).init(device) }
+        let classifier = LinearConfig::new(embedding_size, classes).init(device);
+        // burn draws a parameter when it is first used. Drawn here, it hangs on the seed alone, not on what draws next.
+        classifier.weight.val();
+        if let Some(bias) = &classifier.bias {
+            bias.val();
+        }
+        SoftmaxLoss { classifier }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 
@@ -72,6 +86,16 @@ impl SoftmaxLoss {
 
     /// Score of each class `[batch, classes]`; the highest is the prediction.
     pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        self.classifier.forward(widen(embeddings))
+        let x = widen(embeddings);
+        let dtype = x.dtype();
+        let weight = self.classifier.weight.val().cast(dtype);
+        linear(
+            x,
+            weight,
+            self.classifier
+                .bias
+                .as_ref()
+                .map(|bias| bias.val().cast(dtype)),
+        )
     }
 }

@@ -21,20 +21,41 @@ pub struct NormalizedSoftmaxLossConfig {
 
 impl Default for NormalizedSoftmaxLossConfig {
     fn default() -> Self {
-        NormalizedSoftmaxLossConfig { temperature: 0.05, learning_rate_factor: 1.0 }
+        NormalizedSoftmaxLossConfig {
+            temperature: 0.05,
+            learning_rate_factor: 1.0,
+        }
     }
 }
 
 impl NormalizedSoftmaxLossConfig {
     /// Makes the loss with fresh class weights, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> NormalizedSoftmaxLoss {
+    pub fn init(
+        &self,
+        embedding_size: usize,
+        classes: usize,
+        device: &Device,
+    ) -> NormalizedSoftmaxLoss {
         let weights = Prototypes::init(classes, 1, embedding_size, device);
-        NormalizedSoftmaxLoss { weights, temperature: self.temperature }
+        NormalizedSoftmaxLoss {
+            weights,
+            temperature: self.temperature,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.temperature > 0.0, "temperature", self.temperature, "must be above 0")?;
-        require(self.learning_rate_factor > 0.0, "learning_rate_factor", self.learning_rate_factor, "must be above 0")
+        require(
+            self.temperature > 0.0,
+            "temperature",
+            self.temperature,
+            "must be above 0",
+        )?;
+        require(
+            self.learning_rate_factor > 0.0,
+            "learning_rate_factor",
+            self.learning_rate_factor,
+            "must be above 0",
+        )
     }
 }
 

@@ -52,7 +52,9 @@ fn block_loss(
 ) -> BlockLoss<1> {
     let device = distance.device().inner();
     let like = (&device, distance.dtype());
-    let of_block = rows.clone().flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));
+    let of_block = rows
+        .clone()
+        .flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));
     let (anchors, positives): (Vec<_>, Vec<_>) = of_block.unzip();
     if anchors.is_empty() {
         let nothing = Tensor::<1>::zeros([1], like);
@@ -64,33 +66,57 @@ fn block_loss(
         };
     }
     let pairs = anchors.len();
-    let in_block = indices(&anchors.iter().map(|row| row - rows.start).collect::<Vec<_>>(), &device);
+    let in_block = indices(
+        &anchors
+            .iter()
+            .map(|row| row - rows.start)
+            .collect::<Vec<_>>(),
+        &device,
+    );
     let anchors = indices(&anchors, &device);
     let positives = indices(&positives, &device);
 
     let to_negative = distance.select(0, in_block.clone());
-    let to_positive = to_negative.clone().gather(1, positives.clone().reshape([pairs, 1]));
+    let to_positive = to_negative
+        .clone()
+        .gather(1, positives.clone().reshape([pairs, 1]));
     let lead = to_negative - to_positive;
     let negatives = relation.negatives_of(anchors.clone());
     let counted = match choice {
         Choice::All => negatives,
         Choice::SemiHard(margin) => {
             let lead = lead.clone().inner();
-            negatives.bool_and(lead.clone().greater_scalar(0.0)).bool_and(lead.lower_equal_scalar(margin))
+            negatives
+                .bool_and(lead.clone().greater_scalar(0.0))
+                .bool_and(lead.lower_equal_scalar(margin))
         }
         Choice::Pairs(pairs) => chosen(pairs, anchors, positives),
     };
-    let value = loss.of_lead(lead).mask_fill(counted.clone().bool_not(), 0.0);
+    let value = loss
+        .of_lead(lead)
+        .mask_fill(counted.clone().bool_not(), 0.0);
     let active = value.clone().inner().greater_scalar(0.0);
-    let divisor = loss.reduction.divisor(&counted, &active).float().cast(like.1);
+    let divisor = loss
+        .reduction
+        .divisor(&counted, &active)
+        .float()
+        .cast(like.1);
 
     // Back from positive pairs to anchors.
     let per_anchor = |of_pairs: Tensor<2>| {
         let zeros = Tensor::<1>::zeros([rows.len()], (&device, of_pairs.dtype()));
-        zeros.select_assign(0, in_block.clone(), of_pairs.sum_dim(1).reshape([pairs]), IndexingUpdateOp::Add)
+        zeros.select_assign(
+            0,
+            in_block.clone(),
+            of_pairs.sum_dim(1).reshape([pairs]),
+            IndexingUpdateOp::Add,
+        )
     };
     BlockLoss {
-        per_row: mean_of(per_anchor(value.clone().inner()), per_anchor(divisor.clone())),
+        per_row: mean_of(
+            per_anchor(value.clone().inner()),
+            per_anchor(divisor.clone()),
+        ),
         sums: [value.sum()],
         counts: [divisor.sum()],
         active: [count(active, like.1), count(counted, like.1)],

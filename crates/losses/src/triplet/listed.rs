@@ -21,7 +21,8 @@ pub(crate) fn listed_triplets(loss: &TripletLoss, x: Tensor<2>, triplets: &Tripl
 
     let zero = || Tensor::<1>::zeros([1], like);
     let (mut sum, mut divisor, mut active, mut counted) = (zero(), zero(), zero(), zero());
-    let (mut per_row, mut per_row_divisor) = (Tensor::<1>::zeros([n], like), Tensor::<1>::zeros([n], like));
+    let (mut per_row, mut per_row_divisor) =
+        (Tensor::<1>::zeros([n], like), Tensor::<1>::zeros([n], like));
     let mut slope = plain.zeros_like();
     for start in (0..triplets.len()).step_by(step) {
         let length = step.min(triplets.len() - start);
@@ -29,11 +30,16 @@ pub(crate) fn listed_triplets(loss: &TripletLoss, x: Tensor<2>, triplets: &Tripl
         let anchors = corner(&triplets.anchors);
         let keep = triplets.keep.clone().narrow(0, start, length);
 
-        let leaf = if x.is_tracked() { plain.clone().autodiff().require_grad() } else { plain.clone() };
+        let leaf = if x.is_tracked() {
+            plain.clone().autodiff().require_grad()
+        } else {
+            plain.clone()
+        };
         let anchor = leaf.clone().select(0, anchors.clone());
         let positive = leaf.clone().select(0, corner(&triplets.positives));
         let negative = leaf.clone().select(0, corner(&triplets.negatives));
-        let lead = loss.distance.between_rows(anchor.clone(), negative) - loss.distance.between_rows(anchor, positive);
+        let lead = loss.distance.between_rows(anchor.clone(), negative)
+            - loss.distance.between_rows(anchor, positive);
         let value = loss.of_lead(lead).mask_fill(keep.clone().bool_not(), 0.0);
         let total = value.clone().sum();
         if total.is_tracked()
@@ -46,7 +52,8 @@ pub(crate) fn listed_triplets(loss: &TripletLoss, x: Tensor<2>, triplets: &Tripl
         let above = value.clone().greater_scalar(0.0);
         let divides = loss.reduction.divisor(&keep, &above).float().cast(like.1);
         per_row = per_row.select_assign(0, anchors.clone(), value, IndexingUpdateOp::Add);
-        per_row_divisor = per_row_divisor.select_assign(0, anchors, divides.clone(), IndexingUpdateOp::Add);
+        per_row_divisor =
+            per_row_divisor.select_assign(0, anchors, divides.clone(), IndexingUpdateOp::Add);
         sum = sum + total.inner();
         divisor = divisor + divides.sum();
         active = active + count(above, like.1);

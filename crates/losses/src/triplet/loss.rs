@@ -70,7 +70,12 @@ impl TripletLossConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.margin >= 0.0 && self.margin.is_finite(), "margin", self.margin, "must be a number, 0 or more")?;
+        require(
+            self.margin >= 0.0 && self.margin.is_finite(),
+            "margin",
+            self.margin,
+            "must be a number, 0 or more",
+        )?;
         self.mining.validate()
     }
 }
@@ -129,7 +134,12 @@ impl TripletLoss {
     }
 
     /// Loss of a batch over triplets or pairs from any miner.
-    pub fn forward_mined(&self, embeddings: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
+    pub fn forward_mined(
+        &self,
+        embeddings: Tensor<2>,
+        labels: &[usize],
+        mined: &Mined,
+    ) -> LossOutput {
         self.of_mined(self.prepare(embeddings), labels, mined)
     }
 
@@ -138,12 +148,23 @@ impl TripletLoss {
     }
 
     /// Loss over all triplets with anchors in prepared rows and the rest in columns.
-    pub(crate) fn between(&self, rows: Tensor<2>, columns: Tensor<2>, relation: &Relation<'_>) -> PairLoss {
+    pub(crate) fn between(
+        &self,
+        rows: Tensor<2>,
+        columns: Tensor<2>,
+        relation: &Relation<'_>,
+    ) -> PairLoss {
         all_triplets(self, rows, columns, relation, Choice::All)
     }
 
     fn of_mined(&self, x: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
-        assert_eq!(x.dims()[0], labels.len(), "{} embeddings, {} labels", x.dims()[0], labels.len());
+        assert_eq!(
+            x.dims()[0],
+            labels.len(),
+            "{} embeddings, {} labels",
+            x.dims()[0],
+            labels.len()
+        );
         match mined {
             Mined::All => self.of_choice(x, labels, Choice::All),
             Mined::SemiHard { margin } => self.of_choice(x, labels, Choice::SemiHard(*margin)),
