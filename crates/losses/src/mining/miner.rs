@@ -58,6 +58,10 @@ pub enum Miner {
 
 /// What a miner chose.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one of these lives for one step; a box would be in the user's way"
+)]
 pub enum Mined {
     /// All pairs or triplets.
     All,

@@ -7,7 +7,7 @@ use super::{
     distance_weighted, easy_positive, multi_similarity, semi_hard_pairs, semi_hard_per_pair,
 };
 use crate::tensors::unit_rows;
-use crate::testing::{Matrix, assert_close, differentiate, numbers};
+use crate::testing::{Matrix, assert_close, differentiate, euclidean, numbers};
 use crate::{Distance, Labels, Reduction, TripletLossConfig};
 
 /// One lone class, the rest of two to five.
@@ -20,12 +20,7 @@ fn embeddings() -> Matrix {
 }
 
 fn distance(x: &Matrix, a: usize, b: usize) -> f64 {
-    x.row(a)
-        .iter()
-        .zip(x.row(b))
-        .map(|(a, b)| (a - b).powi(2))
-        .sum::<f64>()
-        .sqrt()
+    euclidean(x.row(a), x.row(b))
 }
 
 fn positives(a: usize) -> impl Iterator<Item = usize> + Clone {

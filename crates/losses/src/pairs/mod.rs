@@ -5,6 +5,8 @@ mod kl_pairwise;
 mod multi_similarity;
 mod nt_xent;
 mod sup_con;
+#[cfg(test)]
+mod tests;
 
 pub use contrastive::{ContrastiveLoss, ContrastiveLossConfig};
 pub use kl_pairwise::{KlPairwiseLoss, KlPairwiseLossConfig};

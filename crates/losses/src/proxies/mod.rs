@@ -5,6 +5,8 @@ mod nca;
 mod prototypes;
 mod rep_met;
 mod soft_triple;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use prototypes::Prototypes;
 

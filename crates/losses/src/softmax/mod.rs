@@ -5,6 +5,8 @@ mod cos_face;
 mod cross_entropy;
 mod linear;
 mod normalized;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use cross_entropy::{accuracy, cross_entropy, cross_entropy_with_margin, target};
 

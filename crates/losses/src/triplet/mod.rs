@@ -3,5 +3,7 @@
 mod all;
 mod listed;
 mod loss;
+#[cfg(test)]
+mod tests;
 
 pub use loss::{TripletForm, TripletLoss, TripletLossConfig};
