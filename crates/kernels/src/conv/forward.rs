@@ -1,0 +1,131 @@
+//! The convolution.
+
+use rayon::prelude::*;
+
+use super::border::copy_bordered;
+use super::geometry::{Geometry, Strip};
+use super::pack::PackedWeights;
+use crate::buffer::Scratch;
+use crate::simd::{Finish, Left, Level, Right, multiply_panel};
+
+/// Convolves `input` (channels last) with `weights` (`[out, in, height, width]`), then adds `bias` and cuts at zero.
+///
+/// Returns the output, channels last.
+pub(crate) fn convolve(
+    level: Level,
+    geometry: &Geometry,
+    input: &[f32],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    relu: bool,
+) -> Vec<f32> {
+    let [height, width] = geometry.kernel;
+    let shape = [geometry.out_channels, geometry.in_channels, height, width];
+    let packed = PackedWeights::forward(weights, shape);
+    convolve_packed(level, geometry, input, &packed, bias, relu)
+}
+
+/// [`convolve`] with packed weights.
+pub(super) fn convolve_packed(
+    level: Level,
+    geometry: &Geometry,
+    input: &[f32],
+    weights: &PackedWeights,
+    bias: Option<&[f32]>,
+    relu: bool,
+) -> Vec<f32> {
+    let pointwise = geometry.is_pointwise();
+    let geometry = if pointwise {
+        geometry.flattened()
+    } else {
+        *geometry
+    };
+    let mut output = vec![0.0; geometry.batch * geometry.output_image()];
+    let mut parts = Vec::new();
+    let mut rest = output.as_mut_slice();
+    for strip in geometry.strips() {
+        let (part, after) = rest.split_at_mut(geometry.pixels(&strip) * geometry.out_channels);
+        parts.push((strip, part));
+        rest = after;
+    }
+    parts
+        .into_par_iter()
+        .for_each_init(Scratch::default, |scratch, (strip, part)| {
+            let rows = if pointwise {
+                let channels = geometry.in_channels;
+                &input[strip.rows.start * channels..strip.rows.end * channels]
+            } else {
+                let rows = geometry.bordered_height(strip.rows.len());
+                let floats = rows * geometry.bordered_width() * geometry.in_channels;
+                scratch.resize(strip.images.len() * floats);
+                copy_bordered(&geometry, &strip, input, scratch);
+                &*scratch
+            };
+            convolve_strip(
+                level, &geometry, &strip, pointwise, rows, weights, bias, relu, part,
+            );
+        });
+    output
+}
+
+/// One strip, whose input rows with their border are `rows`.
+fn convolve_strip(
+    level: Level,
+    geometry: &Geometry,
+    strip: &Strip,
+    pointwise: bool,
+    rows: &[f32],
+    weights: &PackedWeights,
+    bias: Option<&[f32]>,
+    relu: bool,
+    output: &mut [f32],
+) {
+    let channels = geometry.in_channels;
+    let row_floats = geometry.bordered_width() * channels;
+    let image_floats = geometry.bordered_height(strip.rows.len()) * row_floats;
+    let left = Left {
+        row: geometry.stride[1] * channels,
+        block: 0,
+        run: row_floats,
+        step: 1,
+        blocks: 1,
+        runs: geometry.kernel[0],
+        steps: geometry.run(),
+    };
+    // All pixels of a pointwise strip are one row.
+    let (lines, line_pixels) = if pointwise {
+        (1, strip.rows.len())
+    } else {
+        (strip.rows.len(), geometry.output[1])
+    };
+    let out_row = geometry.out_channels;
+    for panel in &weights.panels {
+        let right = Right {
+            block: 0,
+            run: left.steps * panel.width,
+            step: panel.width,
+        };
+        let bias = bias.map(|bias| &bias[panel.start..panel.start + panel.columns]);
+        let finish = Finish::Store { bias, relu };
+        let values = weights.panel(panel);
+        for image in 0..strip.images.len() {
+            for line in 0..lines {
+                let from = &rows[image * image_floats + line * geometry.stride[0] * row_floats..];
+                let to = (image * lines + line) * line_pixels * out_row + panel.start;
+                let to = &mut output[to..];
+                multiply_panel(
+                    level,
+                    from,
+                    left,
+                    line_pixels,
+                    values,
+                    right,
+                    to,
+                    out_row,
+                    panel.columns,
+                    finish,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The operators as an extension of burn's CPU backend and of its automatic differentiation.
+
+mod concatenate;
+mod convolution;
+mod extension;
+mod norm;
+mod pixels;
+mod pooling;
+mod response_norm;
+
+pub(crate) use extension::{Bias, FastBackend, Parts, runs_fast};

@@ -1,0 +1,135 @@
+//! Tensors of the CPU backend as slices of channels-last pixels, and back.
+
+use burn::backend::DType;
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::tensor::{Bytes, Shape};
+
+/// Images whose channels are adjacent in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Pixels {
+    tensor: FlexTensor,
+    pub(super) batch: usize,
+    pub(super) size: [usize; 2],
+    pub(super) channels: usize,
+}
+
+impl Pixels {
+    /// `[batch, channels, height, width]` in any layout; copied unless its channels are adjacent already.
+    pub(super) fn of(tensor: FlexTensor) -> Self {
+        let [batch, channels, height, width] = dims(&tensor);
+        let want = strides([height, width], channels);
+        let dense = tensor
+            .layout()
+            .shape()
+            .iter()
+            .zip(tensor.layout().strides())
+            .zip(want);
+        // An axis of length 1 may have any stride.
+        let dense = dense
+            .into_iter()
+            .all(|((&len, &have), want)| len == 1 || have == want);
+        let tensor = if dense {
+            tensor
+        } else {
+            let layout = tensor.layout().permute(&[0, 2, 3, 1]);
+            let copy = tensor.with_layout(layout).to_contiguous();
+            // A tensor that is contiguous in the new order already may be a view that begins later.
+            let start = copy.layout().start_offset();
+            let shape = Shape::from([batch, channels, height, width]);
+            copy.with_layout(Layout::new(shape, want.to_vec(), start))
+        };
+        Self {
+            tensor,
+            batch,
+            size: [height, width],
+            channels,
+        }
+    }
+
+    /// Takes `[batch, height, width, channels]`.
+    pub(super) fn new(values: Vec<f32>, batch: usize, size: [usize; 2], channels: usize) -> Self {
+        assert_eq!(
+            values.len(),
+            batch * size[0] * size[1] * channels,
+            "pixels of {size:?}"
+        );
+        let shape = Shape::from([batch, channels, size[0], size[1]]);
+        let layout = Layout::new(shape, strides(size, channels).to_vec(), 0);
+        let tensor = FlexTensor::new(Bytes::from_elems(values), layout, DType::F32);
+        Self {
+            tensor,
+            batch,
+            size,
+            channels,
+        }
+    }
+
+    /// A view of shape `[batch, channels, height, width]`.
+    pub(super) fn into_tensor(self) -> FlexTensor {
+        self.tensor
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.batch * self.size[0] * self.size[1] * self.channels
+    }
+
+    /// `[batch, height, width, channels]`
+    pub(super) fn values(&self) -> &[f32] {
+        let start = self.tensor.layout().start_offset();
+        &self.tensor.storage()[start..start + self.len()]
+    }
+
+    /// A copy if another tensor shares the values.
+    pub(super) fn into_unique(mut self) -> Self {
+        if self.values_mut().is_some() {
+            return self;
+        }
+        Self::new(self.values().to_vec(), self.batch, self.size, self.channels)
+    }
+
+    /// The values, if no other tensor shares them.
+    pub(super) fn values_mut(&mut self) -> Option<&mut [f32]> {
+        let (start, len) = (self.tensor.layout().start_offset(), self.len());
+        self.tensor
+            .try_storage_mut()
+            .map(|values| &mut values[start..start + len])
+    }
+}
+
+fn strides([height, width]: [usize; 2], channels: usize) -> [isize; 4] {
+    [height * width * channels, 1, width * channels, channels].map(|stride| stride as isize)
+}
+
+/// The shape of a tensor of four axes.
+pub(super) fn dims(tensor: &FlexTensor) -> [usize; 4] {
+    let shape = tensor.layout().shape();
+    assert_eq!(
+        shape.num_dims(),
+        4,
+        "expected a tensor of four axes, got {shape:?}"
+    );
+    [shape[0], shape[1], shape[2], shape[3]]
+}
+
+/// A contiguous tensor of any rank.
+pub(super) fn contiguous(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
+}
+
+/// The values in the order of the axes, copied if they lie otherwise.
+pub(super) struct Contiguous(FlexTensor);
+
+impl Contiguous {
+    pub(super) fn of(tensor: &FlexTensor) -> Self {
+        Self(tensor.to_contiguous())
+    }
+
+    pub(super) fn values(&self) -> &[f32] {
+        let start = self.0.layout().start_offset();
+        &self.0.storage()[start..start + self.0.layout().num_elements()]
+    }
+}

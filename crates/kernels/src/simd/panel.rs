@@ -1,0 +1,231 @@
+//! The product of rows and a packed panel of columns, which convolutions and their gradients are made of.
+#![expect(
+    unsafe_code,
+    reason = "checks the operands and calls the kernel of the level"
+)]
+
+use super::Level;
+use super::portable::Portable;
+use super::tile::multiply;
+
+/// Columns in a full panel: the three vectors of 16 that leave room for the sums of 8 rows in 32 registers.
+const WIDEST: usize = 48;
+/// Panels are a multiple of this wide, so that every row of a panel fills whole cache lines.
+const LINE: usize = 16;
+
+/// Some columns of a matrix that are stored together, row after row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel {
+    /// First column of the matrix.
+    pub(crate) start: usize,
+    /// Columns of the matrix.
+    pub(crate) columns: usize,
+    /// Floats that a row takes: `columns`, then zeros up to a multiple of 16.
+    pub(crate) width: usize,
+}
+
+/// Panels of nearly equal width for a matrix of so many columns: 64 are 32 + 32 rather than 48 + 16, because a narrow
+/// panel is bound by loads.
+pub(crate) fn panels(columns: usize) -> Vec<Panel> {
+    let vectors = columns.div_ceil(LINE);
+    let count = columns.div_ceil(WIDEST);
+    let mut start = 0;
+    (0..count)
+        .map(|index| {
+            let width = (vectors - start / LINE).div_ceil(count - index) * LINE;
+            let panel = Panel {
+                start,
+                columns: width.min(columns - start),
+                width,
+            };
+            start += width;
+            panel
+        })
+        .collect()
+}
+
+/// Where the element (row `i`, block `b`, run `s`, step `k`) of the left operand lies: at
+/// `i * row + b * block + s * run + k * step`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    pub(crate) row: usize,
+    pub(crate) block: usize,
+    pub(crate) run: usize,
+    pub(crate) step: usize,
+    pub(crate) blocks: usize,
+    pub(crate) runs: usize,
+    pub(crate) steps: usize,
+}
+
+/// Where the row (block `b`, run `s`, step `k`) of the right operand begins: at `b * block + s * run + k * step`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Right {
+    pub(crate) block: usize,
+    pub(crate) run: usize,
+    pub(crate) step: usize,
+}
+
+/// What happens to the sums.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Finish<'a> {
+    /// They are added to the output.
+    Add,
+    /// They replace the output, after a bias for each column and a cut at zero.
+    Store { bias: Option<&'a [f32]>, relu: bool },
+}
+
+/// `out[i][j] = finish(Σ_{b,s,k} left(i, b, s, k) · right(b, s, k, j))` for all rows `i < count` and columns `j < columns`.
+///
+/// `out` has rows `out_row` apart; `right` has at least `columns`, rounded up to 16, floats in a row.
+/// The order of the additions depends on the operands' shape only.
+///
+/// # Panics
+/// If an operand is too short.
+pub(crate) fn multiply_panel(
+    level: Level,
+    left: &[f32],
+    left_steps: Left,
+    count: usize,
+    right: &[f32],
+    right_steps: Right,
+    out: &mut [f32],
+    out_row: usize,
+    columns: usize,
+    finish: Finish<'_>,
+) {
+    let Left {
+        row,
+        block,
+        run,
+        step,
+        blocks,
+        runs,
+        steps,
+    } = left_steps;
+    if count == 0 || columns == 0 {
+        return;
+    }
+    if blocks > 0 && runs > 0 && steps > 0 {
+        let last = (blocks - 1) * block + (runs - 1) * run + (steps - 1) * step;
+        assert!(
+            (count - 1) * row + last < left.len(),
+            "left operand is too short"
+        );
+        let Right { block, run, step } = right_steps;
+        let last = (blocks - 1) * block + (runs - 1) * run + (steps - 1) * step;
+        assert!(
+            last + columns.next_multiple_of(LINE) <= right.len(),
+            "right operand is too short"
+        );
+    }
+    assert!(
+        (count - 1) * out_row + columns <= out.len(),
+        "output is too short"
+    );
+    if let Finish::Store {
+        bias: Some(bias), ..
+    } = finish
+    {
+        assert!(columns <= bias.len(), "bias is too short");
+    }
+    assert!(level.is_available(), "this processor has no {level:?}");
+    let (left, right, out) = (left.as_ptr(), right.as_ptr(), out.as_mut_ptr());
+    // SAFETY: the operands are long enough for all indices and the level is available, both checked above.
+    unsafe {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512(
+                left,
+                left_steps,
+                count,
+                right,
+                right_steps,
+                out,
+                out_row,
+                columns,
+                finish,
+            ),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2(
+                left,
+                left_steps,
+                count,
+                right,
+                right_steps,
+                out,
+                out_row,
+                columns,
+                finish,
+            ),
+            _ => multiply::<Portable>(
+                left,
+                left_steps,
+                count,
+                right,
+                right_steps,
+                out,
+                out_row,
+                columns,
+                finish,
+            ),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+unsafe fn avx512(
+    left: *const f32,
+    left_steps: Left,
+    count: usize,
+    right: *const f32,
+    right_steps: Right,
+    out: *mut f32,
+    out_row: usize,
+    columns: usize,
+    finish: Finish<'_>,
+) {
+    // SAFETY: the caller's; the instructions are those of this function.
+    unsafe {
+        multiply::<super::avx512::Avx512>(
+            left,
+            left_steps,
+            count,
+            right,
+            right_steps,
+            out,
+            out_row,
+            columns,
+            finish,
+        )
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2(
+    left: *const f32,
+    left_steps: Left,
+    count: usize,
+    right: *const f32,
+    right_steps: Right,
+    out: *mut f32,
+    out_row: usize,
+    columns: usize,
+    finish: Finish<'_>,
+) {
+    // SAFETY: the caller's; the instructions are those of this function.
+    unsafe {
+        multiply::<super::avx2::Avx2>(
+            left,
+            left_steps,
+            count,
+            right,
+            right_steps,
+            out,
+            out_row,
+            columns,
+            finish,
+        )
+    }
+}

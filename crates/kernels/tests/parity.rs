@@ -1,0 +1,483 @@
+//! The fast operators against burn's own, for every convolution and pool of GoogLeNet and Inception V3 and for random ones.
+
+use burn::tensor::activation::relu;
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor, TensorData, module};
+use lodestone_kernels::{
+    Activation, ResponseNorm, avg_pool2d, batch_norm, concatenate, conv2d, global_average,
+    local_response_norm, max_pool2d,
+};
+use proptest::prelude::*;
+
+/// Values in -0.5..0.5 that look random and are the same in every run.
+fn values<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
+    };
+    let len = shape.iter().product();
+    let values: Vec<f32> = (0..len).map(|_| next()).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Asserts that no value differs by more than `share` of the largest one: sums of thousands of products cancel, so that an
+/// error relative to each value would measure the cancellation.
+fn assert_close<const D: usize>(what: &str, have: Tensor<D>, want: Tensor<D>, share: f32) {
+    assert_eq!(have.dims(), want.dims(), "{what}");
+    let have: Vec<f32> = have.into_data().try_to_vec().unwrap();
+    let want: Vec<f32> = want.into_data().try_to_vec().unwrap();
+    let largest = want
+        .iter()
+        .fold(0.0f32, |largest, value| largest.max(value.abs()));
+    for (index, (have, want)) in have.iter().zip(&want).enumerate() {
+        let error = (have - want).abs();
+        assert!(
+            error <= share * largest + 1e-9,
+            "{what}: {have} is not {want} at {index}"
+        );
+    }
+}
+
+const FORWARD: f32 = 1e-5;
+const GRADIENT: f32 = 1e-4;
+
+#[derive(Clone, Copy, Debug)]
+struct Conv {
+    batch: usize,
+    channels: [usize; 2],
+    size: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    bias: bool,
+    relu: bool,
+}
+
+fn check_conv(case: Conv) {
+    let what = format!("{case:?}");
+    let device = Device::flex().autodiff();
+    let [input, output] = case.channels;
+    let [height, width] = case.size;
+    let options = ConvOptions::new(case.stride, case.padding, [1, 1], 1);
+    let run = |fast: bool| {
+        let images = values([case.batch, input, height, width], 1, &device).require_grad();
+        let shape = [output, input, case.kernel[0], case.kernel[1]];
+        let weights = values(shape, 2, &device).require_grad();
+        let bias = case
+            .bias
+            .then(|| values([output], 3, &device).require_grad());
+        let maps = if fast {
+            let activation = if case.relu {
+                Activation::Relu
+            } else {
+                Activation::None
+            };
+            conv2d(
+                images.clone(),
+                weights.clone(),
+                bias.clone(),
+                options.clone(),
+                activation,
+            )
+        } else {
+            let sums = module::conv2d(
+                images.clone(),
+                weights.clone(),
+                bias.clone(),
+                options.clone(),
+            );
+            if case.relu { relu(sums) } else { sums }
+        };
+        let loss = (maps.clone() * values(maps.dims(), 4, &device)).sum();
+        let gradients = loss.backward();
+        let bias = bias.map(|bias| bias.grad(&gradients).unwrap());
+        let gradients = (
+            images.grad(&gradients).unwrap(),
+            weights.grad(&gradients).unwrap(),
+            bias,
+        );
+        (maps.inner(), gradients)
+    };
+    let (have, want) = (run(true), run(false));
+    assert_close(&format!("output of {what}"), have.0, want.0, FORWARD);
+    assert_close(
+        &format!("input gradient of {what}"),
+        have.1.0,
+        want.1.0,
+        GRADIENT,
+    );
+    assert_close(
+        &format!("weight gradient of {what}"),
+        have.1.1,
+        want.1.1,
+        GRADIENT,
+    );
+    if let (Some(have), Some(want)) = (have.1.2, want.1.2) {
+        assert_close(&format!("bias gradient of {what}"), have, want, GRADIENT);
+    }
+}
+
+/// Input channels, input size, output channels, kernel, stride, padding.
+type Layer = (usize, usize, usize, [usize; 2], usize, [usize; 2]);
+
+/// The convolutions of GoogLeNet for images of 224 × 224, each shape once.
+fn googlenet() -> Vec<Layer> {
+    let mut layers: Vec<Layer> = vec![
+        (3, 224, 64, [7, 7], 2, [3, 3]),
+        (64, 56, 64, [1, 1], 1, [0, 0]),
+        (64, 56, 192, [3, 3], 1, [1, 1]),
+    ];
+    let blocks = [
+        (192, 28, [64, 96, 128, 16, 32, 32]),
+        (256, 28, [128, 128, 192, 32, 96, 64]),
+        (480, 14, [192, 96, 208, 16, 48, 64]),
+        (512, 14, [160, 112, 224, 24, 64, 64]),
+        (512, 14, [128, 128, 256, 24, 64, 64]),
+        (512, 14, [112, 144, 288, 32, 64, 64]),
+        (528, 14, [256, 160, 320, 32, 128, 128]),
+        (832, 7, [256, 160, 320, 32, 128, 128]),
+        (832, 7, [384, 192, 384, 48, 128, 128]),
+    ];
+    for (input, size, [one, three_in, three, five_in, five, pool]) in blocks {
+        for output in [one, three_in, five_in, pool] {
+            layers.push((input, size, output, [1, 1], 1, [0, 0]));
+        }
+        layers.push((three_in, size, three, [3, 3], 1, [1, 1]));
+        layers.push((five_in, size, five, [5, 5], 1, [2, 2]));
+        // The form with batch normalisation has a kernel of 3 in their place.
+        layers.push((five_in, size, five, [3, 3], 1, [1, 1]));
+    }
+    layers
+}
+
+/// The convolutions of Inception V3 for images of 299 × 299, each shape once.
+fn inception() -> Vec<Layer> {
+    let mut layers: Vec<Layer> = vec![
+        (3, 299, 32, [3, 3], 2, [0, 0]),
+        (32, 149, 32, [3, 3], 1, [0, 0]),
+        (32, 147, 64, [3, 3], 1, [1, 1]),
+        (64, 73, 80, [1, 1], 1, [0, 0]),
+        (80, 73, 192, [3, 3], 1, [0, 0]),
+        (48, 35, 64, [5, 5], 1, [2, 2]),
+        (64, 35, 96, [3, 3], 1, [1, 1]),
+        (96, 35, 96, [3, 3], 1, [1, 1]),
+        (288, 35, 384, [3, 3], 2, [0, 0]),
+        (96, 35, 96, [3, 3], 2, [0, 0]),
+        (192, 17, 320, [3, 3], 2, [0, 0]),
+        (192, 17, 192, [3, 3], 2, [0, 0]),
+        (448, 8, 384, [3, 3], 1, [1, 1]),
+        (384, 8, 384, [1, 3], 1, [0, 1]),
+        (384, 8, 384, [3, 1], 1, [1, 0]),
+    ];
+    for (input, outputs) in [
+        (192, [64, 48, 32]),
+        (256, [64, 48, 64]),
+        (288, [64, 48, 64]),
+    ] {
+        layers.extend(outputs.map(|output| (input, 35, output, [1, 1], 1, [0, 0])));
+    }
+    for (input, output) in [(128, 128), (128, 192), (160, 160), (160, 192), (192, 192)] {
+        layers.push((input, 17, output, [1, 7], 1, [0, 3]));
+        layers.push((input, 17, output, [7, 1], 1, [3, 0]));
+    }
+    layers.extend([128, 160, 192].map(|output| (768, 17, output, [1, 1], 1, [0, 0])));
+    for input in [1280, 2048] {
+        let outputs = [320, 384, 448, 192];
+        layers.extend(outputs.map(|output| (input, 8, output, [1, 1], 1, [0, 0])));
+    }
+    layers
+}
+
+#[test]
+fn convolutions_of_the_networks_agree_with_burn() {
+    let mut layers = googlenet();
+    layers.extend(inception());
+    layers.sort_unstable();
+    layers.dedup();
+    for (index, (input, size, output, kernel, stride, padding)) in layers.into_iter().enumerate() {
+        check_conv(Conv {
+            batch: 1,
+            channels: [input, output],
+            // Wide maps are tall: their first rows show the same as all.
+            size: if size > 56 { [29, size] } else { [size, size] },
+            kernel,
+            stride: [stride; 2],
+            padding,
+            bias: index % 2 == 0,
+            // A gradient through ReLU differs where a sum is almost 0, so only some cases have one.
+            relu: false,
+        });
+    }
+}
+
+#[test]
+fn relu_cuts_output_and_gradient() {
+    // Few products with few bits each: sums are exact, and equal to burn's, around the cut.
+    let device = Device::flex().autodiff();
+    let run = |fast: bool| {
+        let images = (values([2, 5, 9, 7], 1, &device) * 8.0)
+            .round()
+            .require_grad();
+        let weights = (values([17, 5, 3, 3], 2, &device) * 8.0)
+            .round()
+            .require_grad();
+        let options = ConvOptions::new([1, 2], [1, 0], [1, 1], 1);
+        let maps = if fast {
+            conv2d(
+                images.clone(),
+                weights.clone(),
+                None,
+                options,
+                Activation::Relu,
+            )
+        } else {
+            relu(module::conv2d(
+                images.clone(),
+                weights.clone(),
+                None,
+                options,
+            ))
+        };
+        let gradients = (maps.clone() * values(maps.dims(), 4, &device))
+            .sum()
+            .backward();
+        (
+            maps.inner(),
+            images.grad(&gradients).unwrap(),
+            weights.grad(&gradients).unwrap(),
+        )
+    };
+    let (have, want) = (run(true), run(false));
+    assert_eq!(have.0.into_data(), want.0.into_data());
+    assert_close("input gradient", have.1, want.1, GRADIENT);
+    assert_close("weight gradient", have.2, want.2, GRADIENT);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn random_convolutions_agree_with_burn(
+        batch in 1usize..4,
+        channels in [1usize..40, 1usize..70],
+        size in [5usize..24, 5usize..24],
+        kernel in [1usize..6, 1usize..6],
+        stride in [1usize..4, 1usize..4],
+        padding in [0usize..4, 0usize..4],
+        bias in any::<bool>(),
+    ) {
+        check_conv(Conv { batch, channels, size, kernel, stride, padding, bias, relu: false });
+    }
+
+    #[test]
+    fn random_pools_agree_with_burn(
+        shape in [1usize..4, 1usize..40, 5usize..20, 5usize..20],
+        kernel in [2usize..5, 2usize..5],
+        stride in [1usize..4, 1usize..4],
+        padding in [0usize..2, 0usize..2],
+        ceil in any::<bool>(),
+        count in any::<bool>(),
+    ) {
+        let pools = MaxPoolOptions::new(kernel)
+            .with_stride(stride)
+            .with_padding(padding)
+            .with_ceil_mode(ceil);
+        check_unary("max_pool2d", shape, |fast, input| {
+            if fast { max_pool2d(input, pools.clone()) } else { module::max_pool2d(input, pools.clone()) }
+        });
+        let pools = AvgPoolOptions::new(kernel)
+            .with_stride(stride)
+            .with_padding(padding)
+            .with_count_include_pad(count)
+            .with_ceil_mode(ceil);
+        check_unary("avg_pool2d", shape, |fast, input| {
+            if fast { avg_pool2d(input, pools.clone()) } else { module::avg_pool2d(input, pools.clone()) }
+        });
+    }
+}
+
+/// Compares output and input gradient of an operator in its fast form and in burn's.
+fn check_unary<const D: usize>(
+    what: &str,
+    shape: [usize; 4],
+    operator: impl Fn(bool, Tensor<4>) -> Tensor<D>,
+) {
+    let device = Device::flex().autodiff();
+    let run = |fast: bool| {
+        let input = values(shape, 1, &device).require_grad();
+        let output = operator(fast, input.clone());
+        let gradients = (output.clone() * values(output.dims(), 2, &device))
+            .sum()
+            .backward();
+        (output.inner(), input.grad(&gradients).unwrap())
+    };
+    let (have, want) = (run(true), run(false));
+    assert_close(&format!("{what} of {shape:?}"), have.0, want.0, FORWARD);
+    assert_close(
+        &format!("gradient of {what} of {shape:?}"),
+        have.1,
+        want.1,
+        GRADIENT,
+    );
+}
+
+#[test]
+fn other_operators_agree_with_burn() {
+    let shape = [3, 21, 7, 5];
+    check_unary("global_average", shape, |fast, input| {
+        if fast {
+            return global_average(input);
+        }
+        input.reshape([3, 21, 35]).mean_dim(2).reshape([3, 21])
+    });
+    check_unary("concatenate", shape, |fast, input| {
+        let parts = vec![
+            input.clone() * 2.0,
+            input.clone().narrow(1, 3, 4),
+            input.permute([0, 1, 2, 3]),
+        ];
+        if fast {
+            concatenate(parts)
+        } else {
+            Tensor::cat(parts, 1)
+        }
+    });
+    for beta in [0.75, 0.5] {
+        let setting = ResponseNorm {
+            size: 5,
+            alpha: 0.1,
+            beta,
+            bias: 1.5,
+        };
+        check_unary("local_response_norm", shape, |fast, input| {
+            if fast {
+                return local_response_norm(input, setting);
+            }
+            let squares = input.clone().square();
+            let padded = squares.pad([(2, 2), (0, 0), (0, 0)], 0.0);
+            let sums = (0..5)
+                .map(|offset| padded.clone().narrow(1, offset, 21))
+                .reduce(|a, b| a + b);
+            input / (sums.unwrap() * 0.02 + 1.5).powf_scalar(beta)
+        });
+    }
+}
+
+#[test]
+fn any_memory_layout_is_accepted() {
+    let device = Device::flex();
+    let wide = values([2, 6, 9, 8], 1, &device);
+    let options = || ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    let weights = values([4, 3, 3, 3], 2, &device);
+    let views = [
+        wide.clone().narrow(1, 2, 3),
+        wide.clone().permute([0, 3, 2, 1]).narrow(1, 1, 3),
+        wide.clone().permute([0, 2, 3, 1]).narrow(1, 4, 3).flip([2]),
+        wide.narrow(0, 1, 1).narrow(1, 0, 3).expand([5, 3, 9, 8]),
+    ];
+    for view in views {
+        let have = conv2d(
+            view.clone(),
+            weights.clone(),
+            None,
+            options(),
+            Activation::None,
+        );
+        let want = module::conv2d(view, weights.clone(), None, options());
+        assert_close("a view", have, want, FORWARD);
+    }
+}
+
+#[test]
+fn gradients_do_not_depend_on_threads() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let device = Device::flex().autodiff();
+            let images = values([6, 20, 19, 19], 1, &device).require_grad();
+            let weights = values([33, 20, 3, 3], 2, &device).require_grad();
+            let bias = values([33], 3, &device).require_grad();
+            let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+            let (input, parameters) = (images.clone(), (weights.clone(), bias.clone()));
+            let maps = conv2d(
+                input,
+                parameters.0,
+                Some(parameters.1),
+                options,
+                Activation::Relu,
+            );
+            let gradients = maps.square().sum().backward();
+            let bias = bias.grad(&gradients).unwrap().into_data();
+            let weights = weights.grad(&gradients).unwrap().into_data();
+            (images.grad(&gradients).unwrap().into_data(), weights, bias)
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn batch_norm_agrees_with_burn() {
+    let shape = [3, 19, 6, 5];
+    let device = Device::flex().autodiff();
+    for with_relu in [false, true] {
+        let run = |fast: bool| {
+            let input = (values(shape, 1, &device) + 2.0).require_grad();
+            let gamma = values([19], 2, &device).require_grad();
+            let beta = values([19], 3, &device).require_grad();
+            let arguments = (input.clone(), gamma.clone(), beta.clone());
+            let (output, mean, variance) = if fast {
+                let activation = if with_relu {
+                    Activation::Relu
+                } else {
+                    Activation::None
+                };
+                let norm = batch_norm(arguments.0, arguments.1, arguments.2, 1e-3, activation);
+                (norm.output, norm.mean, norm.variance)
+            } else {
+                let norm = module::batch_norm_train(arguments.0, arguments.1, arguments.2, 1e-3);
+                let output = if with_relu {
+                    relu(norm.output)
+                } else {
+                    norm.output
+                };
+                (output, norm.mean, norm.variance)
+            };
+            let gradients = (output.clone() * values(shape, 4, &device))
+                .sum()
+                .backward();
+            let output = [output.inner()];
+            let statistics = [mean.inner(), variance.inner()];
+            let parameters = [
+                gamma.grad(&gradients).unwrap(),
+                beta.grad(&gradients).unwrap(),
+            ];
+            (
+                output,
+                statistics,
+                input.grad(&gradients).unwrap(),
+                parameters,
+            )
+        };
+        let (have, want) = (run(true), run(false));
+        let [(have_output, want_output)] = [(have.0, want.0)];
+        for (have, want) in have_output.into_iter().zip(want_output) {
+            assert_close("output", have, want, FORWARD);
+        }
+        for (have, want) in have.1.into_iter().zip(want.1) {
+            assert_close("statistics", have, want, FORWARD);
+        }
+        assert_close("input gradient", have.2, want.2, GRADIENT);
+        for (have, want) in have.3.into_iter().zip(want.3) {
+            assert_close("parameter gradient", have, want, GRADIENT);
+        }
+    }
+}
