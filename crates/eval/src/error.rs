@@ -121,6 +121,10 @@ pub enum EvalError {
         /// The limit that was set.
         limit: Bytes,
     },
+    /// The approximate index gave up.
+    #[cfg(feature = "approximate")]
+    #[error("approximate index: {0}")]
+    Index(String),
     /// Not a size in bytes.
     #[error("`{text}` is not a size: write for instance 500MB, 2GB or 1.5GiB")]
     BadSize {

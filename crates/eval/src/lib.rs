@@ -1,5 +1,51 @@
 //! What an embedding is worth: retrieval, classification, clustering and the paper's own tests.
+//!
+//! Everything here takes embeddings on the host ([`Rows`]) and class labels, and never sees a model. A [`Search`] says who looks
+//! for whom; the numbers follow from it:
+//!
+//! ```
+//! use lodestone_eval::{Convention, Errors, Predictions, RankingMetric, RetrievalConfig, Rows, Search, SoftVote};
+//!
+//! // Two classes on a line, and two queries.
+//! let training = [0.0, 1.0, 10.0, 11.0];
+//! let classes = [0, 0, 1, 1];
+//! let test = Rows::new(&[0.4, 6.0], 1).unwrap();
+//! let search = Search::between(test, Rows::new(&training, 1).unwrap())?;
+//!
+//! // Soft kNN: both queries are classified by all four training rows, σ² = 1.
+//! let errors: Errors = Predictions::soft_vote(&search, &classes, SoftVote::new(1.0))?.errors(&[0, 0])?;
+//! assert_eq!(errors.at_1, 0.5);
+//!
+//! // Retrieval: query 1 finds the rows of its class at ranks 3 and 4.
+//! let scored = search.retrieval(&[0, 0], &classes, &RetrievalConfig::default())?;
+//! let map = scored.mean(RankingMetric::MeanAveragePrecision, Convention::Lodestone).unwrap();
+//! assert_eq!(map.value, (1.0 + (1.0 / 3.0 + 2.0 / 4.0) / 2.0) / 2.0);
+//! # Ok::<(), lodestone_eval::EvalError>(())
+//! ```
+//!
+//! | question | answer |
+//! |---|---|
+//! | who looks for whom, in which memory, on which engine | [`Search`], [`Visibility`], [`Bytes`], [`Forecast`], [`Engine`] |
+//! | are the nearest rows of the same class | [`Search::retrieval`] → [`Retrieval`], [`RankingMetric`], [`Convention`] |
+//! | the same for lists made elsewhere | [`Search::score_lists`] |
+//! | which class would be predicted | [`Predictions`] → [`Errors`], [`Confusion`]; [`SoftVote`] for kNC and soft kNN |
+//! | do fine classes survive coarse training | [`hierarchy_recovery`], [`merge_at_random`] |
+//! | do neighbours share attributes | [`concentration`] |
+//! | do clusters agree with classes | [`clustering_scores`] |
+//! | same or not the same | [`Pairs`] |
+//! | has the space collapsed | [`diagnostics`] |
+//! | how sure is a mean | [`Bootstrap`] |
+//! | all of it, to keep | [`Search::report`] → [`Report`], [`Retrieval::write_csv`] |
+//!
+//! # Definitions
+//!
+//! A row never finds itself, by row number and not by distance; a second copy of it is a legitimate hit. Rankings ascend by
+//! (squared distance, row number). Queries with nothing to find are left out of ranking metrics and counted. Means are over
+//! queries unless a name ends in `_per_class_mean`. Rankings do not depend on tile size, engine or number of threads: tiles
+//! are approximate with a known error, and whatever they leave open is decided by exact distances.
 
+#[cfg(feature = "approximate")]
+mod approximate;
 mod attributes;
 mod bootstrap;
 mod clustering;
@@ -7,6 +53,7 @@ mod convention;
 mod diagnostics;
 mod eigenvalues;
 mod error;
+mod evaluate;
 mod hierarchy;
 mod labelled;
 mod lists;
@@ -21,11 +68,14 @@ mod retrieval;
 mod scores;
 mod search;
 mod soft;
+mod table;
 mod tile;
 mod unit;
 mod verification;
 mod visibility;
 
+#[cfg(feature = "approximate")]
+pub use approximate::{Approximate, ApproximateConfig};
 pub use attributes::{Attribute, Concentration, Curve, concentration};
 pub use bootstrap::Bootstrap;
 pub use clustering::{ClusteringScores, clustering_scores};

@@ -6,16 +6,17 @@
 //! | `setting` | [`Setting`]: who searched what |
 //! | `notes` | seed, weights, split protocol and whatever else the caller knows, by name |
 //! | `measures` | [`Measure`] by name; the names are those of [`RankingMetric::name`] and of [`Convention::name`], and `RULE_error_at_1`, `RULE_error_at_5` for classification rules |
+//! | `clustering`, `diagnostics`, `concentration`, `confusion` | [`ClusteringScores`], [`Diagnostics`], [`Concentration`], [`Confusion`], where asked for |
 //! | `warnings` | sentences about the data that a reader of the numbers must know |
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Convention, Errors, Forecast, HierarchyRecovery, RankingMetric, Retrieval, SoftVote,
+    ClusteringScores, Concentration, Confusion, Convention, Diagnostics, Errors, Forecast,
+    HierarchyRecovery, RankingMetric, Retrieval, SoftVote,
 };
 
 /// What was measured, on what, and how sure it is.
@@ -30,6 +31,18 @@ pub struct Report {
     pub notes: BTreeMap<String, String>,
     /// The numbers, by name.
     pub measures: BTreeMap<String, Measure>,
+    /// How a clustering agrees with the classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clustering: Option<ClusteringScores>,
+    /// The shape of the embedding cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<Diagnostics>,
+    /// How attributes concentrate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concentration: Option<Concentration>,
+    /// Which class was taken for which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Confusion>,
     /// Sentences that a reader of the numbers must know.
     pub warnings: Vec<String>,
 }
@@ -107,6 +120,10 @@ impl Report {
             setting,
             notes: BTreeMap::new(),
             measures: BTreeMap::new(),
+            clustering: None,
+            diagnostics: None,
+            concentration: None,
+            confusion: None,
             warnings: Vec::new(),
         }
     }
@@ -188,6 +205,13 @@ impl Report {
         );
     }
 
+    /// Adds the shape of the cloud, and a warning if it has collapsed.
+    pub fn add_diagnostics(&mut self, diagnostics: Diagnostics) {
+        let warning = diagnostics.collapse.map(|c| c.warning().to_owned());
+        self.warnings.extend(warning);
+        self.diagnostics = Some(diagnostics);
+    }
+
     /// The report as indented JSON.
     pub fn to_json(&self) -> String {
         // Only maps with string keys and finite numbers: nothing that JSON cannot say.
@@ -201,93 +225,13 @@ impl Report {
     pub fn write_json(&self, path: &Path) -> Result<(), lodestone_files::WriteError> {
         lodestone_files::write_whole(path, |file| writeln!(file, "{}", self.to_json()))
     }
-
-    /// The report as a Markdown table, in percent, with the number of rows behind each number.
-    ///
-    /// # Example
-    /// ```
-    /// use lodestone_eval::{Distance, Mode, Report, Setting};
-    ///
-    /// let mut report = Report::new(Setting {
-    ///     mode: Mode::LeaveOneOut, distance: Distance::SquaredEuclidean, dim: 64,
-    ///     queries: 1000, gallery: 1000, classes: 10, n_lone: 0, forecast: None,
-    /// });
-    /// report.add("recall_at_1", Some(0.8765), 1000);
-    /// assert!(report.to_markdown().contains("| recall_at_1 | 87.65 % | 1000 |"));
-    /// ```
-    pub fn to_markdown(&self) -> String {
-        let s = &self.setting;
-        let mode = match s.mode {
-            Mode::LeaveOneOut => "each row against all the others",
-            Mode::Split => "queries against a separate gallery",
-            Mode::TrainGallery => "test rows against training rows",
-        };
-        let distance = match s.distance {
-            Distance::SquaredEuclidean => "squared Euclidean",
-            Distance::Cosine => "cosine",
-        };
-        let mut text = format!(
-            "{} queries of {} classes, {} gallery rows, {} dimensions; {mode}; {distance} distance; {} lone queries left out.\n\n",
-            s.queries, s.classes, s.gallery, s.dim, s.n_lone
-        );
-        let any_interval = self.measures.values().any(|m| m.interval.is_some());
-        text += match any_interval {
-            true => "| measure | value | 95 % interval | rows |\n|---|---:|---:|---:|\n",
-            false => "| measure | value | rows |\n|---|---:|---:|\n",
-        };
-        for (name, measure) in &self.measures {
-            let value = measure.value.map_or("absent".to_owned(), percent);
-            // Writing to a string cannot fail.
-            let _ = write!(text, "| {name}{} | {value} |", vote_note(measure.vote));
-            if any_interval {
-                let interval = measure.interval.map_or(String::new(), |[low, high]| {
-                    format!("{} to {}", percent(low), percent(high))
-                });
-                let _ = write!(text, " {interval} |");
-            }
-            let _ = writeln!(text, " {} |", measure.count);
-        }
-        for warning in &self.warnings {
-            let _ = write!(text, "\nWarning: {warning}.\n");
-        }
-        text
-    }
-}
-
-fn percent(value: f64) -> String {
-    format!("{:.2} %", 100.0 * value)
-}
-
-fn vote_note(vote: Option<SoftVote>) -> String {
-    vote.map_or(String::new(), |v| {
-        format!(" (nearest {}, variance {:.4})", v.nearest, v.variance)
-    })
-}
-
-impl Setting {
-    /// One line about memory and work, to be shown before a long search.
-    pub fn forecast_line(&self) -> Option<String> {
-        self.forecast.as_ref().map(|f| {
-            let Bytes(total) = f.total();
-            format!(
-                "{} queries in {} rows of {} values: {} in all ({} embeddings, {} work), {:.2e} multiply-adds",
-                self.queries,
-                self.gallery,
-                self.dim,
-                Bytes(total),
-                f.embeddings,
-                f.working,
-                f.multiply_adds
-            )
-        })
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn report() -> Report {
+    pub(crate) fn report() -> Report {
         Report::new(Setting {
             mode: Mode::TrainGallery,
             distance: Distance::SquaredEuclidean,
@@ -325,17 +269,6 @@ mod tests {
         assert_eq!(json["warnings"].as_array().unwrap().len(), 1);
         let back: Report = serde_json::from_str(&report.to_json()).unwrap();
         assert_eq!(back, report);
-    }
-
-    #[test]
-    fn the_table_says_percent_and_how_many_rows() {
-        let mut report = report();
-        report.add("map_at_r", Some(0.12345), 3);
-        report.add("nmi", None, 0);
-        let table = report.to_markdown();
-        assert!(table.contains("| map_at_r | 12.35 % | 3 |"), "{table}");
-        assert!(table.contains("| nmi | absent | 0 |"), "{table}");
-        assert!(table.contains("1 lone queries left out"), "{table}");
     }
 
     #[test]

@@ -29,6 +29,10 @@ struct Sequences<'a> {
     of_gallery: &'a [usize],
 }
 
+/// Own rows of some queries, and the sequences of these queries and of the gallery.
+#[cfg(feature = "approximate")]
+type OfQueries<'a> = (Vec<Option<usize>>, Option<(Vec<usize>, &'a [usize])>);
+
 impl<'a> Visibility<'a> {
     /// Every query sees the whole gallery.
     pub fn everything() -> Self {
@@ -92,6 +96,22 @@ impl<'a> Visibility<'a> {
             (Own::SameRow, Some(s)) => std::ptr::eq(s.of_queries, s.of_gallery),
             (Own::Absent | Own::Given(_), _) => false,
         }
+    }
+
+    /// The own row of each of `queries`, and if sequences are hidden the sequences of both sides, for a search that asks only
+    /// these.
+    #[cfg(feature = "approximate")]
+    pub(crate) fn of_queries(&self, queries: &[usize]) -> OfQueries<'a> {
+        let own = |&query: &usize| match self.own {
+            Own::Absent => None,
+            Own::SameRow => Some(query),
+            Own::Given(own) => own[query],
+        };
+        let sequences = self.sequences.map(|s| {
+            let of_queries = queries.iter().map(|&query| s.of_queries[query]);
+            (of_queries.collect(), s.of_gallery)
+        });
+        (queries.iter().map(own).collect(), sequences)
     }
 
     /// Checks the lengths of everything that was given against the two sides.

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use lodestone_eval::{Convention, Depth, RankingMetric, RetrievalConfig, Rows, Search, SoftVote};
+use lodestone_eval::{
+    Convention, Depth, RankingMetric, RetrievalConfig, Rows, Search, SoftVote, clustering_scores,
+};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -225,6 +227,23 @@ fn votes_of_the_nearest_points_agree() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn clustering_scores_agree() {
+    let Some(reference) = Reference::load() else {
+        return;
+    };
+    for set in ["even", "uneven"] {
+        let labels = reference.integers(&format!("{set}.labels"));
+        for name in ["kmeans", "random", "renamed", "one_cluster", "all_apart"] {
+            let clusters = reference.integers(&format!("{set}.assign.{name}"));
+            let expected = &reference.expected["sets"][set]["clustering"][name];
+            let scores = clustering_scores(&labels, &clusters).unwrap();
+            close(scores.nmi, &expected["nmi"], &format!("{set} {name} nmi"));
+            close(scores.ami, &expected["ami"], &format!("{set} {name} ami"));
         }
     }
 }
