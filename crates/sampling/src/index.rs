@@ -2,7 +2,7 @@
 //!
 //! The magnet loss draws its batches from it, and the kNC rule reads its centres at test time.
 
-use lodestone_distances::{Rows, squared_distance};
+use lodestone_distances::Rows;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ use crate::{Classes, ClusterCount, IndexConfig, SamplingError};
 pub struct Index {
     pub(crate) record: Record,
     members: Vec<Vec<usize>>,
-    neighbours: NeighbourTable,
+    pub(crate) neighbours: NeighbourTable,
     identity: u64,
 }
 
@@ -189,7 +189,12 @@ impl Index {
     /// # Errors
     /// [`SamplingError::OtherDataSet`] with both fingerprints.
     pub fn check(&self, classes: &Classes) -> Result<(), SamplingError> {
-        let (found, expected) = (self.record.fingerprint, classes.fingerprint());
+        self.check_fingerprint(classes.fingerprint())
+    }
+
+    /// The same against a fingerprint that is known already.
+    pub(crate) fn check_fingerprint(&self, expected: u64) -> Result<(), SamplingError> {
+        let found = self.record.fingerprint;
         if found != expected {
             return Err(SamplingError::OtherDataSet {
                 part: "the cluster index",
@@ -200,46 +205,9 @@ impl Index {
         Ok(())
     }
 
-    /// The `count` clusters of other classes nearest to `cluster` for which `eligible` holds, from near to far; ties by
-    /// cluster number. Fewer if there are no more.
-    pub fn imposters(
-        &self,
-        cluster: usize,
-        count: usize,
-        eligible: impl Fn(usize) -> bool,
-    ) -> Vec<usize> {
-        let listed = self.neighbours.of(cluster);
-        let found: Vec<usize> = listed
-            .iter()
-            .copied()
-            .filter(|&other| eligible(other))
-            .take(count)
-            .collect();
-        let own = self
-            .record
-            .classes
-            .iter()
-            .filter(|&&class| class == self.class_of(cluster));
-        if found.len() == count || listed.len() == self.len() - own.count() {
-            return found;
-        }
-        // Many clusters are ineligible, or more are wanted than the table holds: ask all centres.
-        let centres = self.centres();
-        let mut others: Vec<(f32, usize)> = (0..self.len())
-            .filter(|&other| self.class_of(other) != self.class_of(cluster) && eligible(other))
-            .map(|other| {
-                (
-                    squared_distance(centres.row(cluster), centres.row(other)),
-                    other,
-                )
-            })
-            .collect();
-        others.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        others
-            .into_iter()
-            .take(count)
-            .map(|(_, other)| other)
-            .collect()
+    /// Seed of the draws that made it.
+    pub fn seed(&self) -> u64 {
+        self.record.seed
     }
 
     /// Tells this assignment of rows to clusters from any other; a loss cache knows by it when its means are stale.
@@ -367,30 +335,6 @@ mod tests {
         }
         assert_eq!(seen, vec![1; 120]);
         assert!(index.cluster_classes().is_sorted());
-    }
-
-    #[test]
-    fn imposters_are_never_of_the_seeds_class_and_come_by_distance() {
-        let index = grid_index(5, 40, 4);
-        for seed in 0..index.len() {
-            let all = index.imposters(seed, usize::MAX, |_| true);
-            assert_eq!(all.len(), index.len() - 4);
-            assert!(
-                all.iter()
-                    .all(|&other| index.class_of(other) != index.class_of(seed))
-            );
-            let key = |other: usize| {
-                let centres = index.centres();
-                (
-                    squared_distance(centres.row(seed), centres.row(other)),
-                    other,
-                )
-            };
-            assert!(all.is_sorted_by(|&a, &b| key(a) <= key(b)));
-            assert_eq!(index.imposters(seed, 3, |_| true), all[..3]);
-            let even: Vec<_> = all.iter().copied().filter(|other| other % 2 == 0).collect();
-            assert_eq!(index.imposters(seed, 100, |other| other % 2 == 0), even);
-        }
     }
 
     #[test]

@@ -184,8 +184,13 @@ impl LossCache {
     /// # Errors
     /// [`SamplingError::OtherDataSet`] with both fingerprints.
     pub fn check(&self, classes: &Classes) -> Result<(), SamplingError> {
-        let (found, expected) = (self.fingerprint, classes.fingerprint());
-        if found != expected || self.entries.len() != classes.rows() {
+        self.check_fingerprint(classes.fingerprint())
+    }
+
+    /// The same against a fingerprint that is known already.
+    pub(crate) fn check_fingerprint(&self, expected: u64) -> Result<(), SamplingError> {
+        let found = self.fingerprint;
+        if found != expected {
             return Err(SamplingError::OtherDataSet {
                 part: "the loss cache",
                 found,

@@ -14,10 +14,12 @@ const TILE: usize = 64;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NeighbourTable {
     lists: Vec<Vec<usize>>,
+    /// Whether a list holds all clusters of other classes.
+    complete: Vec<bool>,
 }
 
 impl NeighbourTable {
-    /// Measures all pairs of `centres` in tiles. Candidates are found by the fast expansion and then put in order by exact
+    /// Measures all pairs of `centres`, whose `classes` ascend, in tiles. Candidates are found by the fast expansion and then put in order by exact
     /// distances, ties by cluster number.
     pub(crate) fn build(centres: Rows, classes: &[usize]) -> Self {
         let centred = centre(centres);
@@ -33,9 +35,22 @@ impl NeighbourTable {
                 .map(|(cluster, distances)| nearest(cluster, distances, centres, classes))
                 .collect::<Vec<_>>()
         });
+        let lists: Vec<Vec<usize>> = lists.collect();
+        let mut own = vec![0; classes.last().map_or(0, |last| last + 1)];
+        classes.iter().for_each(|&class| own[class] += 1);
+        let complete = lists
+            .iter()
+            .zip(classes)
+            .map(|(list, &class)| list.len() == classes.len() - own[class]);
         Self {
-            lists: lists.collect(),
+            complete: complete.collect(),
+            lists,
         }
+    }
+
+    /// Whether [`of`](Self::of) holds all clusters of other classes.
+    pub(crate) fn is_complete(&self, cluster: usize) -> bool {
+        self.complete[cluster]
     }
 
     /// The neighbours of `cluster`: all clusters of other classes, or the nearest of them.
@@ -82,13 +97,16 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut_to_the_nearest() {
-        // Cluster i at position i on a line, alternating classes: the nearest of the other class are i±1, i±3, …
-        let values: Vec<f32> = (0..600).map(|i| i as f32).collect();
-        let classes: Vec<usize> = (0..600).map(|i| i % 2).collect();
+        // Class 0 at 0, 1, …, 299 on a line, class 1 at 0.25, 1.25, …: nearest to 150 are 150.25, 149.25, 151.25, …
+        let values: Vec<f32> = (0..600)
+            .map(|i| (i % 300) as f32 + (i / 300) as f32 * 0.25)
+            .collect();
+        let classes: Vec<usize> = (0..600).map(|i| i / 300).collect();
         let table = NeighbourTable::build(Rows::new(&values, 1).unwrap(), &classes);
-        assert_eq!(table.of(300).len(), KEPT);
-        assert_eq!(table.of(300)[..4], [299, 301, 297, 303]);
-        assert_eq!(table.of(0)[..3], [1, 3, 5]);
-        assert_eq!(table.of(599)[KEPT - 1], 599 - (2 * KEPT - 1));
+        assert_eq!(table.of(150).len(), KEPT);
+        assert!(!table.is_complete(150));
+        assert_eq!(table.of(150)[..4], [450, 449, 451, 448]);
+        assert_eq!(table.of(300)[..3], [0, 1, 2]);
+        assert_eq!(table.of(599)[KEPT - 1], 299 - (KEPT - 1));
     }
 }

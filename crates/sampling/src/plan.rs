@@ -1,18 +1,28 @@
 //! The closed set of plans, behind one interface: a plan makes epochs, an epoch makes batches.
 
+mod balanced;
 mod draws;
+mod group;
+mod hard_classes;
 mod neighbourhood;
 mod per_class;
 mod shuffled;
+mod weighted;
 
 use serde::{Deserialize, Serialize};
 
+pub use balanced::BalancedConfig;
 pub use draws::SmallGroups;
+pub(crate) use group::Group;
+pub use hard_classes::HardClassesConfig;
 pub use neighbourhood::NeighbourhoodConfig;
 pub use per_class::PerClassConfig;
 pub use shuffled::ShuffledConfig;
+pub use weighted::{Estimator, WeightedConfig};
 
+use crate::random::{Purpose, stream};
 use crate::{Batch, Classes, Index, LossCache, SamplingError};
+use weighted::{Examples, even_over_eligible};
 
 /// Which plan, with its settings; in a run file `kind = "neighbourhood"` and so on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,8 +32,16 @@ pub enum PlanConfig {
     Shuffled(ShuffledConfig),
     /// P classes with K images each, the usual diet of pair and triplet losses.
     PerClass(PerClassConfig),
+    /// Classes take turns, so that all are equally frequent.
+    Balanced(BalancedConfig),
+    /// A class and those nearest to it in the index.
+    HardClasses(HardClassesConfig),
     /// A seed cluster and its nearest imposters, as the magnet loss wants it.
     Neighbourhood(NeighbourhoodConfig),
+    /// Several neighbourhoods with evenly drawn seeds, weighted; each has examples of its own.
+    Importance(WeightedConfig),
+    /// The same, but neighbourhoods share the examples of a common cluster.
+    Union(WeightedConfig),
 }
 
 impl PlanConfig {
@@ -35,11 +53,16 @@ impl PlanConfig {
         match self {
             Self::Shuffled(config) => config.check(classes)?,
             Self::PerClass(config) => config.check(classes)?,
-            Self::Neighbourhood(config) => config.check(classes)?,
+            Self::Balanced(config) => config.check()?,
+            Self::HardClasses(config) => config.check(classes)?,
+            Self::Neighbourhood(config) => config.group().check(classes)?,
+            Self::Importance(config) | Self::Union(config) => config.check(classes)?,
         }
+        let (config, fingerprint) = (self.clone(), classes.fingerprint());
         Ok(Plan {
-            config: self.clone(),
+            config,
             classes: classes.clone(),
+            fingerprint,
             seed,
         })
     }
@@ -49,15 +72,33 @@ impl PlanConfig {
         match self {
             Self::Shuffled(_) => "shuffled",
             Self::PerClass(_) => "per-class",
+            Self::Balanced(_) => "balanced",
+            Self::HardClasses(_) => "hard-classes",
             Self::Neighbourhood(_) => "neighbourhood",
+            Self::Importance(_) => "importance",
+            Self::Union(_) => "union",
         }
     }
 
     /// Whether batches can only be drawn with a cluster index and a loss cache.
     pub fn needs_index(&self) -> bool {
         match self {
-            Self::Shuffled(_) | Self::PerClass(_) => false,
-            Self::Neighbourhood(_) => true,
+            Self::Shuffled(_) | Self::PerClass(_) | Self::Balanced(_) => false,
+            Self::HardClasses(_)
+            | Self::Neighbourhood(_)
+            | Self::Importance(_)
+            | Self::Union(_) => true,
+        }
+    }
+
+    /// How neighbourhoods are filled, for the plans that have them.
+    fn group(&self) -> Option<Group> {
+        match self {
+            Self::Shuffled(_) | Self::PerClass(_) | Self::Balanced(_) | Self::HardClasses(_) => {
+                None
+            }
+            Self::Neighbourhood(config) => Some(config.group()),
+            Self::Importance(config) | Self::Union(config) => Some(config.group()),
         }
     }
 }
@@ -96,7 +137,24 @@ pub struct Clusters<'a> {
 pub struct Plan {
     config: PlanConfig,
     classes: Classes,
+    fingerprint: u64,
     seed: u64,
+}
+
+/// How often one batch is expected to hold what.
+pub(crate) enum Expectation<'a> {
+    /// There is no formula.
+    Unknown,
+    /// Images of each class, evenly over its members.
+    Classes(Vec<f64>),
+    /// Times that each cluster opens a neighbourhood of `group`.
+    Seeds {
+        index: &'a Index,
+        group: Group,
+        seeds: Vec<f64>,
+        /// The number of neighbourhoods that share examples, if they do.
+        shared_by: Option<usize>,
+    },
 }
 
 impl Plan {
@@ -115,32 +173,89 @@ impl Plan {
     /// # Errors
     /// If either belongs to other labels, or no seed has as many clusters of other classes as are asked for.
     pub fn check(&self, clusters: Clusters) -> Result<(), SamplingError> {
-        clusters.index.check(&self.classes)?;
-        clusters.losses.check(&self.classes)?;
-        match &self.config {
-            PlanConfig::Shuffled(_) | PlanConfig::PerClass(_) => Ok(()),
-            PlanConfig::Neighbourhood(config) => config.check_index(clusters.index),
+        clusters.index.check_fingerprint(self.fingerprint)?;
+        clusters.losses.check_fingerprint(self.fingerprint)?;
+        match self.config.group() {
+            Some(group) => group.check_index(clusters.index),
+            None => Ok(()),
         }
     }
 
     /// The epoch of that number, from 0. What an epoch is, each plan's settings say.
     pub fn epoch(&self, epoch: u64) -> Epoch<'_> {
+        let (classes, seed) = (&self.classes, self.seed);
         let order = match &self.config {
-            PlanConfig::Shuffled(config) => {
-                Order::Fixed(config.batches(&self.classes, self.seed, epoch))
+            PlanConfig::Shuffled(config) => Order::Fixed(config.batches(classes, seed, epoch)),
+            PlanConfig::PerClass(config) => Order::Fixed(config.batches(classes, seed, epoch)),
+            PlanConfig::Balanced(config) => Order::Fixed(config.batches(classes, seed, epoch)),
+            PlanConfig::HardClasses(config) => {
+                Order::Around(config, config.seeds(classes, seed, epoch))
             }
-            PlanConfig::PerClass(config) => {
-                Order::Fixed(config.batches(&self.classes, self.seed, epoch))
-            }
-            PlanConfig::Neighbourhood(config) => Order::Drawn {
-                steps: config.steps(&self.classes),
-            },
+            PlanConfig::Neighbourhood(config) => Order::Neighbourhood(config),
+            PlanConfig::Importance(config) => Order::Weighted(config, Examples::Own),
+            PlanConfig::Union(config) => Order::Weighted(config, Examples::Shared),
         };
         Epoch {
             plan: self,
             epoch,
             order,
         }
+    }
+
+    /// The clusters, if they are given and fit.
+    fn require<'a>(&self, clusters: Option<Clusters<'a>>) -> Result<Clusters<'a>, SamplingError> {
+        let clusters = clusters.ok_or(SamplingError::NeedsIndex {
+            plan: self.config.name(),
+        })?;
+        self.check(clusters)?;
+        Ok(clusters)
+    }
+
+    /// What the next batch is expected to hold; for plans that fix an epoch at its begin, an average batch of it.
+    pub(crate) fn expectation<'a>(
+        &self,
+        clusters: Option<Clusters<'a>>,
+    ) -> Result<Expectation<'a>, SamplingError> {
+        let per_row = |batch: f64| {
+            let share = batch / self.classes.rows() as f64;
+            let images =
+                (0..self.classes.len()).map(|c| self.classes.members(c).len() as f64 * share);
+            Expectation::Classes(images.collect())
+        };
+        Ok(match &self.config {
+            PlanConfig::Shuffled(config) => per_row(config.mean_batch(&self.classes)),
+            PlanConfig::PerClass(config) => Expectation::Classes(config.expectation(&self.classes)),
+            PlanConfig::Balanced(config) => {
+                let images = config.mean_batch(&self.classes) / self.classes.len() as f64;
+                Expectation::Classes(vec![images; self.classes.len()])
+            }
+            PlanConfig::HardClasses(_) => Expectation::Unknown,
+            PlanConfig::Neighbourhood(config) => {
+                let clusters = self.require(clusters)?;
+                let (index, group) = (clusters.index, config.group());
+                let seeds = group.probabilities(clusters)?;
+                Expectation::Seeds {
+                    index,
+                    group,
+                    seeds,
+                    shared_by: None,
+                }
+            }
+            PlanConfig::Importance(config) | PlanConfig::Union(config) => {
+                let clusters = self.require(clusters)?;
+                let (index, group) = (clusters.index, config.group());
+                let count = config.neighbourhoods_per_batch;
+                let mut seeds = even_over_eligible(&group.probabilities(clusters)?);
+                seeds.iter_mut().for_each(|share| *share *= count as f64);
+                let shared = matches!(self.config, PlanConfig::Union(_));
+                Expectation::Seeds {
+                    index,
+                    group,
+                    seeds,
+                    shared_by: shared.then_some(count),
+                }
+            }
+        })
     }
 }
 
@@ -149,15 +264,20 @@ impl Plan {
 pub struct Epoch<'a> {
     plan: &'a Plan,
     epoch: u64,
-    order: Order,
+    order: Order<'a>,
 }
 
+/// What is known of the batches when the epoch begins.
 #[derive(Debug, Clone)]
-enum Order {
-    /// All batches are known when the epoch begins.
+enum Order<'a> {
+    /// All of them.
     Fixed(Vec<Vec<usize>>),
-    /// Each batch is drawn when its step comes, from what training knows by then.
-    Drawn { steps: usize },
+    /// The class around which each is drawn when its step comes.
+    Around(&'a HardClassesConfig, Vec<usize>),
+    /// Nothing but their number: they are drawn from what training knows by then.
+    Neighbourhood(&'a NeighbourhoodConfig),
+    /// The same for weighted neighbourhoods.
+    Weighted(&'a WeightedConfig, Examples),
 }
 
 impl Epoch<'_> {
@@ -165,7 +285,9 @@ impl Epoch<'_> {
     pub fn steps(&self) -> usize {
         match &self.order {
             Order::Fixed(batches) => batches.len(),
-            Order::Drawn { steps } => *steps,
+            Order::Around(_, seeds) => seeds.len(),
+            Order::Neighbourhood(config) => config.steps(&self.plan.classes),
+            Order::Weighted(config, _) => config.steps(&self.plan.classes),
         }
     }
 
@@ -183,24 +305,151 @@ impl Epoch<'_> {
             self.steps()
         );
         let plan = self.plan;
-        let random = || {
-            let purpose = crate::random::Purpose::Batch;
-            crate::random::stream(plan.seed, purpose, self.epoch, step as u64)
-        };
-        let clusters = || {
-            let clusters = clusters.ok_or(SamplingError::NeedsIndex {
-                plan: plan.config.name(),
-            })?;
-            plan.check(clusters).map(|()| clusters)
-        };
-        match (&self.order, &plan.config) {
-            (Order::Fixed(batches), _) => Ok(Batch::of_rows(batches[step].clone())),
-            (Order::Drawn { .. }, PlanConfig::Neighbourhood(config)) => {
-                config.batch(clusters()?, &mut random())
+        let mut random = stream(plan.seed, Purpose::Batch, self.epoch, step as u64);
+        match &self.order {
+            Order::Fixed(batches) => Ok(Batch::of_rows(batches[step].clone())),
+            Order::Around(config, seeds) => {
+                let index = plan.require(clusters)?.index;
+                Ok(config.batch(&plan.classes, index, seeds[step], &mut random))
             }
-            (Order::Drawn { .. }, PlanConfig::Shuffled(_) | PlanConfig::PerClass(_)) => {
-                unreachable!("the order of these plans is fixed")
+            Order::Neighbourhood(config) => config.batch(plan.require(clusters)?, &mut random),
+            Order::Weighted(config, examples) => {
+                config.batch(plan.require(clusters)?, *examples, &mut random)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::line_index;
+
+    fn every_plan() -> Vec<PlanConfig> {
+        let weighted = WeightedConfig {
+            clusters_per_neighbourhood: 3,
+            ..WeightedConfig::default()
+        };
+        vec![
+            PlanConfig::Shuffled(ShuffledConfig {
+                batch_size: 6,
+                drop_last: false,
+            }),
+            PlanConfig::PerClass(PerClassConfig {
+                classes_per_batch: 2,
+                ..PerClassConfig::default()
+            }),
+            PlanConfig::Balanced(BalancedConfig::default()),
+            PlanConfig::HardClasses(HardClassesConfig {
+                classes_per_batch: 2,
+                ..HardClassesConfig::default()
+            }),
+            PlanConfig::Neighbourhood(NeighbourhoodConfig {
+                clusters_per_batch: 3,
+                ..NeighbourhoodConfig::default()
+            }),
+            PlanConfig::Importance(weighted.clone()),
+            PlanConfig::Union(weighted),
+        ]
+    }
+
+    /// Batches from `from` on, with losses and index moving as in training.
+    fn run(
+        plan: &Plan,
+        index: &mut Index,
+        losses: &mut LossCache,
+        from: u64,
+        to: u64,
+    ) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        for global in from..to {
+            let steps = plan.epoch(0).steps() as u64;
+            let epoch = plan.epoch(global / steps);
+            let clusters = Clusters { index, losses };
+            let batch = epoch
+                .batch((global % steps) as usize, Some(clusters))
+                .unwrap();
+            let values: Vec<f32> = batch
+                .rows
+                .iter()
+                .map(|&row| (row as f32 * 0.37 + global as f32 * 0.1).sin().abs())
+                .collect();
+            losses.record(index, &batch.rows, &values, global).unwrap();
+            if global % 7 == 3 {
+                let moved: Vec<f32> = (0..index.rows())
+                    .map(|row| (row as f32 * 1.7 + global as f32).sin())
+                    .collect();
+                index.refresh(crate::Rows::new(&moved, 1).unwrap()).unwrap();
+            }
+            batches.push(batch);
+        }
+        batches
+    }
+
+    #[test]
+    fn a_restored_run_continues_with_the_very_same_batches() {
+        let (index, classes) = line_index(&[(0, 6), (0, 5), (1, 7), (1, 4), (2, 9), (2, 3)]);
+        for config in every_plan() {
+            let plan = config.init(&classes, 77).unwrap();
+            let (mut index, mut losses) = (index.clone(), LossCache::new(&classes));
+            run(&plan, &mut index, &mut losses, 0, 12);
+            let state = serde_json::to_string(&(&config, &classes, &index, &losses)).unwrap();
+            let expected = run(&plan, &mut index, &mut losses, 12, 40);
+            let (config, classes, mut index, mut losses): (PlanConfig, Classes, Index, LossCache) =
+                serde_json::from_str(&state).unwrap();
+            let plan = config.init(&classes, 77).unwrap();
+            assert_eq!(
+                run(&plan, &mut index, &mut losses, 12, 40),
+                expected,
+                "{}",
+                config.name()
+            );
+            let other = config.init(&classes, 78).unwrap();
+            assert_ne!(
+                run(&other, &mut index, &mut losses, 12, 40),
+                expected,
+                "{}",
+                config.name()
+            );
+        }
+    }
+
+    #[test]
+    fn an_index_or_a_cache_of_other_labels_is_refused() {
+        let (index, classes) = line_index(&[(0, 6), (1, 6), (2, 6)]);
+        let (other, other_classes) = line_index(&[(0, 6), (1, 7), (2, 5)]);
+        for config in every_plan().into_iter().filter(PlanConfig::needs_index) {
+            let plan = config.init(&classes, 0).unwrap();
+            for (index, losses, part) in [
+                (&other, LossCache::new(&classes), "the cluster index"),
+                (&index, LossCache::new(&other_classes), "the loss cache"),
+            ] {
+                let clusters = Clusters {
+                    index,
+                    losses: &losses,
+                };
+                let error = plan.epoch(0).batch(0, Some(clusters)).unwrap_err();
+                assert!(error.to_string().starts_with(part), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_file_names_the_plan_and_knows_its_keys_only() {
+        for config in every_plan() {
+            let text = serde_json::to_string(&config).unwrap();
+            assert!(
+                text.contains(&format!("\"kind\":\"{}\"", config.name())),
+                "{text}"
+            );
+            assert_eq!(serde_json::from_str::<PlanConfig>(&text).unwrap(), config);
+        }
+        for text in [
+            r#"{"kind": "shuffled", "batchsize": 5}"#,
+            r#"{"kind": "random"}"#,
+            r#"{"kind": "neighbourhood", "small_clusters": "drop"}"#,
+        ] {
+            assert!(serde_json::from_str::<PlanConfig>(text).is_err(), "{text}");
         }
     }
 }

@@ -27,7 +27,8 @@ pub(crate) fn grid_index(classes: usize, per_class: usize, clusters_per_class: u
     Index::build(Rows::new(&values, 2).unwrap(), &classes, &config, 3).unwrap()
 }
 
-/// An index on a line with one cluster for each listed `(class, members)`, at positions 0, 100, 200, …; classes ascending.
+/// An index on a line with one cluster for each listed `(class, members)`, at positions 0, 100, 200, …. Clusters are numbered by
+/// class and from left to right, rows from left to right. All classes have the same number of clusters.
 pub(crate) fn line_index(clusters: &[(usize, usize)]) -> (Index, Classes) {
     let mut labels = Vec::new();
     let mut values = Vec::new();
@@ -47,10 +48,11 @@ pub(crate) fn line_index(clusters: &[(usize, usize)]) -> (Index, Classes) {
     };
     assert!(per_class.iter().all(|&count| count == per_class[0]));
     let index = Index::build(Rows::new(&values, 1).unwrap(), &classes, &config, 0).unwrap();
-    // K-means numbers clusters in the order it found them; the tests want them from left to right.
+    // K-means numbers the clusters of a class in the order it found them; the tests want them from left to right.
     let mut record = index.record.clone();
+    let place = |cluster: usize| (index.class_of(cluster), index.centres().row(cluster)[0]);
     let mut order: Vec<usize> = (0..index.len()).collect();
-    order.sort_by(|&a, &b| index.centres().row(a)[0].total_cmp(&index.centres().row(b)[0]));
+    order.sort_by(|&a, &b| place(a).partial_cmp(&place(b)).unwrap());
     for (new, &old) in order.iter().enumerate() {
         record.centres[new] = index.centres().row(old)[0];
         record.inertia[new] = index.record.inertia[old];
@@ -59,11 +61,11 @@ pub(crate) fn line_index(clusters: &[(usize, usize)]) -> (Index, Classes) {
         }
     }
     let index = Index::try_from(record).unwrap();
-    for (cluster, &(class, members)) in clusters.iter().enumerate() {
-        assert_eq!(
-            (index.class_of(cluster), index.members(cluster).len()),
-            (class, members)
-        );
+    let mut expected = clusters.to_vec();
+    expected.sort_by_key(|&(class, _)| class);
+    for (cluster, &(class, members)) in expected.iter().enumerate() {
+        let found = (index.class_of(cluster), index.members(cluster).len());
+        assert_eq!(found, (class, members));
     }
     (index, classes)
 }

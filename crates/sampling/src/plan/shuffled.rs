@@ -36,6 +36,14 @@ impl ShuffledConfig {
         Ok(())
     }
 
+    /// Rows in a batch, on average over an epoch.
+    pub(super) fn mean_batch(&self, classes: &Classes) -> f64 {
+        match self.drop_last {
+            true => self.batch_size as f64,
+            false => classes.rows() as f64 / classes.rows().div_ceil(self.batch_size) as f64,
+        }
+    }
+
     pub(super) fn batches(&self, classes: &Classes, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
         let mut rows: Vec<usize> = (0..classes.rows()).collect();
         rows.shuffle(&mut stream(seed, Purpose::EpochOrder, epoch, 0));

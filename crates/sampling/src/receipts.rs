@@ -1,0 +1,540 @@
+//! Receipts: what an epoch really showed the network, against what its plan promised.
+
+use std::path::Path;
+
+use lodestone_files::{WriteError, write_whole};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Expectation, Group};
+use crate::{Batch, Classes, Clusters, Index, Plan, SamplingError};
+
+/// Counts of the running epoch. Serialises with the run, so that an interrupted epoch is counted whole.
+///
+/// # Example
+/// ```
+/// use lodestone_sampling::{Classes, PlanConfig, Receipts, ShuffledConfig};
+///
+/// let classes = Classes::new(&[0, 0, 1])?;
+/// let plan = PlanConfig::Shuffled(ShuffledConfig { batch_size: 2, drop_last: false });
+/// let plan = plan.init(&classes, 0)?;
+/// let epoch = plan.epoch(0);
+/// let mut receipts = Receipts::new(&classes);
+/// for step in 0..epoch.steps() {
+///     receipts.record(&plan, None, &epoch.batch(step, None)?, step as u64)?;
+/// }
+/// let receipt = receipts.close(0);
+/// assert_eq!((receipt.images_drawn, receipt.never_seen), (3, 0));
+/// assert_eq!((receipt.classes[0].images, receipt.classes[0].expected), (2, Some(2.0)));
+/// # Ok::<(), lodestone_sampling::SamplingError>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipts {
+    classes: Classes,
+    steps: u64,
+    rows: Vec<RowTally>,
+    clusters: Vec<ClusterTally>,
+    /// False once a batch came from a plan whose frequencies have no formula.
+    expectation_known: bool,
+    gaps: Gaps,
+    /// Neighbourhoods of every seed under one index; made again when it changes.
+    #[serde(skip)]
+    neighbourhoods: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct RowTally {
+    seen: u64,
+    expected: f64,
+    last_step: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct ClusterTally {
+    class: usize,
+    seeds: u64,
+    visits: u64,
+    expected_seeds: f64,
+    expected_visits: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Gaps {
+    sum: u64,
+    count: u64,
+    longest: u64,
+}
+
+/// What one epoch showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochReceipt {
+    /// Number of the epoch.
+    pub epoch: u64,
+    /// Steps recorded.
+    pub steps: u64,
+    /// Images drawn, repetitions counted.
+    pub images_drawn: u64,
+    /// Training rows that no batch held.
+    pub never_seen: usize,
+    /// Mean number of steps between two visits of an image, over the visits of this epoch that were not the first.
+    pub mean_revisit_gap: Option<f64>,
+    /// The longest of these gaps.
+    pub longest_revisit_gap: u64,
+    /// One line for each class.
+    pub classes: Vec<ClassReceipt>,
+    /// One line for each cluster; empty for plans without clusters.
+    pub clusters: Vec<ClusterReceipt>,
+    /// One line for each training row.
+    pub rows: Vec<RowReceipt>,
+}
+
+/// How often images of a class were seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassReceipt {
+    /// Number of the class.
+    pub class: usize,
+    /// Its name.
+    pub name: String,
+    /// Images drawn of it.
+    pub images: u64,
+    /// Images expected, where the plan has a formula for it.
+    pub expected: Option<f64>,
+}
+
+/// How often a cluster was drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterReceipt {
+    /// Number of the cluster.
+    pub cluster: usize,
+    /// Its class.
+    pub class: usize,
+    /// How often it was the seed.
+    pub seeds: u64,
+    /// Its share of all seeds.
+    pub seed_share: f64,
+    /// How often the probabilities of the steps let one expect it as seed.
+    pub expected_seeds: f64,
+    /// How often it was in a neighbourhood, as seed or imposter.
+    pub visits: u64,
+    /// How often that was to be expected: `Σ` over steps and seeds of the seed's probability, where it calls this cluster.
+    pub expected_visits: f64,
+}
+
+/// How often an image was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowReceipt {
+    /// The training row.
+    pub row: usize,
+    /// Its class.
+    pub class: usize,
+    /// How often it was drawn.
+    pub seen: u64,
+    /// How often that was to be expected, where the plan has a formula for it.
+    pub expected: Option<f64>,
+    /// Step of its last visit, in this epoch or before.
+    pub last_step: Option<u64>,
+}
+
+impl Receipts {
+    /// Nothing counted.
+    pub fn new(classes: &Classes) -> Self {
+        Self {
+            classes: classes.clone(),
+            steps: 0,
+            rows: vec![RowTally::default(); classes.rows()],
+            clusters: Vec::new(),
+            expectation_known: true,
+            gaps: Gaps::default(),
+            neighbourhoods: None,
+        }
+    }
+
+    /// Counts the batch that `plan` drew from `clusters` for training step `step`, counted over all epochs.
+    ///
+    /// Call it before the step's losses are recorded, or the expectation is that of the next draw.
+    ///
+    /// # Errors
+    /// If the plan draws by clusters and none are given, or they cannot be drawn from.
+    ///
+    /// # Panics
+    /// If the batch has rows that these classes do not have.
+    pub fn record(
+        &mut self,
+        plan: &Plan,
+        clusters: Option<Clusters>,
+        batch: &Batch,
+        step: u64,
+    ) -> Result<(), SamplingError> {
+        self.expect(plan, clusters)?;
+        self.steps += 1;
+        for &row in &batch.rows {
+            let tally = &mut self.rows[row];
+            tally.seen += 1;
+            // A second occurrence in the same batch is no revisit.
+            if let Some(last) = tally.last_step.filter(|&last| last < step) {
+                self.gaps.sum += step - last;
+                self.gaps.count += 1;
+                self.gaps.longest = self.gaps.longest.max(step - last);
+            }
+            tally.last_step = Some(step);
+        }
+        for neighbourhood in &batch.neighbourhoods {
+            for (place, &position) in neighbourhood.clusters.iter().enumerate() {
+                let tally = &mut self.clusters[batch.cluster_ids[position]];
+                tally.visits += 1;
+                tally.seeds += u64::from(place == 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, plan: &Plan, clusters: Option<Clusters>) -> Result<(), SamplingError> {
+        match plan.expectation(clusters)? {
+            Expectation::Unknown => self.expectation_known = false,
+            Expectation::Classes(images) => {
+                for (class, images) in images.into_iter().enumerate() {
+                    let members = self.classes.members(class);
+                    for &row in members {
+                        self.rows[row].expected += images / members.len() as f64;
+                    }
+                }
+            }
+            Expectation::Seeds {
+                index,
+                group,
+                seeds,
+                shared_by,
+            } => {
+                self.expect_clusters(index, &group, &seeds, shared_by);
+            }
+        }
+        Ok(())
+    }
+
+    /// `seeds` is the expected number of times each cluster opens a neighbourhood. Examples of a cluster are drawn anew for each
+    /// visit, or once for all `shared_by` neighbourhoods of the batch.
+    fn expect_clusters(
+        &mut self,
+        index: &Index,
+        group: &Group,
+        seeds: &[f64],
+        shared_by: Option<usize>,
+    ) {
+        let neighbourhoods = match self.neighbourhoods.take() {
+            Some((identity, kept)) if identity == index.identity() => kept,
+            _ => (0..index.len())
+                .map(|seed| group.neighbourhood(index, seed))
+                .collect(),
+        };
+        self.clusters.resize(
+            self.clusters.len().max(index.len()),
+            ClusterTally::default(),
+        );
+        let visits = inclusion(seeds, &neighbourhoods);
+        for cluster in 0..index.len() {
+            let tally = &mut self.clusters[cluster];
+            tally.class = index.class_of(cluster);
+            tally.expected_seeds += seeds[cluster];
+            tally.expected_visits += visits[cluster];
+            let draws = match shared_by {
+                None => visits[cluster],
+                // The chance that at least one of the independent neighbourhoods calls it.
+                Some(count) => 1.0 - (1.0 - visits[cluster] / count as f64).powi(count as i32),
+            };
+            let members = index.members(cluster);
+            let images = draws * group.examples_of(index, cluster) as f64;
+            for &row in members {
+                self.rows[row].expected += images / members.len() as f64;
+            }
+        }
+        self.neighbourhoods = Some((index.identity(), neighbourhoods));
+    }
+
+    /// Hands out the receipt of the epoch and starts the next; steps of last visits are kept.
+    pub fn close(&mut self, epoch: u64) -> EpochReceipt {
+        let known = self.expectation_known;
+        let all_seeds: u64 = self.clusters.iter().map(|tally| tally.seeds).sum();
+        let class = |class: usize| {
+            let rows = || {
+                self.classes
+                    .members(class)
+                    .iter()
+                    .map(|&row| &self.rows[row])
+            };
+            ClassReceipt {
+                class,
+                name: self.classes.name(class).to_string(),
+                images: rows().map(|tally| tally.seen).sum(),
+                expected: known.then(|| rows().map(|tally| tally.expected).sum()),
+            }
+        };
+        let cluster = |(cluster, tally): (usize, &ClusterTally)| ClusterReceipt {
+            cluster,
+            class: tally.class,
+            seeds: tally.seeds,
+            seed_share: tally.seeds as f64 / all_seeds.max(1) as f64,
+            expected_seeds: tally.expected_seeds,
+            visits: tally.visits,
+            expected_visits: tally.expected_visits,
+        };
+        let row = |(row, tally): (usize, &RowTally)| RowReceipt {
+            row,
+            class: self.classes.labels()[row],
+            seen: tally.seen,
+            expected: known.then_some(tally.expected),
+            last_step: tally.last_step,
+        };
+        let receipt = EpochReceipt {
+            epoch,
+            steps: self.steps,
+            images_drawn: self.rows.iter().map(|tally| tally.seen).sum(),
+            never_seen: self.rows.iter().filter(|tally| tally.seen == 0).count(),
+            mean_revisit_gap: (self.gaps.count > 0)
+                .then(|| self.gaps.sum as f64 / self.gaps.count as f64),
+            longest_revisit_gap: self.gaps.longest,
+            classes: (0..self.classes.len()).map(class).collect(),
+            clusters: self.clusters.iter().enumerate().map(cluster).collect(),
+            rows: self.rows.iter().enumerate().map(row).collect(),
+        };
+        self.steps = 0;
+        self.gaps = Gaps::default();
+        self.clusters.clear();
+        self.expectation_known = true;
+        for tally in &mut self.rows {
+            *tally = RowTally {
+                last_step: tally.last_step,
+                ..RowTally::default()
+            };
+        }
+        receipt
+    }
+}
+
+impl EpochReceipt {
+    /// Writes `classes.csv`, `clusters.csv` (if there are any) and `rows.csv` into `folder`; unknown expectations are empty.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write_csv(&self, folder: &Path) -> Result<(), WriteError> {
+        write_rows(&folder.join("classes.csv"), &self.classes)?;
+        if !self.clusters.is_empty() {
+            write_rows(&folder.join("clusters.csv"), &self.clusters)?;
+        }
+        write_rows(&folder.join("rows.csv"), &self.rows)
+    }
+}
+
+fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), WriteError> {
+    write_whole(path, |file| {
+        let mut writer = csv::Writer::from_writer(file);
+        rows.iter().try_for_each(|row| writer.serialize(row))?;
+        writer.flush()
+    })
+}
+
+/// Expected visits of each cluster: `Σ_I seeds(I) · [J in neighbourhood of I]`. A cluster is trained as seed and as imposter, so
+/// this and not its seed probability is its share in training.
+pub(crate) fn inclusion(seeds: &[f64], neighbourhoods: &[Vec<usize>]) -> Vec<f64> {
+    let mut visits = vec![0.0; seeds.len()];
+    for (share, neighbourhood) in seeds.iter().zip(neighbourhoods) {
+        for &cluster in neighbourhood {
+            visits[cluster] += share;
+        }
+    }
+    visits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::line_index;
+    use crate::{
+        BalancedConfig, Estimator, HardClassesConfig, LossCache, NeighbourhoodConfig,
+        PerClassConfig, PlanConfig, ShuffledConfig, SmallGroups, WeightedConfig,
+    };
+
+    fn weighted(estimator: Estimator) -> WeightedConfig {
+        WeightedConfig {
+            neighbourhoods_per_batch: 3,
+            clusters_per_neighbourhood: 3,
+            examples_per_cluster: 2,
+            estimator,
+            ..WeightedConfig::default()
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_agrees_with_what_is_expected_for_every_plan() {
+        let (index, classes) = line_index(&[(0, 4), (0, 9), (1, 5), (1, 2), (2, 7), (2, 3)]);
+        let mut losses = LossCache::new(&classes);
+        losses
+            .record(&index, &[0, 5, 14, 21], &[0.5, 2.0, 1.0, 0.0], 0)
+            .unwrap();
+        let clusters = Clusters {
+            index: &index,
+            losses: &losses,
+        };
+        let neighbourhood = NeighbourhoodConfig {
+            clusters_per_batch: 3,
+            examples_per_cluster: 3,
+            ..NeighbourhoodConfig::default()
+        };
+        let per_class = |cover| PerClassConfig {
+            classes_per_batch: 2,
+            images_per_class: 3,
+            cover,
+            ..PerClassConfig::default()
+        };
+        for config in [
+            PlanConfig::Shuffled(ShuffledConfig {
+                batch_size: 7,
+                drop_last: true,
+            }),
+            PlanConfig::PerClass(per_class(false)),
+            PlanConfig::PerClass(per_class(true)),
+            PlanConfig::Balanced(BalancedConfig {
+                batch_size: 5,
+                cover: false,
+            }),
+            PlanConfig::Neighbourhood(neighbourhood.clone()),
+            PlanConfig::Neighbourhood(NeighbourhoodConfig {
+                small_clusters: SmallGroups::Short,
+                ..neighbourhood
+            }),
+            PlanConfig::Importance(weighted(Estimator::Unbiased)),
+            PlanConfig::Union(weighted(Estimator::SelfNormalised)),
+        ] {
+            let plan = config.init(&classes, 9).unwrap();
+            let mut receipts = Receipts::new(&classes);
+            let mut step = 0;
+            for epoch in 0..600 {
+                let epoch = plan.epoch(epoch);
+                for place in 0..epoch.steps() {
+                    let batch = epoch.batch(place, Some(clusters)).unwrap();
+                    receipts
+                        .record(&plan, Some(clusters), &batch, step)
+                        .unwrap();
+                    step += 1;
+                }
+            }
+            let receipt = receipts.close(0);
+            let expected: f64 = receipt
+                .classes
+                .iter()
+                .map(|class| class.expected.unwrap())
+                .sum();
+            let drawn = receipt.images_drawn as f64;
+            assert!(
+                (drawn / expected - 1.0).abs() < 0.02,
+                "{}: {drawn} {expected}",
+                config.name()
+            );
+            for row in &receipt.rows {
+                let expected = row.expected.unwrap();
+                // Draws in groups spread a little more than single ones.
+                let bound = 6.0 * expected.sqrt() + 1e-6;
+                let off = (row.seen as f64 - expected).abs();
+                assert!(off < bound, "{}: {row:?}", config.name());
+            }
+            for cluster in &receipt.clusters {
+                for (got, expected) in [
+                    (cluster.seeds, cluster.expected_seeds),
+                    (cluster.visits, cluster.expected_visits),
+                ] {
+                    let off = (got as f64 - expected).abs();
+                    assert!(
+                        off < 5.0 * expected.sqrt() + 1e-6,
+                        "{}: {cluster:?}",
+                        config.name()
+                    );
+                }
+            }
+            assert_eq!(receipt.clusters.is_empty(), !config.needs_index());
+        }
+    }
+
+    #[test]
+    fn a_plan_without_a_formula_leaves_expectations_empty() {
+        let (index, classes) = line_index(&[(0, 4), (1, 4), (2, 4)]);
+        let losses = LossCache::new(&classes);
+        let clusters = Some(Clusters {
+            index: &index,
+            losses: &losses,
+        });
+        let config = HardClassesConfig {
+            classes_per_batch: 2,
+            ..HardClassesConfig::default()
+        };
+        let plan = PlanConfig::HardClasses(config).init(&classes, 0).unwrap();
+        let epoch = plan.epoch(0);
+        let mut receipts = Receipts::new(&classes);
+        for step in 0..epoch.steps() {
+            let batch = epoch.batch(step, clusters).unwrap();
+            receipts
+                .record(&plan, clusters, &batch, step as u64)
+                .unwrap();
+        }
+        let receipt = receipts.close(0);
+        assert!(receipt.rows.iter().all(|row| row.expected.is_none()));
+        assert!(receipt.classes.iter().all(|class| class.images >= 4));
+    }
+
+    #[test]
+    fn gaps_count_steps_between_visits_across_epochs() {
+        let classes = Classes::new(&[0, 0]).unwrap();
+        let plan = PlanConfig::Shuffled(ShuffledConfig::default())
+            .init(&classes, 0)
+            .unwrap();
+        let mut receipts = Receipts::new(&classes);
+        for (rows, step) in [(vec![0, 0], 1), (vec![0], 4), (vec![1], 5)] {
+            receipts
+                .record(&plan, None, &Batch::of_rows(rows), step)
+                .unwrap();
+        }
+        let first = receipts.close(0);
+        assert_eq!(
+            (first.mean_revisit_gap, first.longest_revisit_gap),
+            (Some(3.0), 3)
+        );
+        assert_eq!(
+            (first.steps, first.images_drawn, first.never_seen),
+            (3, 4, 0)
+        );
+        receipts
+            .record(&plan, None, &Batch::of_rows(vec![1]), 10)
+            .unwrap();
+        let second = receipts.close(1);
+        assert_eq!(
+            (
+                second.mean_revisit_gap,
+                second.images_drawn,
+                second.never_seen
+            ),
+            (Some(5.0), 1, 1)
+        );
+    }
+
+    #[test]
+    fn tables_have_a_header_and_a_line_for_each() {
+        let classes = Classes::named(&[0, 1], vec!["cat, grey".into(), "dog".into()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let plan = PlanConfig::Shuffled(ShuffledConfig::default())
+            .init(&classes, 0)
+            .unwrap();
+        let mut receipts = Receipts::new(&classes);
+        receipts
+            .record(&plan, None, &plan.epoch(0).batch(0, None).unwrap(), 0)
+            .unwrap();
+        receipts.close(0).write_csv(folder.path()).unwrap();
+        let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(
+            read("classes.csv"),
+            "class,name,images,expected\n0,\"cat, grey\",1,1.0\n1,dog,1,1.0\n"
+        );
+        assert_eq!(
+            read("rows.csv"),
+            "row,class,seen,expected,last_step\n0,0,1,1.0,0\n1,1,1,1.0,0\n"
+        );
+        assert!(!folder.path().join("clusters.csv").exists());
+    }
+}
