@@ -4,12 +4,13 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use lodestone_kernels::global_average;
 
 use crate::conv_unit::{ConvUnit, ConvUnitConfig};
 use crate::dense::Dense;
 use crate::initialise::Initialiser;
 use crate::layer::LayerCost;
-use crate::pool::{AveragePool, adaptive_average, global_average};
+use crate::pool::{AveragePool, adaptive_average};
 use crate::weights::Slot;
 
 /// Side of the map that GoogLeNet's auxiliary classifiers average to.
@@ -25,6 +26,10 @@ pub(crate) struct AuxiliaryHead {
 }
 
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a network has at most two of them"
+)]
 enum AuxiliaryLayers {
     GoogLeNet(GoogLeNetLayers),
     InceptionV3(InceptionV3Layers),

@@ -5,8 +5,8 @@
 //! `n / (n - 1)` as torch does.
 
 use burn::module::{Flag, Module, Param, RunningState};
-use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
+use lodestone_kernels::{Activation, batch_norm};
 
 use crate::initialise::Initialiser;
 use crate::weights::Slot;
@@ -41,20 +41,19 @@ impl BatchNorm {
         }
     }
 
-    /// `[n, channels, ..]` to the same shape.
-    pub(crate) fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let device = input.device();
-        if !(device.is_autodiff() && self.training.is_enabled()) {
-            let mean = self.running_mean.value().to_device(&device);
-            let variance = self.running_var.value().to_device(&device);
-            let (weight, bias) = (self.weight.val(), self.bias.val());
-            return batch_norm(input, weight, bias, mean, variance, self.epsilon);
-        }
-        let dims = input.dims();
+    /// Whether an input is normalised by its own statistics, which then move the running ones.
+    pub(crate) fn learns_from<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        input.device().is_autodiff() && self.training.is_enabled()
+    }
+
+    /// Normalises `[n, channels, h, w]` by its own mean and variance, and moves the running ones.
+    pub(crate) fn by_batch(&self, input: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let [images, _, height, width] = input.dims();
         // One value per channel has no spread; torch refuses it, here its variance counts as it is.
-        let count = dims.iter().product::<usize>() / dims[1];
+        let count = images * height * width;
         let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;
-        let batch = batch_norm_train(input, self.weight.val(), self.bias.val(), self.epsilon);
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let batch = batch_norm(input, weight, bias, self.epsilon, activation);
         follow(&self.running_mean, batch.mean, MOMENTUM);
         follow(
             &self.running_var,
@@ -62,6 +61,30 @@ impl BatchNorm {
             MOMENTUM,
         );
         batch.output
+    }
+
+    /// Scale and shift `[channels]` that the running statistics amount to.
+    pub(crate) fn fixed(&self) -> [Tensor<1>; 2] {
+        let weight = self.weight.val();
+        let device = weight.device();
+        let mean = self.running_mean.value().to_device(&device);
+        let variance = self.running_var.value().to_device(&device);
+        let scale = weight / variance.add_scalar(self.epsilon).sqrt();
+        let shift = self.bias.val() - mean * scale.clone();
+        [scale, shift]
+    }
+
+    /// Normalises rows `[n, channels]`.
+    pub(crate) fn forward_rows(&self, rows: Tensor<2>) -> Tensor<2> {
+        let [count, channels] = rows.dims();
+        if self.learns_from(&rows) {
+            let maps = rows.reshape([count, channels, 1, 1]);
+            return self
+                .by_batch(maps, Activation::None)
+                .reshape([count, channels]);
+        }
+        let [scale, shift] = self.fixed();
+        rows * scale.unsqueeze() + shift.unsqueeze()
     }
 
     pub(crate) fn slots<'a>(&'a mut self, name: &str, slots: &mut Vec<Slot<'a>>) {
@@ -101,7 +124,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let norm = BatchNorm::new(1, 1e-3, &device);
         // Values 1 and 3: mean 2, biased variance 1, unbiased 2.
-        norm.forward(Tensor::<4>::from_data([[[[1.0]]], [[[3.0]]]], &device));
+        norm.forward_rows(Tensor::from_data([[1.0], [3.0]], &device));
         let close = |state: &RunningState<Tensor<1>>, want: f32| {
             let got: f32 = state.value().into_scalar();
             assert!((got - want).abs() < 1e-6, "{got} is not {want}");
@@ -114,7 +137,7 @@ mod tests {
     fn a_frozen_layer_keeps_its_statistics() {
         let device = Device::flex().autodiff();
         let norm = BatchNorm::new(1, 1e-3, &device).freeze();
-        let output = norm.forward(Tensor::<4>::from_data([[[[1.0]]], [[[3.0]]]], &device));
+        let output = norm.forward_rows(Tensor::from_data([[1.0], [3.0]], &device));
         assert_eq!(
             norm.running_mean.value().into_data(),
             TensorData::from([0.0f32])

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
+use lodestone_kernels::global_average;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::AuxiliaryHead;
@@ -130,7 +131,7 @@ impl Classifier {
             }
             maps
         });
-        let features = crate::pool::global_average(maps);
+        let features = global_average(maps);
         let logits = self.last.forward(self.dropout.forward(features.clone()));
         ClassifierOutput {
             features,

@@ -3,10 +3,9 @@
 //! Everything that convolves goes through [`ConvUnit::forward`], so a faster kernel has one place to enter.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
+use lodestone_kernels::{Activation, conv2d};
 
 use crate::batch_norm::BatchNorm;
 use crate::initialise::Initialiser;
@@ -83,12 +82,23 @@ impl ConvUnit {
     /// `[n, input channels, h, w]` to `[n, output channels, h', w']`.
     pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
-        let bias = self.bias.as_ref().map(|bias| bias.val());
-        let sums = conv2d(input, self.weight.val(), bias, options);
-        relu(match &self.norm {
-            Some(norm) => norm.forward(sums),
-            None => sums,
-        })
+        let weight = self.weight.val();
+        match &self.norm {
+            Some(norm) if norm.learns_from(&input) => {
+                let sums = conv2d(input, weight, None, options, Activation::None);
+                norm.by_batch(sums, Activation::Relu)
+            }
+            // Fixed statistics make the normalisation a part of the convolution: one pass over the maps instead of two.
+            Some(norm) => {
+                let [scale, shift] = norm.fixed();
+                let weight = weight * scale.reshape([-1, 1, 1, 1]);
+                conv2d(input, weight, Some(shift), options, Activation::Relu)
+            }
+            None => {
+                let bias = self.bias.as_ref().map(|bias| bias.val());
+                conv2d(input, weight, bias, options, Activation::Relu)
+            }
+        }
     }
 
     /// Output shape and cost for one input of `[channels, height, width]`; none if the kernel does not fit.

@@ -120,7 +120,7 @@ impl Head {
             .last
             .forward(self.hidden(self.dropout.forward(features)));
         let embeddings = match &self.norm {
-            Some(norm) => norm.forward(embeddings),
+            Some(norm) => norm.forward_rows(embeddings),
             None => embeddings,
         };
         if self.normalise {

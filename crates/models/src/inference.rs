@@ -64,16 +64,10 @@ impl ConvUnit {
     /// Takes the normalisation into weights and bias.
     fn fold(&mut self) {
         let Some(norm) = self.norm.take() else { return };
-        let deviation = norm
-            .running_var
-            .value_sync()
-            .add_scalar(norm.epsilon)
-            .sqrt();
-        let scale = norm.weight.val() / deviation;
-        let bias = norm.bias.val() - norm.running_mean.value_sync() * scale.clone();
+        let [scale, shift] = norm.fixed();
         let weight = self.weight.val() * scale.reshape([-1, 1, 1, 1]);
         self.weight = Param::initialized(self.weight.id, weight);
-        self.bias = Some(Param::from_tensor(bias));
+        self.bias = Some(Param::from_tensor(shift));
     }
 }
 

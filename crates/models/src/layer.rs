@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use lodestone_kernels::concatenate;
 
 use crate::conv_unit::ConvUnit;
 use crate::local_norm::LocalNorm;
@@ -11,6 +12,10 @@ use crate::weights::Slot;
 
 /// One layer of a trunk.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a network has a hundred layers, most of them convolutions"
+)]
 pub(crate) enum Layer {
     Conv(ConvUnit),
     MaxPool(MaxPool),
@@ -43,7 +48,7 @@ impl Layer {
                 let outputs = chains
                     .iter()
                     .map(|chain| forward_chain(chain, input.clone()));
-                Tensor::cat(outputs.collect(), 1)
+                concatenate(outputs.collect())
             }
         }
     }

@@ -1,4 +1,39 @@
 //! GoogLeNet, Inception V3 and a small network as embedders, with weights in and out.
+//!
+//! - [`NetworkConfig`] describes a network; [`Trunk`] is one: named stages from an image to pooled features, which can be cut
+//!   and frozen behind any stage.
+//! - [`Embedder`] is a trunk with a [`Head`]: from an image to an embedding. [`Classifier`] is a trunk with the published
+//!   classifiers.
+//! - [`Embedder::load_pretrained`] reads published weights, `.safetensors` or `.pth`, under their published names.
+//! - [`Model`] is an embedder as a file that says itself how a picture is to be prepared and embeddings are to be compared.
+//! - [`Summary`] tells size and cost.
+//!
+//! Numbers agree with torchvision's networks, and with Caffe's for the network of 2014, in use and in training; the tests
+//! hold it stage by stage.
+//!
+//! ```no_run
+//! use burn::tensor::{Device, Tensor};
+//! use lodestone_models::{
+//!     EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig, LoadOptions, NetworkConfig,
+//! };
+//!
+//! let device = Device::flex();
+//! let network = NetworkConfig::GoogLeNet(GoogLeNetConfig {
+//!     form: GoogLeNetForm::Torchvision,
+//!     // torchvision's published weights expect it.
+//!     transform_input: true,
+//! });
+//! let mut embedder = EmbedderConfig { network, head: HeadConfig::new(64) }.init(0, &device);
+//! let report = embedder.load_pretrained("googlenet-1378be20.pth".as_ref(), LoadOptions::default())?;
+//! // The file's classifier over 1000 classes made way for the head, its auxiliary classifiers were skipped.
+//! println!("{report}");
+//! let embeddings = embedder.for_inference().forward(Tensor::ones([1, 3, 224, 224], &device));
+//! # Ok::<(), lodestone_models::WeightsError>(())
+//! ```
+//!
+//! # Memory in training
+//! The activations of every layer are kept for the backward pass. [`Embedder::forward_segmented`] keeps a few and computes
+//! the others again.
 
 mod auxiliary;
 mod batch_norm;
@@ -22,6 +57,7 @@ mod parity;
 mod pool;
 mod preprocessing;
 mod rescale;
+mod segmented;
 mod summary;
 mod trunk;
 mod weights;
@@ -37,6 +73,7 @@ pub use layer::LayerCost;
 pub use model::{Distance, Model, ModelDescription};
 pub use network::NetworkConfig;
 pub use preprocessing::{ChannelOrder, Filter, Preprocessing};
+pub use segmented::SegmentedPass;
 pub use summary::Summary;
 pub use trunk::{InputError, StageId, Trunk, UnknownStage};
 pub use weights::{

@@ -2,8 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use lodestone_kernels::{avg_pool2d, max_pool2d};
 
 use crate::layer::window_count;
 
@@ -19,7 +20,13 @@ pub(crate) struct MaxPool {
 
 impl MaxPool {
     pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let options = MaxPoolOptions::new([self.size; 2])
+        let [.., height, width] = input.dims();
+        // A window that hangs over an input smaller than itself covers that input.
+        let size = match self.round_up {
+            true => [height, width].map(|side| self.size.min(side + 2 * self.padding)),
+            false => [self.size; 2],
+        };
+        let options = MaxPoolOptions::new(size)
             .with_stride([self.stride; 2])
             .with_padding([self.padding; 2])
             .with_ceil_mode(self.round_up);
@@ -54,16 +61,6 @@ impl AveragePool {
         let windows = |size| window_count(size, self.size, self.stride, self.padding, false);
         Some([channels, windows(height)?, windows(width)?])
     }
-}
-
-/// Mean of each channel's map, whatever its size: `[n, c, h, w]` to `[n, c]`.
-///
-/// The published networks average a 7×7 or 8×8 map; a mean over the whole map is the same there and defined elsewhere.
-pub(crate) fn global_average(maps: Tensor<4>) -> Tensor<2> {
-    let [images, channels, height, width] = maps.dims();
-    maps.reshape([images, channels, height * width])
-        .mean_dim(2)
-        .reshape([images, channels])
 }
 
 /// Means over `side`×`side` windows that cover each map evenly, overlapping where the sizes do not divide.

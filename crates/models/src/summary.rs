@@ -105,7 +105,8 @@ mod tests {
         check(
             googlenet(GoogLeNetForm::Torchvision),
             with,
-            13_004_888, 1_507,
+            13_004_888,
+            1_507,
         );
         check(googlenet(GoogLeNetForm::Paper), without, 7_005_832, 1_583);
         check(inception(), with, 27_161_264, 5_719);

@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use lodestone_kernels::global_average;
 
 use crate::layer::{Layer, LayerCost, forward_chain, trace_chain};
 use crate::network::NetworkConfig;
-use crate::pool::global_average;
 use crate::weights::Slot;
 
 /// A run of layers between two points at which a network may be cut.

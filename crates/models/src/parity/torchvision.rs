@@ -5,11 +5,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
+use lodestone_kernels::global_average;
 
 use super::fill::{fill, sample, symmetric};
 use super::{floats, shared};
 use crate::classifier::ClassifierOutput;
-use crate::pool::global_average;
 use crate::{
     Auxiliary, Classifier, ClassifierConfig, GoogLeNetConfig, GoogLeNetForm, InceptionV3Config,
     NetworkConfig, WeightFile,

@@ -53,8 +53,21 @@ pub enum FileDtype {
     F16,
     /// 16-bit float with the exponent of a 32-bit one.
     Bf16,
-    /// Anything else, by the name the file gives it; it cannot be a weight.
+    /// Anything else, by its name in a `.safetensors` header; it cannot be a weight.
     Other(String),
+}
+
+impl FileDtype {
+    /// Name in a `.safetensors` header.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::F64 => "F64",
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+            Self::Other(name) => name,
+        }
+    }
 }
 
 impl WeightFile {

@@ -1,6 +1,7 @@
 //! Putting the tensors of a file into a network, all or none.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::{Mismatch, Misshaped, Slot, WeightFile, WeightsError};
 
@@ -22,6 +23,24 @@ pub struct LoadReport {
     pub skipped: Vec<String>,
     /// Tensors of the classifier or head that kept the values they had because the file's have another shape.
     pub replaced: Vec<Misshaped>,
+}
+
+impl fmt::Display for LoadReport {
+    /// One line; what did not happen is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tensors loaded", self.loaded)?;
+        let replaced: Vec<String> = self.replaced.iter().map(ToString::to_string).collect();
+        for (kind, names) in [
+            ("replaced", &replaced),
+            ("missing, kept as they were", &self.missing),
+            ("skipped", &self.skipped),
+        ] {
+            if !names.is_empty() {
+                write!(f, "; {} {kind}: {}", names.len(), names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How the tensors of a network are to be treated.

@@ -32,10 +32,12 @@ pub(crate) fn read(path: &Path) -> Result<WeightFile, WeightsError> {
         return Err(format_error(path, reason));
     }
     let reader = PytorchReader::new(path).map_err(wrap)?;
-    check_size(path, reader.tensors().values())?;
+    // Sorted, so that of several unreadable tensors it is always the same one that is named.
+    let named: BTreeMap<String, Tensor> = reader.into_tensors().into_iter().collect();
+    check_size(path, named.values())?;
 
     let mut tensors = BTreeMap::new();
-    for (name, tensor) in reader.tensors() {
+    for (name, tensor) in named {
         let source = |source| WeightsError::Read {
             path: path.to_owned(),
             source,
@@ -43,7 +45,7 @@ pub(crate) fn read(path: &Path) -> Result<WeightFile, WeightsError> {
         let bytes = tensor.read().map_err(source)?;
         let (dtype, shape) = (dtype(tensor.dtype()), tensor.shape().to_vec());
         tensors.insert(
-            name.clone(),
+            name,
             FileTensor {
                 dtype,
                 shape,
@@ -151,7 +153,7 @@ fn dtype(dtype: DType) -> FileDtype {
         | DType::U32
         | DType::U16
         | DType::U8
-        | DType::Bool => FileDtype::Other(format!("{dtype:?}")),
+        | DType::Bool => FileDtype::Other(format!("{dtype:?}").to_uppercase()),
     }
 }
 

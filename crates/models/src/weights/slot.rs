@@ -81,6 +81,18 @@ impl<'a> Slot<'a> {
         Some(data.iter::<f32>().collect())
     }
 
+    /// As [`gradient`](Self::gradient), from gradients sorted by parameter.
+    #[cfg(test)]
+    pub(crate) fn gradient_of(&self, gradients: &burn::optim::GradientsParams) -> Option<Vec<f32>> {
+        let data = match &self.target {
+            Target::Kernel(param) => gradients.get::<4>(param.id)?.into_data(),
+            Target::Matrix(param) => gradients.get::<2>(param.id)?.into_data(),
+            Target::Vector(param) => gradients.get::<1>(param.id)?.into_data(),
+            Target::Statistic(_) => return None,
+        };
+        Some(data.iter::<f32>().collect())
+    }
+
     /// Replaces the values; identity, device and gradient setting of a parameter stay.
     ///
     /// # Panics

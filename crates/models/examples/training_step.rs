@@ -1,0 +1,82 @@
+//! Seconds and peak memory of training steps on the processor.
+//!
+//! ```text
+//! cargo run --release -p lodestone-models --features cpu --example training_step -- inception_v3 32 segmented
+//! ```
+//!
+//! Arguments: network (`convnet`, `bvlc`, `googlenet`, `inception_v3`), images in a batch, and `segmented` to
+//! keep a few activations and compute the others again. A step is a forward pass over random images, the backward pass of the mean square of the
+//! embeddings, and SGD.
+
+#![allow(clippy::print_stdout, reason = "a program that measures prints")]
+
+use std::time::Instant;
+
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Distribution, Tensor};
+use lodestone_models::{
+    ConvNetConfig, EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig, InceptionV3Config,
+    NetworkConfig,
+};
+
+const STEPS: usize = 2;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let network: NetworkConfig = match arguments.first().map(String::as_str) {
+        Some("convnet") => ConvNetConfig::default().into(),
+        Some("bvlc") => GoogLeNetConfig::new(GoogLeNetForm::Bvlc).into(),
+        Some("googlenet") => GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into(),
+        Some("inception_v3") => InceptionV3Config::default().into(),
+        other => panic!("{other:?} is none of convnet, bvlc, googlenet, inception_v3"),
+    };
+    let images = arguments
+        .get(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(32);
+    let segmented = arguments.get(2).is_some_and(|text| text == "segmented");
+    let device = Device::flex().autodiff();
+    let (channels, side) = (network.image_channels(), network.usual_size());
+    println!(
+        "{}, {images} images of {channels}x{side}x{side}",
+        network.name()
+    );
+
+    let head = HeadConfig::new(64);
+    let mut embedder = EmbedderConfig { network, head }.init(0, &device);
+    let mut optimiser = SgdConfig::new().init();
+    for step in 0..STEPS {
+        let start = Instant::now();
+        let batch = Tensor::random(
+            [images, channels, side, side],
+            Distribution::Default,
+            &device,
+        );
+        let (loss, gradients) = if segmented {
+            let pass = embedder.forward_segmented(batch);
+            let loss = pass.embeddings.clone().square().mean();
+            let gradients = loss.backward();
+            (loss, pass.backward(&embedder, gradients))
+        } else {
+            let loss = embedder.forward(batch).square().mean();
+            let gradients = loss.backward();
+            (loss, GradientsParams::from_grads(gradients, &embedder))
+        };
+        let loss: f32 = loss.into_scalar();
+        embedder = optimiser.step(1e-3, embedder, gradients);
+        let seconds = start.elapsed().as_secs_f64();
+        println!("step {step}: loss {loss:.4}, {seconds:.2} s");
+    }
+    println!(
+        "peak memory {}",
+        peak_memory().unwrap_or("unknown".to_owned())
+    );
+}
+
+/// Largest resident size so far, as Linux states it.
+fn peak_memory() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(format!("{:.2} GB", kilobytes / 1e6))
+}
