@@ -9,7 +9,7 @@
 //! // Two classes on a line, and two queries.
 //! let training = [0.0, 1.0, 10.0, 11.0];
 //! let classes = [0, 0, 1, 1];
-//! let test = Rows::new(&[0.4, 6.0], 1).unwrap();
+//! let test = Rows::new(&[0.4, 6.5], 1).unwrap();
 //! let search = Search::between(test, Rows::new(&training, 1).unwrap())?;
 //!
 //! // Soft kNN: both queries are classified by all four training rows, σ² = 1.

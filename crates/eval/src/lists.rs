@@ -27,7 +27,7 @@ impl Search<'_> {
     /// let value = |metric| scored.mean(metric, Convention::Lodestone).unwrap().value;
     /// assert_eq!(value(RankingMetric::PrecisionAt(4)), 0.5);
     /// assert_eq!(value(RankingMetric::MapAtR), 0.5);
-    /// assert_eq!(value(RankingMetric::MeanAveragePrecision), 5.0 / 6.0);
+    /// assert_eq!(value(RankingMetric::MeanAveragePrecision), (1.0 + 2.0 / 3.0) / 2.0);
     /// # Ok::<(), lodestone_eval::EvalError>(())
     /// ```
     pub fn score_lists(

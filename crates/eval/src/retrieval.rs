@@ -118,11 +118,11 @@ impl Search<'_> {
     /// let labels = [5, 6, 5, 6];
     /// let search = Search::leave_one_out(rows)?;
     /// let retrieval = search.retrieval(&labels, &labels, &RetrievalConfig::default())?;
-    /// // Each row finds its one relevant row at rank 2, but the last, which finds it behind row 2 as well.
+    /// // Rows 0, 2 and 3 find their one relevant row at rank 2, row 1 finds it at rank 3.
     /// let mean = |metric| retrieval.mean(metric, Convention::Lodestone).unwrap().value;
     /// assert_eq!(mean(RankingMetric::PrecisionAt1), 0.0);
-    /// assert_eq!(mean(RankingMetric::RecallAt(2)), 1.0);
-    /// assert_eq!(mean(RankingMetric::MeanReciprocalRank), 0.5);
+    /// assert_eq!(mean(RankingMetric::RecallAt(2)), 0.75);
+    /// assert!((mean(RankingMetric::MeanReciprocalRank) - 11.0 / 24.0).abs() < 1e-12);
     /// # Ok::<(), lodestone_eval::EvalError>(())
     /// ```
     pub fn retrieval(
