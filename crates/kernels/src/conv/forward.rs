@@ -8,6 +8,10 @@ use super::pack::PackedWeights;
 use crate::buffer::Scratch;
 use crate::simd::{Finish, Left, Level, Right, multiply_panel};
 
+/// Pixels over which a strip spreads the reading of all weights, which come from the shared cache in deep layers. Few, so
+/// that the small maps of deep layers still fall into enough strips for all threads.
+const STRIP_PIXELS: usize = 96;
+
 /// Convolves `input` (channels last) with `weights` (`[out, in, height, width]`), then adds `bias` and cuts at zero.
 ///
 /// Returns the output, channels last.
@@ -43,7 +47,7 @@ pub(super) fn convolve_packed(
     let mut output = vec![0.0; geometry.batch * geometry.output_image()];
     let mut parts = Vec::new();
     let mut rest = output.as_mut_slice();
-    for strip in geometry.strips() {
+    for strip in geometry.strips(STRIP_PIXELS) {
         let (part, after) = rest.split_at_mut(geometry.pixels(&strip) * geometry.out_channels);
         parts.push((strip, part));
         rest = after;

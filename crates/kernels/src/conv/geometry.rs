@@ -25,8 +25,6 @@ pub(crate) struct Strip {
 
 /// Floats of the left operand of a strip: half of a 1 MiB second-level cache is left to the weights.
 const STRIP_FLOATS: usize = 64 * 1024;
-/// Pixels over which a strip spreads the reading of all weights.
-const STRIP_PIXELS: usize = 192;
 
 impl Geometry {
     /// The output's height and width for a padding that is the same on both sides; none if the kernel does not fit.
@@ -89,18 +87,19 @@ impl Geometry {
         (rows - 1) * self.stride[0] + self.kernel[0]
     }
 
-    /// All of the output in pieces, in the order of memory. They depend on the sizes only, never on the threads.
-    pub(crate) fn strips(&self) -> Vec<Strip> {
+    /// All of the output in pieces of about `pixels` or more, in the order of memory. They depend on the sizes only, never
+    /// on the threads.
+    pub(crate) fn strips(&self, pixels: usize) -> Vec<Strip> {
         let [height, width] = self.output;
         if self.batch * height * width == 0 {
             return Vec::new();
         }
         let row = self.bordered_width() * self.in_channels * self.stride[0];
         let rows = (STRIP_FLOATS / row.max(1))
-            .max(STRIP_PIXELS.div_ceil(width))
+            .max(pixels.div_ceil(width))
             .clamp(1, height);
         if rows == height {
-            let images = STRIP_PIXELS.div_ceil(height * width).clamp(1, self.batch);
+            let images = pixels.div_ceil(height * width).clamp(1, self.batch);
             let starts = (0..self.batch).step_by(images);
             return starts
                 .map(|start| Strip {
@@ -162,7 +161,7 @@ mod tests {
         ] {
             let [height, _] = geometry.output;
             let mut next = 0;
-            for strip in geometry.strips() {
+            for strip in geometry.strips(96) {
                 assert!(strip.images.len() == 1 || strip.rows == (0..height));
                 assert_eq!(
                     strip.images.start * height + strip.rows.start,

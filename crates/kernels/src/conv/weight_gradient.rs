@@ -9,6 +9,8 @@ use crate::simd::{Finish, Left, Level, Panel, Right, multiply_panel, panels};
 
 /// Floats of all partial sums together, beyond which fewer of them are kept.
 const PARTIAL_FLOATS: usize = 4 * 1024 * 1024;
+/// Pixels over which a strip spreads reading and writing its partial sum.
+const STRIP_PIXELS: usize = 192;
 /// Pixels whose packed output gradients (24 KiB for a full panel) are read from the first-level cache.
 const PIECE_PIXELS: usize = 128;
 /// Pixels over which the clearing and adding of one partial sum is spread.
@@ -35,7 +37,7 @@ pub(crate) fn weight_gradient(
     let rows = flat.kernel[0] * flat.run();
     let panels = panels(flat.out_channels);
     let width: usize = panels.iter().map(|panel| panel.width).sum();
-    let strips = flat.strips();
+    let strips = flat.strips(STRIP_PIXELS);
     let pixels = flat.batch * flat.output[0] * flat.output[1];
     let parts = (PARTIAL_FLOATS / (rows * width).max(1)).min(pixels / PART_PIXELS);
     let parts = parts.clamp(2, MOST_PARTS);
