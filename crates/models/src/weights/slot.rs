@@ -99,24 +99,34 @@ impl<'a> Slot<'a> {
     /// If the number of values is not that of the shape.
     pub(crate) fn set(self, values: Vec<f32>) {
         let shape = self.shape();
-        let data = TensorData::new(values, shape);
+        let data = match &self.target {
+            Target::Kernel(_) | Target::Vector(_) | Target::Statistic(_) => {
+                TensorData::new(values, shape)
+            }
+            // Turned here and not by a view on the device: equal weights must lie equally, or sums round differently.
+            Target::Matrix(_) => {
+                TensorData::new(turn(&values, shape[0], shape[1]), [shape[1], shape[0]])
+            }
+        };
         match self.target {
-            Target::Kernel(param) => {
-                let tensor = Tensor::from_data(data, &param.lazy_device());
-                *param = param.clone().transform_for_load(tensor, param.id);
-            }
-            Target::Matrix(param) => {
-                let tensor = Tensor::<2>::from_data(data, &param.lazy_device()).transpose();
-                *param = param.clone().transform_for_load(tensor, param.id);
-            }
-            Target::Vector(param) => {
-                let tensor = Tensor::from_data(data, &param.lazy_device());
-                *param = param.clone().transform_for_load(tensor, param.id);
-            }
+            Target::Kernel(param) => replace(param, data),
+            Target::Matrix(param) => replace(param, data),
+            Target::Vector(param) => replace(param, data),
             Target::Statistic(state) => {
                 let tensor = Tensor::from_data(data, &state.value().device());
                 *state = RunningState::new(tensor);
             }
         }
     }
+}
+
+fn replace<const D: usize>(param: &mut Param<Tensor<D>>, data: TensorData) {
+    let tensor = Tensor::from_data(data, &param.lazy_device());
+    *param = param.clone().transform_for_load(tensor, param.id);
+}
+
+/// The transpose of a matrix of `rows` by `columns`.
+fn turn(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let places = (0..columns).flat_map(|column| (0..rows).map(move |row| row * columns + column));
+    places.map(|place| values[place]).collect()
 }
