@@ -25,7 +25,7 @@ impl EmbedderConfig {
     /// An embedder with parameters drawn from `seed`.
     ///
     /// # Panics
-    /// If `embedding_size` is 0 or `dropout` is not in `[0, 1)`.
+    /// If [`validate`](Self::validate) refuses a setting.
     pub fn init(&self, seed: u64, device: &Device) -> Embedder {
         let trunk = self.network.init(seed, device);
         let name = self.network.classifier_name();

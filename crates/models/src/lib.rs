@@ -58,6 +58,7 @@ mod pool;
 mod preprocessing;
 mod rescale;
 mod segmented;
+mod setting;
 mod summary;
 mod trunk;
 mod weights;
@@ -74,6 +75,7 @@ pub use model::{Distance, Model, ModelDescription};
 pub use network::NetworkConfig;
 pub use preprocessing::{ChannelOrder, Filter, Preprocessing};
 pub use segmented::SegmentedPass;
+pub use setting::SettingError;
 pub use summary::Summary;
 pub use trunk::{InputError, StageId, Trunk, UnknownStage};
 pub use weights::{

@@ -137,10 +137,16 @@ impl ModelDescription {
             let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
             insert(&mut root, key, value);
         }
-        let description: Self = serde_json::from_value(Value::Object(root)).map_err(|error| {
-            let (path, reason) = (file.path.clone(), error.to_string());
-            WeightsError::Description { path, reason }
-        })?;
+        let error = |reason| WeightsError::Description {
+            path: file.path.clone(),
+            reason,
+        };
+        let description: Self = serde_json::from_value(Value::Object(root))
+            .map_err(|wrong| error(wrong.to_string()))?;
+        description
+            .embedder
+            .validate()
+            .map_err(|wrong| error(wrong.to_string()))?;
         Ok(description)
     }
 }

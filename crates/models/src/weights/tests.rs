@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 use crate::weights::{self, LoadOptions, WeightFile, WeightsError};
 use crate::{
-    Auxiliary, Classifier, ClassifierConfig, ConvNetConfig, Embedder, EmbedderConfig,
-    GoogLeNetConfig, GoogLeNetForm, HeadConfig, InceptionV3Config, Model, NetworkConfig,
+    Auxiliary, Classifier, ClassifierConfig, ConvNetConfig, Distance, Embedder, EmbedderConfig,
+    GoogLeNetConfig, GoogLeNetForm, HeadConfig, InceptionV3Config, Model, ModelDescription,
+    NetworkConfig, Preprocessing,
 };
 
 fn embedder(seed: u64) -> Embedder {
@@ -298,6 +299,50 @@ fn a_model_without_its_description_is_refused() {
         error.to_string().contains("missing field `embedder`"),
         "{error}"
     );
+}
+
+#[test]
+fn a_model_whose_description_asks_for_nonsense_is_refused() {
+    let (folder, path) = written();
+    let description = ModelDescription {
+        embedder: embedder(1).config().clone(),
+        preprocessing: Preprocessing::grey(28, 0.5, 0.5),
+        distance: Distance::Euclidean,
+        class_names: vec![],
+    };
+    let check = |key: &str, value: &str, reason: &str| {
+        let mut file = WeightFile::read(&path).unwrap();
+        file.metadata = description.to_metadata();
+        file.metadata.insert(key.to_owned(), value.to_owned());
+        let changed = folder.path().join("changed.safetensors");
+        file.write(&changed).unwrap();
+        let error = Model::read(&changed, &Device::flex())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(reason), "`{error}` does not say `{reason}`");
+    };
+    check(
+        "embedder.head.embedding_size",
+        "0",
+        "embedding_size is 0, must be from 1",
+    );
+    check(
+        "embedder.head.embedding_size",
+        "9",
+        "fc.bias is [8] in the file and [9] in the",
+    );
+    check(
+        "embedder.network.width",
+        "9999999999",
+        "width is 9999999999, must be from 1",
+    );
+    check("embedder.head.kind", "spline", "unknown variant `spline`");
+    check(
+        "preprocessing.crop",
+        "large",
+        "invalid type: string \"large\", expected usize",
+    );
+    check("preprocessing.zoom", "2", "unknown field `zoom`");
 }
 
 /// Runs the Python of the variable `PYTHON`, or `python3`, where it can import torchvision.
