@@ -25,7 +25,7 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | who looks for whom, in which memory, on which engine | [`Search`], [`Visibility`], [`Bytes`], [`Forecast`], [`Engine`] |
+//! | who looks for whom, in which memory, on which engine | [`Search`], [`Visibility`], [`Roles`], [`Bytes`], [`Forecast`], [`Engine`] |
 //! | are the nearest rows of the same class | [`Search::retrieval`] → [`Retrieval`], [`RankingMetric`], [`Convention`] |
 //! | the same for lists made elsewhere | [`Search::score_lists`] |
 //! | which class would be predicted | [`Predictions`] → [`Errors`], [`Confusion`]; [`SoftVote`] for kNC and soft kNN |
@@ -65,6 +65,7 @@ mod ranks;
 mod relevance;
 mod report;
 mod retrieval;
+mod roles;
 mod scores;
 mod search;
 mod soft;
@@ -90,6 +91,7 @@ pub use nearest::Neighbour;
 pub use predictions::{Confusion, Errors, Predictions};
 pub use report::{Distance, Measure, Mode, Report, Setting};
 pub use retrieval::{Depth, Mean, RankingMetric, Retrieval, RetrievalConfig};
+pub use roles::Roles;
 pub use scores::{AtCut, QueryScores};
 pub use search::Search;
 pub use soft::{ClassScore, SoftVote};

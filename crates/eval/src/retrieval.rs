@@ -104,6 +104,8 @@ pub struct Mean {
 impl Search<'_> {
     /// Ranks the gallery for each query and scores the ranking by class labels.
     ///
+    /// Relevant is what has the query's label: with coarse labels on both sides the same search is scored by coarse classes.
+    ///
     /// # Shapes
     /// - query_labels: `[queries]`, gallery_labels: `[gallery]`
     ///

@@ -172,7 +172,8 @@ impl<'a> Search<'a> {
                 false => self.gallery.values().len(),
             };
         let embeddings = Bytes(4 * values as u64);
-        let fixed = (result + 4.0) * q as f64 + 4.0 * g as f64;
+        // Results are gathered from blocks, so that for a moment they exist twice; norms stay throughout.
+        let fixed = (2.0 * result + 4.0) * q as f64 + 4.0 * g as f64;
         // A device holds both operands as well, and hands the products over in a second copy.
         let tile_bytes = |rows: usize| match &self.engine {
             Engine::Host => 4.0 * (rows * rows) as f64,
@@ -193,8 +194,6 @@ impl<'a> Search<'a> {
         if self.is_self_search() {
             let rows = fastest.min(widest);
             let working = fixed + state * q as f64 + tile_bytes(rows) * threads as f64;
-            // The collectors of all queries at once, or half of the limit, whichever is less: beyond that the second
-            // half of the distances costs less than what else the memory is good for.
             if working <= limit {
                 let pairs = 0.5 * (q as f64 + rows as f64) * g as f64;
                 return Ok(Plan {
@@ -345,35 +344,24 @@ impl<'s, 'a> Tiles<'s, 'a> {
         block * self.rows..rows.min((block + 1) * self.rows)
     }
 
-    /// Replaces `tile` by lower bounds of the distances of a query block to a gallery block.
+    /// Replaces `tile` by the approximate distances of a query block to a gallery block.
     fn fill(&self, tile: &mut Tile, query_block: usize, gallery_block: usize) {
         let (queries, gallery) = (self.search.queries, self.search.gallery);
         tile.queries = self.range(query_block, queries.len());
         tile.gallery = self.range(gallery_block, gallery.len());
-        tile.lower
-            .resize(tile.queries.len() * tile.gallery.len(), 0.0);
-        let query_norms = &self.query_norms[tile.queries.clone()];
+        let entries = tile.queries.len() * tile.gallery.len();
+        tile.distances.resize(entries, 0.0);
         let gallery_norms = &self.gallery_norms[tile.gallery.clone()];
         self.search.engine.fill(
             queries.slice(tile.queries.clone()),
-            query_norms,
+            &self.query_norms[tile.queries.clone()],
             gallery.slice(tile.gallery.clone()),
             gallery_norms,
-            &mut tile.lower,
+            &mut tile.distances,
         );
         tile.gallery_error.clear();
         tile.gallery_error
             .extend(gallery_norms.iter().map(|norm| self.error(*norm)));
-        for (line, norm) in tile
-            .lower
-            .chunks_exact_mut(tile.gallery.len())
-            .zip(query_norms)
-        {
-            let query_error = self.error(*norm);
-            for (value, gallery_error) in line.iter_mut().zip(&tile.gallery_error) {
-                *value -= query_error + gallery_error;
-            }
-        }
     }
 
     /// A row's share of the error of its distances. The constant covers products too small for a normal f32.
@@ -383,19 +371,15 @@ impl<'s, 'a> Tiles<'s, 'a> {
 
     /// Offers the tile's columns to the collectors of its rows.
     fn offer_rows<C: Collector>(&self, tile: &Tile, collectors: &mut [C]) {
-        let width = tile.gallery.len();
-        for (i, line) in tile.lower.chunks_exact(width).enumerate() {
-            let (query, collector) = (tile.queries.start + i, &mut collectors[i]);
+        for (i, collector) in collectors.iter_mut().enumerate() {
+            let query = tile.queries.start + i;
             let error = self.error(self.query_norms[query]);
-            for (chunk, values) in line.chunks(LANES).enumerate() {
+            for strip in tile.strips(i) {
                 let bound = collector.bound();
-                if values
-                    .iter()
-                    .fold(false, |any, &lower| any | (lower <= bound))
+                if strip.any(|distance, gallery_error, _| distance - gallery_error <= bound + error)
                 {
-                    for (j, &lower) in (chunk * LANES..).zip(values) {
+                    for (j, (lower, upper)) in strip.enclosed(error) {
                         if lower <= collector.bound() {
-                            let upper = lower + 2.0 * (error + tile.gallery_error[j]);
                             self.offer(collector, query, tile.gallery.start + j, lower, upper);
                         }
                     }
@@ -406,28 +390,27 @@ impl<'s, 'a> Tiles<'s, 'a> {
 
     /// Offers the tile's columns to the collectors of its rows, and its rows to those of its columns.
     fn offer_both<C: Collector>(&self, tile: &Tile, row_side: &mut [C], column_side: &mut [C]) {
-        let width = tile.gallery.len();
         let mut column_bounds: Vec<f32> = column_side.iter().map(Collector::bound).collect();
-        for (i, line) in tile.lower.chunks_exact(width).enumerate() {
-            let (query, collector) = (tile.queries.start + i, &mut row_side[i]);
+        for (i, collector) in row_side.iter_mut().enumerate() {
+            let query = tile.queries.start + i;
             let error = self.error(self.query_norms[query]);
-            for (chunk, values) in line.chunks(LANES).enumerate() {
+            for strip in tile.strips(i) {
                 let bound = collector.bound();
-                let bounds = &column_bounds[chunk * LANES..][..values.len()];
-                let wanted = values.iter().zip(bounds);
-                if wanted.fold(false, |any, (&lower, &column)| {
-                    any | (lower <= bound.max(column))
-                }) {
-                    for (j, &lower) in (chunk * LANES..).zip(values) {
-                        let row = tile.gallery.start + j;
-                        let upper = lower + 2.0 * (error + tile.gallery_error[j]);
-                        if lower <= collector.bound() {
-                            self.offer(collector, query, row, lower, upper);
-                        }
-                        if lower <= column_bounds[j] {
-                            self.offer(&mut column_side[j], row, query, lower, upper);
-                            column_bounds[j] = column_side[j].bound();
-                        }
+                let bounds = &column_bounds[strip.start..];
+                let wanted = strip.any(|distance, gallery_error, j| {
+                    distance - gallery_error <= bound.max(bounds[j]) + error
+                });
+                if !wanted {
+                    continue;
+                }
+                for (j, (lower, upper)) in strip.enclosed(error) {
+                    let row = tile.gallery.start + j;
+                    if lower <= collector.bound() {
+                        self.offer(collector, query, row, lower, upper);
+                    }
+                    if lower <= column_bounds[j] {
+                        self.offer(&mut column_side[j], row, query, lower, upper);
+                        column_bounds[j] = column_side[j].bound();
                     }
                 }
             }
@@ -450,18 +433,59 @@ impl<'s, 'a> Tiles<'s, 'a> {
     }
 }
 
-/// Distances that are compared with a bound in one go: a vector register of the widest kind.
-const LANES: usize = 16;
+/// Distances that are compared with a bound in one go: some vector registers' worth.
+const STRIP: usize = 64;
 
 /// One block of queries against one block of the gallery.
 #[derive(Default)]
 struct Tile {
     queries: std::ops::Range<usize>,
     gallery: std::ops::Range<usize>,
-    /// Lower bounds of the squared distances, `[queries, gallery]`.
-    lower: Vec<f32>,
+    /// About the squared distances, `[queries, gallery]`.
+    distances: Vec<f32>,
     /// Each gallery row's share of the error, `[gallery]`.
     gallery_error: Vec<f32>,
+}
+
+/// A piece of one line of a tile.
+struct Strip<'t> {
+    /// Column of the first entry.
+    start: usize,
+    distances: &'t [f32],
+    gallery_error: &'t [f32],
+}
+
+impl Tile {
+    /// Line `i` in pieces.
+    fn strips(&self, i: usize) -> impl Iterator<Item = Strip<'_>> {
+        let width = self.gallery.len();
+        let line = self.distances[i * width..(i + 1) * width].chunks(STRIP);
+        let pieces = line.zip(self.gallery_error.chunks(STRIP)).enumerate();
+        pieces.map(|(piece, (distances, gallery_error))| Strip {
+            start: piece * STRIP,
+            distances,
+            gallery_error,
+        })
+    }
+}
+
+impl Strip<'_> {
+    /// Whether `test` (distance, error of the gallery row, place in the strip) holds anywhere; tests all, without a branch.
+    fn any(&self, test: impl Fn(f32, f32, usize) -> bool) -> bool {
+        let pairs = self.distances.iter().zip(self.gallery_error).enumerate();
+        pairs.fold(false, |any, (j, (&distance, &error))| {
+            any | test(distance, error, j)
+        })
+    }
+
+    /// Column of the tile, and bounds of its true distance, for a query with this share of the error.
+    fn enclosed(&self, query_error: f32) -> impl Iterator<Item = (usize, (f32, f32))> {
+        let pairs = self.distances.iter().zip(self.gallery_error);
+        (self.start..).zip(pairs.map(move |(distance, gallery_error)| {
+            let error = query_error + gallery_error;
+            (distance - error, distance + error)
+        }))
+    }
 }
 
 /// A thread that panicked has already stopped the sweep; the others may finish with what they see.
