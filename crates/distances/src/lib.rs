@@ -28,4 +28,6 @@ mod rows;
 mod squared;
 
 pub use rows::{RaggedRows, Rows};
-pub use squared::{squared_distance, squared_distances, squared_norms};
+pub use squared::{
+    squared_distance, squared_distances, squared_distances_to_columns, squared_norms,
+};

@@ -41,25 +41,63 @@ pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 /// # Panics
 /// If these shapes disagree.
 pub fn squared_distances(queries: Rows, points: Rows, point_norms: &[f32], out: &mut [f32]) {
-    let (q, p, dim) = (queries.len(), points.len(), points.dim());
-    assert_eq!(
-        queries.dim(),
-        dim,
-        "queries of {} values, points of {dim}",
-        queries.dim()
-    );
+    let dim = points.dim();
+    assert_eq!(queries.dim(), dim, "queries and points differ in dimension");
     assert_eq!(
         point_norms.len(),
-        p,
-        "{} norms for {p} points",
-        point_norms.len()
+        points.len(),
+        "norms and points differ in number"
     );
+    let strides = Strides {
+        point: dim,
+        value: 1,
+    };
+    expand(queries, points.values(), strides, point_norms, out);
+}
+
+/// As [`squared_distances`] for points that are stored coordinate by coordinate: all first values, then all second values.
+///
+/// The matrix kernel reads that order as it is, where it must copy rows first. So a search that compares the same points with
+/// a few queries again and again (K-means) stores them this way once.
+///
+/// # Shapes
+/// - queries: `[q, dim]`, columns: `[dim, p]`
+/// - point_norms: `[p]`
+/// - out: `[q, p]`, row-major
+///
+/// # Panics
+/// If these shapes disagree.
+pub fn squared_distances_to_columns(
+    queries: Rows,
+    columns: &[f32],
+    point_norms: &[f32],
+    out: &mut [f32],
+) {
+    let (p, dim) = (point_norms.len(), queries.dim());
     assert_eq!(
-        out.len(),
-        q * p,
-        "{} places for {q} x {p} distances",
-        out.len()
+        columns.len(),
+        p * dim,
+        "{p} points of {dim} values were announced"
     );
+    expand(
+        queries,
+        columns,
+        Strides { point: 1, value: p },
+        point_norms,
+        out,
+    );
+}
+
+/// Steps in memory from one point to the next, and from one value of a point to the next.
+#[derive(Clone, Copy)]
+struct Strides {
+    point: usize,
+    value: usize,
+}
+
+fn expand(queries: Rows, points: &[f32], strides: Strides, point_norms: &[f32], out: &mut [f32]) {
+    let (q, p) = (queries.len(), point_norms.len());
+    assert_eq!(out.len(), q * p, "there must be {q} x {p} places");
     if p == 0 {
         return;
     }
@@ -69,7 +107,7 @@ pub fn squared_distances(queries: Rows, points: Rows, point_norms: &[f32], out: 
             *entry = norm + point_norm;
         }
     }
-    subtract_twice_the_product(queries, points, out);
+    subtract_twice_the_product(queries, points, strides, out);
     for entry in out {
         // Written so that a NaN is kept: `max` would turn it into the distance of a perfect match.
         if *entry < 0.0 {
@@ -78,13 +116,17 @@ pub fn squared_distances(queries: Rows, points: Rows, point_norms: &[f32], out: 
     }
 }
 
-/// `out -= 2 queries pointsᵀ`.
+/// `out -= 2 queries pointsᵀ`; there is at least one point.
 #[allow(unsafe_code, reason = "the matrix kernel takes pointers and strides")]
-fn subtract_twice_the_product(queries: Rows, points: Rows, out: &mut [f32]) {
-    let (q, p, dim) = (queries.len(), points.len(), points.dim());
-    debug_assert_eq!(out.len(), q * p);
-    // SAFETY: the three pointers come from slices of q*dim, p*dim and q*p values (`Rows` checks its length, the caller the
-    // output's); the strides below address exactly these, and `out` is borrowed mutably, so it overlaps neither input.
+fn subtract_twice_the_product(queries: Rows, points: &[f32], strides: Strides, out: &mut [f32]) {
+    let (q, dim) = (queries.len(), queries.dim());
+    let p = points.len() / dim;
+    assert_eq!(out.len(), q * p);
+    // The last value of the last point is the farthest that the strides reach.
+    let reach = (p - 1) * strides.point + (dim - 1) * strides.value + 1;
+    assert_eq!(reach, points.len());
+    // SAFETY: the three pointers come from slices of q*dim, p*dim and q*p values (`Rows` checks its length, the assertions
+    // above the others); the strides address exactly these, and `out` is borrowed mutably, so it overlaps neither input.
     unsafe {
         gemm::gemm(
             q,
@@ -97,9 +139,9 @@ fn subtract_twice_the_product(queries: Rows, points: Rows, out: &mut [f32]) {
             queries.values().as_ptr(),
             1,
             dim as isize,
-            points.values().as_ptr(),
-            dim as isize,
-            1,
+            points.as_ptr(),
+            strides.point as isize,
+            strides.value as isize,
             1.0,
             -2.0,
             false,
@@ -160,6 +202,12 @@ mod tests {
                 }
             }
             assert_eq!(tile(queries, points), expected, "{q} x {p} of {dim}");
+            let columns: Vec<f32> = (0..dim)
+                .flat_map(|value| points.iter().map(move |point| point[value]))
+                .collect();
+            let mut out = vec![f32::NAN; q * p];
+            squared_distances_to_columns(queries, &columns, &squared_norms(points), &mut out);
+            assert_eq!(out, expected, "{q} x {p} of {dim}, by columns");
             for i in 0..q {
                 for j in 0..p {
                     assert_eq!(

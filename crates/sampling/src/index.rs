@@ -277,19 +277,23 @@ pub(crate) fn check_embeddings(embeddings: Rows, rows: usize) -> Result<(), Samp
             rows,
         });
     }
-    let dim = embeddings.dim();
-    match embeddings
-        .values()
-        .par_iter()
-        .position_first(|value| !value.is_finite())
-    {
-        Some(place) => Err(SamplingError::EmbeddingNotFinite {
-            row: place / dim,
-            dimension: place % dim,
-            value: embeddings.values()[place],
-        }),
-        None => Ok(()),
-    }
+    let bad = |value: &f32| !value.is_finite();
+    // A whole row is looked at without branches, which is many times faster than stopping at its first bad value.
+    let any_bad = |row: &[f32]| row.iter().fold(false, |any, value| any | bad(value));
+    let rows = embeddings.values().par_chunks_exact(embeddings.dim());
+    let Some(row) = rows.position_first(any_bad) else {
+        return Ok(());
+    };
+    let values = embeddings.row(row);
+    let dimension = values
+        .iter()
+        .position(bad)
+        .expect("the row was found by it");
+    Err(SamplingError::EmbeddingNotFinite {
+        row,
+        dimension,
+        value: values[dimension],
+    })
 }
 
 #[cfg(test)]

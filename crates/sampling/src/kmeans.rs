@@ -6,9 +6,12 @@
 //! Sources: Lloyd, *Least squares quantization in PCM*, 1982; Arthur and Vassilvitskii, *k-means++: the advantages of
 //! careful seeding*, SODA 2007.
 
-use lodestone_distances::{Rows, squared_distance, squared_distances, squared_norms};
+use lodestone_distances::{Rows, squared_distance, squared_distances_to_columns, squared_norms};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+
+use crate::cluster_sums::ClusterSums;
+use crate::random::draw;
 
 /// Clusters of one set of points. Every cluster has at least one member and its centre is the mean of its members.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,29 +68,6 @@ pub(crate) fn plus_plus(points: Rows, count: usize, random: &mut ChaCha8Rng) -> 
     centres
 }
 
-/// A position drawn with probability `weight / total`; never one of weight 0.
-///
-/// `total` must be positive and the sum of the weights.
-pub(crate) fn draw(
-    weights: impl Iterator<Item = f64>,
-    total: f64,
-    random: &mut ChaCha8Rng,
-) -> usize {
-    let mut left = random.random::<f64>() * total;
-    let mut last = 0;
-    for (position, weight) in weights.enumerate() {
-        if weight > 0.0 {
-            if left < weight {
-                return position;
-            }
-            left -= weight;
-            last = position;
-        }
-    }
-    // Rounding may leave a crumb after the last weight.
-    last
-}
-
 /// Lloyd's iterations from `centres` until no point changes its cluster, at most `iterations` of them.
 ///
 /// # Panics
@@ -97,27 +77,20 @@ pub(crate) fn lloyd(points: Rows, mut centres: Vec<f32>, iterations: usize) -> C
     let mut origin: Vec<usize> = (0..centres.len() / dim).collect();
     assert!(!points.is_empty() && !origin.is_empty() && iterations > 0);
     let norms = squared_norms(points);
-    let mut assignment = vec![usize::MAX; points.len()];
+    let columns = by_columns(points);
+    let mut assignment = Vec::new();
+    let mut sums = ClusterSums::default();
     let mut tile = vec![0.0; points.len() * origin.len()];
     let (mut passes, mut repaired) = (0, 0);
     while passes < iterations {
         passes += 1;
-        // Centres are the queries: the long side of the tile is then contiguous, which is what the kernel likes.
         let rows = Rows::new(&centres, dim).expect("centres are whole rows");
-        squared_distances(rows, points, &norms, &mut tile);
+        squared_distances_to_columns(rows, &columns, &norms, &mut tile);
         let (mut next, mut distances) = nearest_centres(&tile, points.len());
         let repair = fill_empty(origin.len(), &mut next, &mut distances);
         repaired += repair.filled;
-        let mut changed = vec![false; origin.len()];
-        for (&old, &new) in assignment.iter().zip(&next) {
-            if old != new {
-                changed[new] = true;
-                if old != usize::MAX {
-                    changed[old] = true;
-                }
-            }
-        }
-        assignment = next;
+        let first = assignment.is_empty();
+        let previous = std::mem::replace(&mut assignment, next);
         if !repair.unfilled.is_empty() {
             drop_clusters(
                 &repair.unfilled,
@@ -127,13 +100,16 @@ pub(crate) fn lloyd(points: Rows, mut centres: Vec<f32>, iterations: usize) -> C
                 &mut origin,
             );
             tile.truncate(points.len() * origin.len());
-            changed = vec![true; origin.len()];
         }
-        if !changed.contains(&true) {
+        if first || !repair.unfilled.is_empty() {
+            sums = ClusterSums::of(points, &assignment, origin.len());
+        } else if !sums.follow(points, &previous, &assignment) {
             break;
         }
-        move_to_means(points, &assignment, &changed, &mut centres);
+        sums.write_means(&mut centres);
     }
+    // Sums that followed many moves carry their roundings; the result does not.
+    ClusterSums::of(points, &assignment, origin.len()).write_means(&mut centres);
     let mut inertia = vec![0.0; origin.len()];
     for (point, &cluster) in points.iter().zip(&assignment) {
         let centre = &centres[cluster * dim..(cluster + 1) * dim];
@@ -147,6 +123,22 @@ pub(crate) fn lloyd(points: Rows, mut centres: Vec<f32>, iterations: usize) -> C
         repaired,
         origin,
     }
+}
+
+/// The points coordinate by coordinate, `[dim, points]`, in blocks that stay in the cache on both sides.
+fn by_columns(points: Rows) -> Vec<f32> {
+    const BLOCK: usize = 16;
+    let (count, dim) = (points.len(), points.dim());
+    let mut columns = vec![0.0; count * dim];
+    for first in (0..count).step_by(BLOCK) {
+        let rows = first..(first + BLOCK).min(count);
+        for value in 0..dim {
+            for row in rows.clone() {
+                columns[value * count + row] = points.row(row)[value];
+            }
+        }
+    }
+    columns
 }
 
 /// Nearest centre of each point and its squared distance; `tile` is `[centres, points]`. Ties go to the lower number.
@@ -224,28 +216,6 @@ fn drop_clusters(
         .flat_map(|&c| centres[c * dim..(c + 1) * dim].to_vec())
         .collect();
     *origin = kept.iter().map(|&cluster| origin[cluster]).collect();
-}
-
-/// Moves each centre whose members changed to their mean. Sums are in f64, so that the size of a cluster does not matter.
-fn move_to_means(points: Rows, assignment: &[usize], changed: &[bool], centres: &mut [f32]) {
-    let dim = points.dim();
-    let mut sums = vec![0.0_f64; centres.len()];
-    let mut sizes = vec![0_usize; changed.len()];
-    for (point, &cluster) in points.iter().zip(assignment) {
-        if changed[cluster] {
-            sizes[cluster] += 1;
-            let sum = &mut sums[cluster * dim..(cluster + 1) * dim];
-            for (sum, &value) in sum.iter_mut().zip(point) {
-                *sum += f64::from(value);
-            }
-        }
-    }
-    for cluster in (0..changed.len()).filter(|&cluster| changed[cluster]) {
-        let range = cluster * dim..(cluster + 1) * dim;
-        for (centre, sum) in centres[range.clone()].iter_mut().zip(&sums[range]) {
-            *centre = (sum / sizes[cluster] as f64) as f32;
-        }
-    }
 }
 
 #[cfg(test)]

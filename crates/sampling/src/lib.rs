@@ -4,6 +4,7 @@ mod batch;
 mod class_clusters;
 mod classes;
 mod cluster_count;
+mod cluster_sums;
 mod drift;
 mod error;
 mod fused;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::group::Group;
 use super::{Clusters, SmallGroups};
 use crate::batch::Neighbourhood;
-use crate::kmeans::draw;
+use crate::random::draw;
 use crate::{Batch, Classes, SamplingError};
 
 /// A batch is one neighbourhood: a seed cluster drawn with the [`probabilities`](crate::probabilities) of the cached losses, the

@@ -13,7 +13,7 @@ use super::group::Group;
 use super::{Clusters, SmallGroups};
 use crate::batch::Neighbourhood;
 use crate::error::at_least;
-use crate::kmeans::draw;
+use crate::random::draw;
 use crate::{Batch, Classes, SamplingError};
 
 /// Below this effective share of the neighbourhoods the largest weights are clipped.
