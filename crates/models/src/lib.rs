@@ -52,7 +52,6 @@ mod local_norm;
 mod model;
 mod network;
 #[cfg(test)]
-#[allow(clippy::print_stderr, reason = "a skipped test says why")]
 mod parity;
 mod pool;
 mod preprocessing;

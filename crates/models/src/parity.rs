@@ -14,8 +14,18 @@ fn shared(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: {} is absent", path.display());
+    skipped(&format!("{} is absent", path.display()));
     None
+}
+
+/// Says why a test did not run.
+#[cfg(test)]
+#[allow(
+    clippy::print_stderr,
+    reason = "the reason must reach who runs the tests"
+)]
+pub(crate) fn skipped(reason: &str) {
+    eprintln!("skipped: {reason}");
 }
 
 /// Fails with the largest difference if any value differs by more than `tolerance`, or is not finite.

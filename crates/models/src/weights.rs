@@ -9,7 +9,6 @@ mod load;
 mod pth;
 mod slot;
 #[cfg(test)]
-#[allow(clippy::print_stderr, reason = "a skipped test says why")]
 mod tests;
 mod write;
 

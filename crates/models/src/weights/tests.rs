@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::TempDir;
 
+use crate::parity::skipped;
 use crate::weights::{self, LoadOptions, WeightFile, WeightsError};
 use crate::{
     Auxiliary, Classifier, ClassifierConfig, ConvNetConfig, Distance, Embedder, EmbedderConfig,
@@ -354,7 +355,9 @@ fn python(folder: &Path, script: &str) -> bool {
     };
     let usable = run("import torchvision, safetensors.torch");
     if !usable.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {python:?} has no torchvision; set PYTHON to one that has");
+        skipped(&format!(
+            "{python:?} has no torchvision; set PYTHON to one that has"
+        ));
         return false;
     }
     let output = run(script).unwrap();
