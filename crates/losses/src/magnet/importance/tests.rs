@@ -1,0 +1,176 @@
+//! Weighted neighbourhoods against neighbourhoods one by one.
+
+use burn::tensor::DType;
+
+use super::*;
+use crate::MagnetLossConfig;
+use crate::testing::{
+    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate,
+};
+
+/// Five clusters of three, the last two of one class, with the two nearest imposters of each as seed.
+fn index() -> (Matrix, Vec<usize>, Vec<usize>, Vec<Vec<usize>>) {
+    let clusters = (0..15).map(|row| row % 5).collect();
+    let neighbourhoods = vec![
+        vec![0, 1, 3],
+        vec![1, 0, 4],
+        vec![2, 0, 1],
+        vec![3, 2, 0],
+        vec![4, 1, 2],
+    ];
+    (
+        Matrix::random(15, 3, 17),
+        clusters,
+        vec![0, 1, 2, 3, 3],
+        neighbourhoods,
+    )
+}
+
+const P: [f64; 5] = [0.1, 0.3, 0.05, 0.25, 0.3];
+
+/// Magnet loss of one neighbourhood alone.
+fn alone(x: &Matrix, clusters: &[usize], classes: &[usize], seen: &[usize]) -> (f64, Matrix) {
+    let rows = (0..x.rows)
+        .filter(|&row| seen.contains(&clusters[row]))
+        .collect::<Vec<_>>();
+    let of_rows = rows
+        .iter()
+        .map(|&row| seen.iter().position(|&c| c == clusters[row]).unwrap())
+        .collect::<Vec<_>>();
+    let classes = seen.iter().map(|&c| classes[c]).collect::<Vec<_>>();
+    let loss = MagnetLossConfig::default().init();
+    let (value, slope) = differentiate(&x.select(&rows), |x| {
+        loss.forward(x, &of_rows, &classes).mean
+    });
+    let mut full = Matrix::new(x.rows, x.columns, vec![0.0; x.values.len()]);
+    for (at, row) in rows.into_iter().enumerate() {
+        full.values[row * x.columns..(row + 1) * x.columns].copy_from_slice(slope.row(at));
+    }
+    (value, full)
+}
+
+fn config(mean: WeightedMean) -> ImportanceMagnetLossConfig {
+    ImportanceMagnetLossConfig {
+        gap: 1.0,
+        mean,
+        clip: false,
+    }
+}
+
+#[test]
+fn with_every_seed_enumerated_the_unbiased_mean_is_the_sampled_objective() {
+    let (x, clusters, classes, neighbourhoods) = index();
+    // Uniform seeds, each exactly once: the mean over the draws is the expectation.
+    let drawn = neighbourhoods
+        .iter()
+        .zip(P)
+        .map(|(clusters, probability)| Neighbourhood {
+            clusters: clusters.clone(),
+            probability,
+            proposal: 0.2,
+        });
+    let drawn = drawn.collect::<Vec<_>>();
+    let (mut want, mut slope) = (0.0, vec![0.0; x.values.len()]);
+    for (seen, p) in neighbourhoods.iter().zip(P) {
+        let (value, gradient) = alone(&x, &clusters, &classes, seen);
+        want += p * value;
+        slope
+            .iter_mut()
+            .zip(gradient.values)
+            .for_each(|(total, g)| *total += p * g);
+    }
+    for mean in [WeightedMean::Unbiased, WeightedMean::SelfNormalised] {
+        let loss = config(mean).init();
+        let (value, gradient) =
+            differentiate(&x, |x| loss.forward(x, &clusters, &classes, &drawn).mean);
+        assert_close(&[value], &[want], 1e-5, 0.0);
+        assert_close_to_largest("union batch", &gradient.values, &slope, 2e-5);
+    }
+}
+
+#[test]
+fn drawn_by_the_papers_own_probabilities_nothing_is_weighted() {
+    let (x, clusters, classes, neighbourhoods) = index();
+    let drawn = [1, 4].map(|seed| Neighbourhood {
+        clusters: neighbourhoods[seed].clone(),
+        probability: P[seed],
+        proposal: P[seed],
+    });
+    let want = [1, 4].map(|seed| alone(&x, &clusters, &classes, &neighbourhoods[seed]).0);
+    let loss = config(WeightedMean::Unbiased).init();
+    let output = loss
+        .forward(x.leaf(DType::F32), &clusters, &classes, &drawn)
+        .read();
+    assert_close(
+        &[output.mean.into()],
+        &[(want[0] + want[1]) / 2.0],
+        1e-5,
+        0.0,
+    );
+    assert_eq!(output.get(Statistic::EffectiveSampleSize), Some(2.0));
+}
+
+#[test]
+fn gradient_is_the_slope_with_constant_weights() {
+    let (x, clusters, classes, neighbourhoods) = index();
+    let drawn = [0, 3].map(|seed| Neighbourhood {
+        clusters: neighbourhoods[seed].clone(),
+        probability: P[seed],
+        proposal: 0.2,
+    });
+    let loss = config(WeightedMean::SelfNormalised).init();
+    assert_gradient_is_slope(&x, |x| loss.forward(x, &clusters, &classes, &drawn).mean);
+}
+
+#[test]
+fn an_example_reports_the_mean_of_its_losses_and_zero_where_it_has_none() {
+    let (x, clusters, classes, neighbourhoods) = index();
+    let drawn = |seeds: &[usize]| {
+        let one = |&seed: &usize| Neighbourhood {
+            clusters: neighbourhoods[seed].clone(),
+            probability: 0.2,
+            proposal: 0.2,
+        };
+        let drawn = seeds.iter().map(one).collect::<Vec<_>>();
+        config(WeightedMean::Unbiased)
+            .init()
+            .forward(x.leaf(DType::F32), &clusters, &classes, &drawn)
+            .read()
+            .per_example
+    };
+    let (first, second, both) = (drawn(&[0]), drawn(&[1]), drawn(&[0, 1]));
+    for row in 0..x.rows {
+        let want = match clusters[row] {
+            0 | 1 => (first[row] + second[row]) / 2.0,
+            3 => first[row],
+            4 => second[row],
+            _ => 0.0,
+        };
+        assert_close(&[both[row].into()], &[want.into()], 1e-6, 1e-7);
+    }
+}
+
+#[test]
+fn clipping_lifts_the_effective_share_to_a_fifth() {
+    let mut weights = vec![100.0, 1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
+    assert!(effective_sample_size(&weights) < 0.2 * 12.0);
+    clip(&mut weights);
+    assert!(effective_sample_size(&weights) >= 0.2 * 12.0);
+    assert_eq!(weights[11], 0.1);
+    let mut even = vec![1.0, 2.0, 3.0];
+    clip(&mut even);
+    assert_eq!(even, [1.0, 2.0, 3.0]);
+}
+
+#[test]
+fn the_loss_of_a_whole_set_is_the_objective() {
+    let (x, clusters, classes, _) = index();
+    let (value, _) = differentiate(&x, |x| {
+        MagnetLossConfig::default()
+            .init()
+            .forward(x, &clusters, &classes)
+            .mean
+    });
+    let objective = crate::magnet_objective(&x.values, 3, &clusters, &classes, 1.0);
+    assert_close(&[value], &[objective], 1e-5, 0.0);
+}
