@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::NearestRows;
-use crate::search::{Candidate, Collector};
+use crate::sweep::{Candidate, Collector};
 use crate::{EvalError, Search};
 
 /// The label of an attribute.

@@ -33,7 +33,7 @@
 //! | do neighbours share attributes | [`concentration`] |
 //! | do clusters agree with classes | [`clustering_scores`] |
 //! | same or not the same | [`Pairs`] |
-//! | has the space collapsed | [`diagnostics`] |
+//! | has the space collapsed | [`diagnostics()`] |
 //! | how sure is a mean | [`Bootstrap`] |
 //! | all of it, to keep | [`Search::report`] → [`Report`], [`Retrieval::write_csv`] |
 //!
@@ -69,6 +69,7 @@ mod roles;
 mod scores;
 mod search;
 mod soft;
+mod sweep;
 mod table;
 mod tile;
 mod unit;

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::search::{Candidate, Collector};
+use crate::sweep::{Candidate, Collector};
 use crate::{EvalError, Forecast, Search};
 
 /// A gallery row and its distance from the query.

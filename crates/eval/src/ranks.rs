@@ -4,7 +4,7 @@
 //! asks for, needs only a counter for each of its R relevant rows: each other row raises the counters of those behind it.
 
 use crate::nearest::{NearestRows, Neighbour, enclose};
-use crate::search::{Candidate, Collector};
+use crate::sweep::{Candidate, Collector};
 
 /// What a ranking of the whole gallery says about one query.
 #[derive(Debug, Clone, PartialEq)]
