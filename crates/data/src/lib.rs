@@ -28,20 +28,30 @@
 //! |---|---|
 //! | `sets` | one file a data set: official layout in, table out |
 //! | `table`, `hold_out` | rows, splits, coarse classes |
-//! | `mat`, `sums` | MATLAB 5 list files, checksums |
-//! | `pixels`, `resize`, `rotate`, `colour` | bytes to RGB, RGB to RGB |
+//! | `mat`, `sums`, `listing` | MATLAB 5 list files, checksums, remembered file trees |
+//! | `official`, `doctor` | the publishers' numbers; what is wrong with a folder |
+//! | `fetch` | downloads, when asked; nothing else here uses the network |
+//! | `jpeg`, `pixels`, `resize`, `rotate`, `colour` | bytes to RGB, RGB to RGB |
 //! | `preprocessing`, `augmentation`, `view` | what is wished for, and its random draws |
-//! | `render`, `loader` | one image, many batches |
+//! | `render`, `loader`, `cache` | one image, many batches, kept pixels |
 
 // A test without its files says that it was skipped.
 #![cfg_attr(test, allow(clippy::print_stderr))]
 
 mod augmentation;
+mod cache;
 mod colour;
+mod doctor;
 mod error;
+mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hold_out;
+mod jpeg;
+mod listing;
 mod loader;
 pub mod mat;
+mod official;
 #[cfg(test)]
 mod parity;
 mod pixels;
@@ -56,11 +66,17 @@ mod view;
 
 pub use augmentation::{Augmentation, Erasing, RandomCrop};
 pub use colour::Jitter;
+pub use doctor::{
+    Count, Finding, FindingKind, Group, Leak, Report, SplitCount, SumCheck, examine,
+    verify_archives,
+};
 pub use error::{DataError, DecodeError};
+pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
 pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, Stream};
+pub use official::{Archive, Official, catalogue, official};
 pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
 pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
 pub use render::{Images, image_from_bytes, load_image};
-pub use sets::{Dataset, FlowersProtocol};
+pub use sets::{Attributes, Dataset, FlowersProtocol, Regions, read_attributes};
 pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
 pub use view::{DrawKey, Draws, View};

@@ -9,11 +9,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::augmentation::Draw;
+use crate::cache::PixelCache;
 use crate::error::DataError;
 use crate::pixels::{DecodeLimits, Pixels, decode};
 use crate::preprocessing::Preprocessing;
 use crate::render::{Images, Workspace};
-use crate::table::{Source, Table};
+use crate::table::{Row, Source, Table};
 use crate::view::{DrawKey, View};
 
 /// What a broken image does to the run.
@@ -33,6 +34,8 @@ pub struct LoaderConfig {
     pub threads: usize,
     /// Bytes of rendered images that may wait for the caller. One batch is always worked on, whatever its size.
     pub ahead_bytes: usize,
+    /// Bytes of decoded photographs that are kept for the next epoch; 0 keeps none.
+    pub cache_bytes: usize,
     /// What a broken image does.
     pub broken: Broken,
     /// Bounds on what one file may unpack to.
@@ -40,11 +43,12 @@ pub struct LoaderConfig {
 }
 
 impl Default for LoaderConfig {
-    /// Two threads and 96 MiB ahead.
+    /// Two threads, 96 MiB ahead, nothing kept.
     fn default() -> Self {
         LoaderConfig {
             threads: 2,
             ahead_bytes: 96 << 20,
+            cache_bytes: 0,
             broken: Broken::Fail,
             limits: DecodeLimits::default(),
         }
@@ -101,13 +105,20 @@ impl Loader {
     ) -> Result<Self, DataError> {
         assert!(config.threads > 0, "a loader needs at least one thread");
         preprocessing.validate()?;
-        let limits = config.limits;
+        let LoaderConfig {
+            limits,
+            cache_bytes,
+            ..
+        } = config;
+        let cache = PixelCache::new(cache_bytes);
+        let renderer = Renderer {
+            table,
+            preprocessing,
+            limits,
+            cache,
+        };
         Ok(Loader {
-            renderer: Arc::new(Renderer {
-                table,
-                preprocessing,
-                limits,
-            }),
+            renderer: Arc::new(renderer),
             config,
         })
     }
@@ -274,31 +285,49 @@ struct Renderer {
     table: Arc<Table>,
     preprocessing: Preprocessing,
     limits: DecodeLimits,
+    cache: PixelCache,
 }
 
 impl Renderer {
-    fn pixels(&self, row: usize) -> Result<Pixels, DataError> {
-        match &self.table.rows[row].source {
+    /// The photograph of a row, from the cache if it is there.
+    fn pixels(&self, row: usize) -> Result<Arc<Pixels>, DataError> {
+        if let Some(pixels) = self.cache.get(row) {
+            return Ok(pixels);
+        }
+        let pixels = Arc::new(self.read(row)?);
+        self.cache.offer(row, &pixels);
+        Ok(pixels)
+    }
+
+    fn read(&self, row: usize) -> Result<Pixels, DataError> {
+        let Row { source, region, .. } = &self.table.rows[row];
+        let pixels = match source {
             Source::Packed(position) => {
                 let packed = self
                     .table
                     .packed
                     .as_ref()
                     .expect("a table with packed rows has packed pixels");
-                Ok(Pixels::from_grey(
-                    packed.width,
-                    packed.height,
-                    packed.image(*position),
-                ))
+                Pixels::from_grey(packed.width, packed.height, packed.image(*position))
             }
             Source::File(relative) => {
                 let path = self.table.root.join(relative);
                 let bytes =
                     std::fs::read(&path).map_err(|source| DataError::read(&path, source))?;
                 decode(&bytes, self.preprocessing.orientation, self.limits)
-                    .map_err(|source| DataError::image(&path, source))
+                    .map_err(|source| DataError::image(&path, source))?
             }
-        }
+        };
+        let Some(region) = *region else {
+            return Ok(pixels);
+        };
+        pixels.cut(region).ok_or_else(|| {
+            let problem = format!(
+                "{region:?} lies outside {}x{} pixels",
+                pixels.width, pixels.height
+            );
+            DataError::content(&self.table.describe(row), "region", problem)
+        })
     }
 
     fn draw(&self, view: &View, job: Job, row: usize, pixels: &Pixels) -> Draw {
@@ -474,7 +503,7 @@ mod tests {
     use super::*;
     use crate::augmentation::Augmentation;
     use crate::pixels::tests::{encode, gradient};
-    use crate::table::{Row, Split};
+    use crate::table::{PixelBox, Split};
     use crate::view::Draws;
 
     /// Nine photographs of different sizes; `broken` of them are text.
@@ -562,6 +591,27 @@ mod tests {
     }
 
     #[test]
+    fn kept_photographs_give_the_same_values() {
+        let (folder, table) = photographs(&[]);
+        let config = LoaderConfig {
+            cache_bytes: 20_000,
+            ..LoaderConfig::default()
+        };
+        let preprocessing = Preprocessing::imagenet(16, 12);
+        let kept = Loader::new(Arc::clone(&table), preprocessing, config).unwrap();
+        let view = training(Draws::PerRow);
+        let run = |loader: &Loader| -> Vec<ImageBatch> {
+            loader.batches(plan(), &view).map(Result::unwrap).collect()
+        };
+        let fresh = run(&loader(&table, 2, 1 << 20, Broken::Fail));
+        assert_eq!(run(&kept), fresh);
+        assert_eq!(run(&kept), fresh);
+        // The photograph of 60 x 24 pixels is 4320 bytes and asked for early, so it is kept: its file is not read again.
+        std::fs::remove_file(folder.path().join("8.jpg")).unwrap();
+        assert!(kept.batches([vec![8]], &view).next().unwrap().is_ok());
+    }
+
+    #[test]
     fn a_row_twice_in_a_batch_is_drawn_as_the_view_says() {
         let (_folder, table) = photographs(&[]);
         let loader = loader(&table, 2, 1 << 20, Broken::Fail);
@@ -607,6 +657,52 @@ mod tests {
         assert_eq!(batch.images.shape, [2, 3, 12, 12]);
         assert_eq!(batch.skipped[0].0, 4);
         assert!(batch.skipped[0].1.contains("not an image"));
+    }
+
+    #[test]
+    fn a_region_is_cut_out_before_anything_else() {
+        let (_folder, table) = photographs(&[]);
+        let mut cut = Table::clone(&table);
+        cut.rows[8].region = Some(PixelBox {
+            left: 10,
+            top: 2,
+            right: 30,
+            bottom: 22,
+        });
+        cut.rows[7].region = Some(PixelBox {
+            left: 500,
+            top: 2,
+            right: 510,
+            bottom: 22,
+        });
+        let loader = loader(&Arc::new(cut), 1, 1 << 20, Broken::Fail);
+        let mut batches = loader.batches([vec![8], vec![7]], &View::Evaluation);
+        let found = batches.next().unwrap().unwrap().images.values;
+        let pixels = decode(
+            &encode(&gradient(60, 24).into(), ImageFormat::Png),
+            Default::default(),
+            DecodeLimits::default(),
+        );
+        let region = PixelBox {
+            left: 10,
+            top: 2,
+            right: 30,
+            bottom: 22,
+        };
+        let mut expected = vec![0.0; 3 * 12 * 12];
+        let cut = pixels.unwrap().cut(region).unwrap();
+        Workspace::default().render(
+            &cut,
+            loader.preprocessing(),
+            &Draw::default(),
+            &mut expected,
+        );
+        assert_eq!(found, expected);
+        let message = batches.next().unwrap().unwrap_err().to_string();
+        assert!(
+            message.contains("7.jpg: region: PixelBox") && message.contains("55x24"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -9,6 +9,8 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use serde::{Deserialize, Serialize};
 
 use crate::error::DecodeError;
+use crate::jpeg;
+use crate::table::PixelBox;
 
 /// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +35,31 @@ impl Pixels {
             height,
             bytes: grey.iter().flat_map(|&value| [value; 3]).collect(),
         }
+    }
+
+    /// The part inside a rectangle, which is cut to the image first; `None` if nothing is left of it.
+    pub fn cut(&self, region: PixelBox) -> Option<Pixels> {
+        let span = |first: u32, end: u32, size: usize| (first as usize, (end as usize).min(size));
+        let (left, right) = span(region.left, region.right, self.width);
+        let (top, bottom) = span(region.top, region.bottom, self.height);
+        if left >= right || top >= bottom {
+            return None;
+        }
+        let (width, height) = (right - left, bottom - top);
+        let mut bytes = Vec::with_capacity(3 * width * height);
+        for line in self
+            .bytes
+            .chunks_exact(3 * self.width)
+            .take(bottom)
+            .skip(top)
+        {
+            bytes.extend_from_slice(&line[3 * left..3 * right]);
+        }
+        Some(Pixels {
+            width,
+            height,
+            bytes,
+        })
     }
 }
 
@@ -102,7 +129,7 @@ pub(crate) fn decode_any(
 ) -> Result<DynamicImage, DecodeError> {
     let format = format(bytes)?;
     // The JPEG decoder fills the missing part of a cut-off file with grey and calls it a success.
-    if format == ImageFormat::Jpeg && !has_end_of_image(bytes) {
+    if format == ImageFormat::Jpeg && !jpeg::outline(bytes).whole {
         return Err(DecodeError::Truncated);
     }
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -169,34 +196,6 @@ fn to_rgb(image: DynamicImage) -> Vec<u8> {
             .flat_map(|pixel| [upper(pixel[0]), upper(pixel[1]), upper(pixel[2])])
             .collect(),
         other => other.into_rgb8().into_raw(),
-    }
-}
-
-/// Whether a JPEG stream reaches its end mark after the first scan began. An EXIF thumbnail has an end mark of its own, but
-/// inside a segment that is skipped whole.
-fn has_end_of_image(bytes: &[u8]) -> bool {
-    let mut position = 2;
-    let mut in_scan = false;
-    loop {
-        let Some(offset) = bytes.get(position..).and_then(|rest| {
-            rest.windows(2)
-                .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xff))
-        }) else {
-            return false;
-        };
-        position += offset;
-        match bytes[position + 1] {
-            0xd9 => return in_scan,
-            // Restart marks and other marks without a length.
-            0xd0..=0xd8 | 0x01 => position += 2,
-            mark => {
-                in_scan |= mark == 0xda;
-                let Some(&[high, low]) = bytes.get(position + 2..position + 4) else {
-                    return false;
-                };
-                position += 2 + usize::from(u16::from_be_bytes([high, low]));
-            }
-        }
     }
 }
 
@@ -301,6 +300,25 @@ pub(crate) mod tests {
             open(&jpeg[..jpeg.len() - 2]),
             Err(DecodeError::Truncated)
         ));
+    }
+
+    #[test]
+    fn a_rectangle_is_cut_to_the_image() {
+        let pixels = Pixels::from_grey(3, 2, &[1, 2, 3, 4, 5, 6]);
+        let cut = |left, top, right, bottom| {
+            pixels.cut(PixelBox {
+                left,
+                top,
+                right,
+                bottom,
+            })
+        };
+        assert_eq!(
+            cut(1, 0, 3, 2),
+            Some(Pixels::from_grey(2, 2, &[2, 3, 5, 6]))
+        );
+        assert_eq!(cut(2, 1, 99, 99), Some(Pixels::from_grey(1, 1, &[6])));
+        assert_eq!(cut(3, 0, 9, 9), None);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::Path;
 
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
@@ -24,7 +26,27 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 
 /// SHA-256 of `bytes` in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
+    hexadecimal(&sha256_bytes(bytes))
+}
+
+/// SHA-256 of `bytes`.
+pub(crate) fn sha256_bytes(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// MD5 of a file in hexadecimal, read piece by piece. Publishers of image sets still use it; it finds damage, not malice.
+pub(crate) fn md5_of_file(path: &Path) -> Result<String, DataError> {
+    let unreadable = |source| DataError::read(path, source);
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut sum = Md5::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let count = file.read(&mut piece).map_err(unreadable)?;
+        if count == 0 {
+            return Ok(hexadecimal(&sum.finalize()));
+        }
+        sum.update(&piece[..count]);
+    }
 }
 
 /// Sums by file name, from the text that `sha256sum` writes: 64 hexadecimal digits, a space, a space or `*`, the name.

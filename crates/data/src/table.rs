@@ -63,10 +63,13 @@ pub struct Row {
     pub coarse: Option<usize>,
     /// Part of the experiment.
     pub split: Split,
-    /// Annotated rectangle, if the set has one for this row. Used only when the loader is told to crop to it.
+    /// Rectangle to cut out before anything else; `None` is the whole image. Sets with annotated boxes fill it when
+    /// they are opened with [`Regions::Annotated`](crate::Regions::Annotated).
     pub region: Option<PixelBox>,
     /// Query and gallery marks, if the set prescribes them.
     pub roles: Option<Roles>,
+    /// Number of the shot series; a query does not look for rows of its own series.
+    pub sequence: Option<usize>,
 }
 
 impl Row {
@@ -79,6 +82,7 @@ impl Row {
             split,
             region: None,
             roles: None,
+            sequence: None,
         }
     }
 }
@@ -122,6 +126,8 @@ pub struct Table {
     pub root: PathBuf,
     /// Class names by label.
     pub class_names: Vec<String>,
+    /// What the publisher calls the classes, by label: a number or a WordNet id. Empty where the name is all there is.
+    pub class_ids: Vec<String>,
     /// Names of the coarser classes; empty when there is no such column.
     pub coarse_names: Vec<String>,
     /// The photographs.
@@ -144,6 +150,7 @@ impl Table {
             name: name.into(),
             root: root.to_path_buf(),
             class_names,
+            class_ids: Vec::new(),
             coarse_names: Vec::new(),
             rows,
             packed: None,
@@ -191,7 +198,7 @@ impl Table {
     }
 
     /// SHA-256 over what an experiment depends on, in hexadecimal: class names, and of every row the path, size in bytes,
-    /// label, coarse label, split, region and roles; of packed images the pixels.
+    /// label, coarse label, split, region, roles and sequence; of packed images the pixels.
     ///
     /// Two folders with the same fingerprint give the same row numbers, so caches and checkpoints store it. Contents of
     /// image files are not read; that is the business of the checksums.
@@ -215,7 +222,14 @@ impl Table {
                 }
                 Source::Packed(position) => sum.update((*position as u64).to_le_bytes()),
             }
-            let columns = (row.label, row.coarse, row.split, row.region, row.roles);
+            let columns = (
+                row.label,
+                row.coarse,
+                row.split,
+                row.region,
+                row.roles,
+                row.sequence,
+            );
             field(&mut sum, format!("{columns:?}").as_bytes());
         }
         if let Some(packed) = &self.packed {

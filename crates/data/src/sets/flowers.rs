@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::mat_lists::{self, MatList};
+use super::mat_lists::MatList;
 use super::names::FLOWERS;
+use super::paths;
 use crate::error::DataError;
 use crate::table::{Row, Split, Table};
 
@@ -64,7 +65,7 @@ pub(crate) fn open(root: &Path, protocol: FlowersProtocol) -> Result<Table, Data
             rows.push(Row::file(path, labels[id - 1] - 1, split));
         }
     }
-    mat_lists::check_files(root, &rows)?;
+    paths::check_files(root, &rows)?;
     let names = FLOWERS.map(str::to_owned).to_vec();
     Ok(Table::of_files(
         format!("flowers-102:{}", protocol.name()),

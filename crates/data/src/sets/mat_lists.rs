@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
 use crate::mat::{self, Value, Variable};
-use crate::table::{Row, Source};
 
 /// A MATLAB file and its variables.
 pub(crate) struct MatList {
@@ -69,19 +68,27 @@ impl MatList {
             .collect()
     }
 
+    /// The strings of a cell array.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<&str>, DataError> {
+        let cells = match self.value(name)? {
+            Value::Cells(cells) => cells,
+            other => return Err(self.wrong_kind(name, "cells", other)),
+        };
+        cells
+            .iter()
+            .enumerate()
+            .map(|(position, cell)| match cell {
+                Value::Text(text) => Ok(text.as_str()),
+                other => {
+                    let problem = format!("cell {} holds {}, not text", position + 1, other.kind());
+                    Err(DataError::content(&self.path, name, problem))
+                }
+            })
+            .collect()
+    }
+
     fn wrong_kind(&self, name: &str, expected: &str, found: &Value) -> DataError {
         let problem = format!("holds {}, {expected} were expected", found.kind());
         DataError::content(&self.path, name, problem)
     }
-}
-
-/// Every listed file must be there.
-pub(crate) fn check_files(root: &Path, rows: &[Row]) -> Result<(), DataError> {
-    for row in rows {
-        if let Source::File(relative) = &row.source {
-            let path = root.join(relative);
-            std::fs::metadata(&path).map_err(|source| DataError::read(&path, source))?;
-        }
-    }
-    Ok(())
 }

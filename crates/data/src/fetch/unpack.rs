@@ -1,0 +1,250 @@
+//! Unpacking a tar archive so that nothing it holds can leave its folder or fill the disk.
+//!
+//! Only files and folders are unpacked. An absolute path, `..`, or a link is an error before anything of that entry is
+//! written. Compression is found by content, as some servers hand out plain tar under a `.gz` name.
+
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use tar::{Archive, EntryType};
+
+use super::{FetchError, open};
+
+/// Bounds on what one archive may unpack to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnpackLimits {
+    /// Bytes of all files together: 200 GB unless told, above ImageNet's 150.
+    pub bytes: u64,
+    /// Number of entries: 2 million unless told, above ImageNet's 1.3.
+    pub entries: u64,
+}
+
+impl Default for UnpackLimits {
+    fn default() -> Self {
+        UnpackLimits {
+            bytes: 200_000_000_000,
+            entries: 2_000_000,
+        }
+    }
+}
+
+/// Unpacks `path` below `folder`. AppleDouble entries (`._*`) are left out.
+pub(super) fn unpack(path: &Path, folder: &Path, limits: UnpackLimits) -> Result<(), FetchError> {
+    let mut first = [0; 2];
+    let zipped = open(path)?.read_exact(&mut first).is_ok() && first == [0x1f, 0x8b];
+    let file = io::BufReader::new(open(path)?);
+    if zipped {
+        unpack_tar(path, GzDecoder::new(file), folder, limits)
+    } else {
+        unpack_tar(path, file, folder, limits)
+    }
+}
+
+fn unpack_tar(
+    path: &Path,
+    content: impl Read,
+    folder: &Path,
+    limits: UnpackLimits,
+) -> Result<(), FetchError> {
+    let refuse = |entry: &str, problem: String| FetchError::Entry {
+        path: path.to_path_buf(),
+        entry: entry.to_owned(),
+        problem,
+    };
+    let mut bytes = 0u64;
+    let mut archive = Archive::new(content);
+    let entries = archive
+        .entries()
+        .map_err(|error| refuse("", error.to_string()))?;
+    for (number, entry) in entries.enumerate() {
+        let mut entry = entry.map_err(|error| refuse("", error.to_string()))?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if number as u64 >= limits.entries {
+            return Err(refuse(
+                &name,
+                format!("more than {} entries", limits.entries),
+            ));
+        }
+        bytes = bytes.saturating_add(entry.size());
+        if bytes > limits.bytes {
+            return Err(refuse(
+                &name,
+                format!("more than {} bytes in all", limits.bytes),
+            ));
+        }
+        let kind = entry.header().entry_type();
+        match kind {
+            EntryType::Regular | EntryType::Continuous | EntryType::Directory => {}
+            // Comments of the archive's writer, not files.
+            EntryType::XGlobalHeader => continue,
+            _ => {
+                return Err(refuse(
+                    &name,
+                    format!("{kind:?} instead of a file or a folder"),
+                ));
+            }
+        }
+        let relative =
+            inside(&name).ok_or_else(|| refuse(&name, "leaves the folder".to_owned()))?;
+        let hidden = relative
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"));
+        if hidden {
+            continue;
+        }
+        let target = folder.join(&relative);
+        let disk = |source| FetchError::Disk {
+            path: target.clone(),
+            source,
+        };
+        if kind == EntryType::Directory {
+            std::fs::create_dir_all(&target).map_err(disk)?;
+            continue;
+        }
+        lodestone_files::write_whole(&target, |file| {
+            // A cut-off archive ends early without an error of its own.
+            let copied = io::copy(&mut entry, file)?;
+            if copied == entry.size() {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+        })
+        .map_err(|error| disk(error.source))?;
+    }
+    Ok(())
+}
+
+/// The relative path of an entry, if it stays inside; `./` in front is usual and harmless.
+fn inside(name: &str) -> Option<PathBuf> {
+    let mut path = PathBuf::new();
+    for part in Path::new(name).components() {
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) | Component::ParentDir => return None,
+        }
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tar::{Builder, Header};
+
+    use super::*;
+
+    struct Item {
+        name: &'static str,
+        kind: EntryType,
+        content: &'static [u8],
+    }
+
+    fn item(name: &'static str, kind: EntryType, content: &'static [u8]) -> Item {
+        Item {
+            name,
+            kind,
+            content,
+        }
+    }
+
+    /// A tar of these entries, with names that the builder itself would refuse.
+    fn archive(items: &[Item]) -> Vec<u8> {
+        let mut builder = Builder::new(Vec::new());
+        for item in items {
+            let mut header = Header::new_gnu();
+            header.as_old_mut().name[..item.name.len()].copy_from_slice(item.name.as_bytes());
+            header.set_entry_type(item.kind);
+            if item.kind == EntryType::Symlink {
+                header.set_link_name("/etc").unwrap();
+            }
+            header.set_size(item.content.len() as u64);
+            header.set_mode(0o644);
+            header.set_cksum();
+            builder.append(&header, item.content).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn run(bytes: &[u8], limits: UnpackLimits) -> (tempfile::TempDir, Result<(), FetchError>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        lodestone_files::write_whole(&path, |file| file.write_all(bytes)).unwrap();
+        let result = unpack(&path, &folder.path().join("out"), limits);
+        (folder, result)
+    }
+
+    #[test]
+    fn plain_and_gzip_tar_are_unpacked_and_apple_files_left_out() {
+        let plain = archive(&[
+            item("./images/", EntryType::Directory, b""),
+            item("./images/a b.jpg", EntryType::Regular, b"picture"),
+            item("images/._a b.jpg", EntryType::Regular, b"apple"),
+        ]);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&plain).unwrap();
+        for bytes in [plain, encoder.finish().unwrap()] {
+            let (folder, result) = run(&bytes, UnpackLimits::default());
+            result.unwrap();
+            let images = folder.path().join("out/images");
+            assert_eq!(std::fs::read(images.join("a b.jpg")).unwrap(), b"picture");
+            assert_eq!(std::fs::read_dir(images).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_would_leave_the_folder_is_refused() {
+        let small = UnpackLimits {
+            bytes: 10,
+            entries: 2,
+        };
+        let file = EntryType::Regular;
+        let cases = [
+            (
+                vec![item("../evil", file, b"x")],
+                "\"../evil\": leaves the folder",
+            ),
+            (
+                vec![item("/tmp/evil", file, b"x")],
+                "\"/tmp/evil\": leaves the folder",
+            ),
+            (vec![item("a/../../evil", file, b"x")], "leaves the folder"),
+            (
+                vec![item("link", EntryType::Symlink, b"")],
+                "\"link\": Symlink instead of a file",
+            ),
+            (
+                vec![item("big", file, b"eleven byte")],
+                "more than 10 bytes in all",
+            ),
+            (
+                vec![
+                    item("1", file, b""),
+                    item("2", file, b""),
+                    item("3", file, b""),
+                ],
+                "\"3\": more than 2 entries",
+            ),
+        ];
+        for (items, expected) in cases {
+            let (folder, result) = run(&archive(&items), small);
+            let message = result.unwrap_err().to_string();
+            assert!(
+                message.contains("a.tar: entry") && message.contains(expected),
+                "{message}"
+            );
+            assert!(!folder.path().join("evil").exists());
+        }
+    }
+
+    #[test]
+    fn a_cut_off_archive_leaves_no_half_file() {
+        let bytes = archive(&[item("a", EntryType::Regular, &[7; 2000])]);
+        let (folder, result) = run(&bytes[..1500], UnpackLimits::default());
+        assert!(result.is_err());
+        assert!(!folder.path().join("out/a").exists());
+    }
+}

@@ -1,0 +1,245 @@
+//! What the publishers say about the sets: archives with their sums, and how many photographs each split holds.
+//!
+//! `verify` holds a folder against these numbers, `fetch` downloads what may be downloaded. Sums marked as unpublished were
+//! taken from several public loaders that agree.
+
+use serde::Serialize;
+
+use crate::sets::{Dataset, FlowersProtocol};
+use crate::table::Split;
+
+/// One file as the publisher hands it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Archive {
+    /// File name.
+    pub name: &'static str,
+    /// Where it is published; `None` where the publisher wants a registration.
+    pub url: Option<&'static str>,
+    /// MD5 of the file, in hexadecimal.
+    pub md5: &'static str,
+    /// Folder below the set's own into which it is unpacked; `None` for a list that is kept as it is.
+    pub unpack_to: Option<&'static str>,
+}
+
+/// A set as its publisher describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Official {
+    /// The name in run files.
+    pub name: &'static str,
+    /// What has to lie in its folder.
+    pub layout: &'static str,
+    /// Number of classes; 0 where the user decides.
+    pub classes: usize,
+    /// Photographs of training, validation and test under the protocol; empty where the user decides.
+    pub rows: Vec<(Split, usize)>,
+    /// Files of the publisher.
+    pub archives: &'static [Archive],
+    /// Terms of use, as far as they are known.
+    pub licence: &'static str,
+    /// Whether the sums come from the publisher or from loaders that agree.
+    pub sums_published: bool,
+}
+
+const FLOWERS: [Archive; 3] = [
+    Archive {
+        name: "102flowers.tgz",
+        url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"),
+        md5: "52808999861908f626f3c1f4e79d11fa",
+        unpack_to: Some(""),
+    },
+    Archive {
+        name: "imagelabels.mat",
+        url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/imagelabels.mat"),
+        md5: "e0620be6f572b9609742df49c70aed4d",
+        unpack_to: None,
+    },
+    Archive {
+        name: "setid.mat",
+        url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/setid.mat"),
+        md5: "a5357ecc9cb78c4bef273ce3793fc85c",
+        unpack_to: None,
+    },
+];
+
+const PETS: [Archive; 2] = [
+    Archive {
+        name: "images.tar.gz",
+        url: Some("https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz"),
+        md5: "5c4f3ee8e5d25df40f4fd59a7f44e54c",
+        unpack_to: Some(""),
+    },
+    Archive {
+        name: "annotations.tar.gz",
+        url: Some("https://www.robots.ox.ac.uk/~vgg/data/pets/data/annotations.tar.gz"),
+        md5: "95a8c909bbe2e81eed6a22bccdf3f68f",
+        unpack_to: Some(""),
+    },
+];
+
+const DOGS: [Archive; 3] = [
+    Archive {
+        name: "images.tar",
+        url: Some("http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar"),
+        md5: "1bb1f2a596ae7057f99d7d75860002ef",
+        unpack_to: Some(""),
+    },
+    Archive {
+        name: "annotation.tar",
+        url: Some("http://vision.stanford.edu/aditya86/ImageNetDogs/annotation.tar"),
+        md5: "4298cc0031f6bc6e74612ac83b5988e2",
+        unpack_to: Some(""),
+    },
+    Archive {
+        name: "lists.tar",
+        url: Some("http://vision.stanford.edu/aditya86/ImageNetDogs/lists.tar"),
+        md5: "edbb9f16854ec66506b5f09b583e0656",
+        unpack_to: Some(""),
+    },
+];
+
+const IMAGENET: [Archive; 3] = [
+    Archive {
+        name: "ILSVRC2012_img_train.tar",
+        url: None,
+        md5: "1d675b47d978889d74fa0da5fadfb00e",
+        unpack_to: Some("train"),
+    },
+    Archive {
+        name: "ILSVRC2012_img_val.tar",
+        url: None,
+        md5: "29b22e2961454d5413ddabcf34fc5622",
+        unpack_to: Some("val"),
+    },
+    Archive {
+        name: "ILSVRC2012_devkit_t12.tar.gz",
+        url: None,
+        md5: "fa75699e90414af021442c21a62c3abf",
+        unpack_to: Some(""),
+    },
+];
+
+/// What the publisher of a set says about it.
+pub fn official(set: &Dataset) -> Official {
+    use Split::{Test, Train, Validation};
+    let own = |layout| Official {
+        name: set.name(),
+        layout,
+        classes: 0,
+        rows: Vec::new(),
+        archives: &[],
+        licence: "yours to know",
+        sums_published: true,
+    };
+    let fashion = |layout, per_split: [usize; 2]| Official {
+        classes: 10,
+        rows: vec![(Train, per_split[0]), (Test, per_split[1])],
+        licence: "MIT, Zalando SE 2017",
+        ..own(layout)
+    };
+    match set {
+        Dataset::FashionMini => fashion("nothing: it is part of the program", [4000, 1000]),
+        Dataset::Fashion => fashion(
+            "{train,t10k}-images-idx3-ubyte[.gz], {train,t10k}-labels-idx1-ubyte[.gz]",
+            [60_000, 10_000],
+        ),
+        Dataset::ImageFolder => {
+            own("CLASS/any/depth/photograph, or train/ and val/ or test/ of such")
+        }
+        Dataset::Oml { .. } => {
+            own("a CSV table: label, path, split, is_query, is_gallery [, category, sequence, box]")
+        }
+        Dataset::Flowers102 { protocol } => Official {
+            classes: 102,
+            rows: match protocol {
+                FlowersProtocol::Train => vec![(Train, 1020), (Validation, 1020), (Test, 6149)],
+                FlowersProtocol::Trainval => vec![(Train, 2040), (Test, 6149)],
+                FlowersProtocol::Swapped => vec![(Train, 6149), (Validation, 1020), (Test, 1020)],
+            },
+            archives: &FLOWERS,
+            licence: "none stated; the photographs belong to their photographers",
+            ..own("jpg/image_00001.jpg .., imagelabels.mat, setid.mat")
+        },
+        Dataset::OxfordIiitPet { .. } => Official {
+            classes: 37,
+            rows: vec![(Train, 3680), (Test, 3669)],
+            archives: &PETS,
+            licence: "CC BY-SA 4.0 on the page, research only in the archive's README; the stricter holds",
+            ..own("images/Breed_1.jpg .., annotations/{trainval,test}.txt, annotations/xmls/")
+        },
+        Dataset::StanfordDogs { .. } => Official {
+            classes: 120,
+            rows: vec![(Train, 12_000), (Test, 8580)],
+            archives: &DOGS,
+            licence: "ImageNet's: non-commercial research and education",
+            sums_published: false,
+            ..own("Images/nXXXXXXXX-Breed/, Annotation/, train_list.mat, test_list.mat")
+        },
+        Dataset::Imagenet { classes: None } => Official {
+            classes: 1000,
+            rows: vec![(Train, 1_281_167), (Test, 50_000)],
+            archives: &IMAGENET,
+            licence: "non-commercial research and education, after registration",
+            ..own(IMAGENET_LAYOUT)
+        },
+        Dataset::Imagenet { classes: Some(_) } => Official {
+            archives: &IMAGENET,
+            licence: "non-commercial research and education, after registration",
+            ..own(IMAGENET_LAYOUT)
+        },
+    }
+}
+
+const IMAGENET_LAYOUT: &str =
+    "train/nXXXXXXXX/, val/nXXXXXXXX/ or val/*.JPEG with ILSVRC2012_devkit_t12/data/";
+
+/// Every set with its usual protocol, for a list of what there is.
+pub fn catalogue() -> Vec<Official> {
+    use crate::sets::Regions::Whole;
+    [
+        Dataset::FashionMini,
+        Dataset::Fashion,
+        Dataset::ImageFolder,
+        Dataset::Oml {
+            table: "table.csv".into(),
+        },
+        Dataset::Flowers102 {
+            protocol: FlowersProtocol::Train,
+        },
+        Dataset::OxfordIiitPet { regions: Whole },
+        Dataset::StanfordDogs { regions: Whole },
+        Dataset::Imagenet { classes: None },
+    ]
+    .iter()
+    .map(official)
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_md5_and_names_stay_in_their_folder() {
+        for set in catalogue() {
+            for archive in set.archives {
+                assert_eq!(archive.md5.len(), 32, "{}", archive.name);
+                assert!(archive.md5.bytes().all(|digit| digit.is_ascii_hexdigit()));
+                assert!(!archive.name.contains('/'));
+                if let Some(url) = archive.url {
+                    assert!(url.ends_with(archive.name), "{url}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_embedded_set_has_its_numbers() {
+        let set = Dataset::FashionMini;
+        let table = set.open(None).unwrap();
+        let official = official(&set);
+        assert_eq!(table.classes(), official.classes);
+        for (split, count) in official.rows {
+            assert_eq!(table.split(split).len(), count, "{split:?}");
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! ImageNet ILSVRC-2012: a train tree, and a validation tree or the flat folder with the devkit's list.
+//!
+//! Russakovsky et al., *ImageNet Large Scale Visual Recognition Challenge*, IJCV 2015. The label is the rank of the WordNet id
+//! among the class folders, as everywhere since Caffe, and not the devkit's own number.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::image_folder::{class_folders, class_rows};
+use super::mat_lists::MatList;
+use super::paths::read_text;
+use crate::error::DataError;
+use crate::listing::{Tree, tree};
+use crate::mat::Value;
+use crate::table::{Row, Split, Table};
+
+/// Where the devkit's `data` folder may lie below the root.
+const DEVKITS: [&str; 2] = ["ILSVRC2012_devkit_t12/data", "data"];
+
+/// Reads `train/` and `val/` below `root`, of all classes or of those that the file `classes` lists, one WordNet id a line.
+/// The validation photographs are the test split.
+pub(crate) fn open(
+    root: &Path,
+    classes: Option<&Path>,
+    listings: Option<&Path>,
+) -> Result<Table, DataError> {
+    let train_root = root.join("train");
+    let train = tree(&train_root, listings)?;
+    let folders = class_folders(&train_root, &train)?;
+    if folders.is_empty() {
+        return Err(DataError::content(
+            &train_root,
+            "folder",
+            "no class folders in it",
+        ));
+    }
+    if let Some(folder) = folders.iter().find(|folder| !is_wordnet_id(folder)) {
+        let path = train_root.join(folder);
+        return Err(DataError::content(
+            &path,
+            "class folder",
+            "the name is no WordNet id like n01440764",
+        ));
+    }
+    let ids = match classes {
+        Some(file) => chosen(&root.join(file), &folders)?,
+        None => folders,
+    };
+    let devkit = DEVKITS
+        .iter()
+        .map(|folder| root.join(folder))
+        .find(|folder| folder.is_dir());
+    let synsets = devkit
+        .as_deref()
+        .map(|folder| synsets(&folder.join("meta.mat")))
+        .transpose()?;
+    let mut rows = class_rows(root, Path::new("train"), train, &ids, Split::Train)?;
+    let val_root = root.join("val");
+    if val_root.is_dir() {
+        let val = tree(&val_root, listings)?;
+        if val.folders.is_empty() {
+            let (devkit, synsets) = devkit.as_deref().zip(synsets.as_ref()).ok_or_else(|| {
+                let problem = format!("its photographs are not in class folders, and {} is not there to say their classes", DEVKITS[0]);
+                DataError::content(&val_root, "folder", problem)
+            })?;
+            rows.extend(flat_rows(&val_root, val, devkit, synsets, &ids)?);
+        } else {
+            rows.extend(class_rows(root, Path::new("val"), val, &ids, Split::Test)?);
+        }
+    }
+    let words: BTreeMap<&str, &str> = synsets
+        .iter()
+        .flat_map(BTreeMap::values)
+        .map(|synset| (synset.id.as_str(), synset.words.as_str()))
+        .collect();
+    let names = ids.iter().map(|id| {
+        words
+            .get(id.as_str())
+            .map_or(id.clone(), |&name| name.into())
+    });
+    let mut table = Table::of_files("imagenet", root, names.collect(), rows);
+    table.class_ids = ids;
+    Ok(table)
+}
+
+fn is_wordnet_id(name: &str) -> bool {
+    name.len() == 9
+        && name.starts_with('n')
+        && name[1..].bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// The ids of a list file, sorted; each must have a folder.
+fn chosen(file: &Path, folders: &[String]) -> Result<Vec<String>, DataError> {
+    let mut ids = Vec::new();
+    for (number, line) in read_text(file)?.lines().enumerate() {
+        // Words after the id are welcome.
+        let Some(id) = line.split_whitespace().next() else {
+            continue;
+        };
+        let place = format!("line {}", number + 1);
+        if folders
+            .binary_search_by(|folder| folder.as_str().cmp(id))
+            .is_err()
+        {
+            return Err(DataError::content(
+                file,
+                place,
+                format!("{id:?} has no folder in train"),
+            ));
+        }
+        if ids.iter().any(|known| known == id) {
+            return Err(DataError::content(
+                file,
+                place,
+                format!("{id:?} stands there twice"),
+            ));
+        }
+        ids.push(id.to_owned());
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+struct Synset {
+    id: String,
+    words: String,
+}
+
+/// The classes that have photographs of their own, by the devkit's number.
+fn synsets(path: &Path) -> Result<BTreeMap<usize, Synset>, DataError> {
+    let file = MatList::open(path)?;
+    let value = file.value("synsets")?;
+    let column = |name: &str| {
+        value
+            .field(name)
+            .ok_or_else(|| DataError::content(path, "synsets", format!("no field {name:?}")))
+    };
+    let columns = column("ILSVRC2012_ID")?
+        .iter()
+        .zip(column("WNID")?)
+        .zip(column("words")?)
+        .zip(column("num_children")?);
+    let mut synsets = BTreeMap::new();
+    for (position, (((number, id), words), children)) in columns.enumerate() {
+        match (number, id, words, children) {
+            (
+                Value::Numbers(number),
+                Value::Text(id),
+                Value::Text(words),
+                Value::Numbers(children),
+            ) if number.len() == 1 && children.len() == 1 && number[0] >= 1.0 => {
+                if children[0] == 0.0 {
+                    let synset = Synset {
+                        id: id.clone(),
+                        words: words.clone(),
+                    };
+                    synsets.insert(number[0] as usize, synset);
+                }
+            }
+            _ => {
+                let place = format!("synsets element {}", position + 1);
+                return Err(DataError::content(
+                    path,
+                    place,
+                    "its fields are not number, text, text, number",
+                ));
+            }
+        }
+    }
+    Ok(synsets)
+}
+
+/// Line i of the ground truth is the devkit's number of the i-th photograph by name.
+fn flat_rows(
+    val_root: &Path,
+    val: Tree,
+    devkit: &Path,
+    synsets: &BTreeMap<usize, Synset>,
+    ids: &[String],
+) -> Result<Vec<Row>, DataError> {
+    let path = devkit.join("ILSVRC2012_validation_ground_truth.txt");
+    let text = read_text(&path)?;
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() != val.files.len() {
+        let problem = format!(
+            "{} lines for {} photographs in {}",
+            lines.len(),
+            val.files.len(),
+            val_root.display()
+        );
+        return Err(DataError::content(&path, "length", problem));
+    }
+    let mut rows = Vec::new();
+    for (number, (line, file)) in lines.into_iter().zip(val.files).enumerate() {
+        let synset = line
+            .trim()
+            .parse()
+            .ok()
+            .and_then(|class: usize| synsets.get(&class));
+        let synset = synset.ok_or_else(|| {
+            let problem = format!("{line:?} is the number of no class in meta.mat");
+            DataError::content(&path, format!("line {}", number + 1), problem)
+        })?;
+        // Classes that were not chosen are left out.
+        if let Ok(label) = ids.binary_search(&synset.id) {
+            rows.push(Row::file(
+                PathBuf::from("val").join(file),
+                label,
+                Split::Test,
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+/// Attribute labels of ImageNet photographs: release 1.0 has 9600 photographs and 25 attributes.
+///
+/// Russakovsky and Fei-Fei, *Attribute learning in large-scale datasets*, ECCV workshop 2010.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributes {
+    /// Names of the attributes.
+    pub names: Vec<String>,
+    /// File names of the photographs without ending, such as `n12345678_123`.
+    pub images: Vec<String>,
+    /// Row-major `[images, names]`: 1 has it, -1 has it not, 0 ambiguous.
+    pub values: Vec<i8>,
+}
+
+/// Reads the attribute file (variables `attributes`, `images`, `labels`).
+///
+/// # Errors
+/// [`DataError`] naming the variable if one is missing, of another size, or holds another value than -1, 0 and 1.
+pub fn read_attributes(path: &Path) -> Result<Attributes, DataError> {
+    let file = MatList::open(path)?;
+    let owned = |texts: Vec<&str>| {
+        texts
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<String>>()
+    };
+    let names = owned(file.texts("attributes")?);
+    let images = owned(file.texts("images")?);
+    let Value::Numbers(labels) = file.value("labels")? else {
+        return Err(DataError::content(path, "labels", "holds no numbers"));
+    };
+    if labels.len() != names.len() * images.len() {
+        let problem = format!(
+            "{} values for {} images and {} attributes",
+            labels.len(),
+            images.len(),
+            names.len()
+        );
+        return Err(DataError::content(path, "labels", problem));
+    }
+    let mut values = vec![0; labels.len()];
+    // The file is column-major: all photographs of the first attribute come first.
+    for (position, &label) in labels.iter().enumerate() {
+        if ![-1.0, 0.0, 1.0].contains(&label) {
+            let problem = format!("element {} is {label}, not -1, 0 or 1", position + 1);
+            return Err(DataError::content(path, "labels", problem));
+        }
+        let (attribute, image) = (position / images.len(), position % images.len());
+        values[image * names.len() + attribute] = label as i8;
+    }
+    Ok(Attributes {
+        names,
+        images,
+        values,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mat::tests::{cells, file, structures, text, whole_numbers};
+    use crate::sets::image_folder::tests::{folder_of, listing};
+
+    const TRAIN: [&str; 3] = [
+        "train/n00000002/b.JPEG",
+        "train/n00000001/a.JPEG",
+        "train/n00000003/c.JPEG",
+    ];
+
+    fn devkit(folder: &Path, truth: &str) {
+        let synset = |number, id, words, children| {
+            [
+                whole_numbers("", &[number]),
+                text("", id),
+                text("", words),
+                whole_numbers("", &[children]),
+            ]
+        };
+        let synsets = [
+            synset(2, "n00000001", "tench, Tinca tinca", 0),
+            synset(1, "n00000002", "goldfish", 0),
+            synset(3, "n00000003", "shark", 0),
+            synset(1001, "n00000009", "fish", 3),
+        ]
+        .concat();
+        let fields = ["ILSVRC2012_ID", "WNID", "words", "num_children"];
+        let meta = file(&[structures("synsets", &fields, &synsets)]);
+        let folder = folder.join(DEVKITS[0]);
+        lodestone_files::write_whole(&folder.join("meta.mat"), |file| file.write_all(&meta))
+            .unwrap();
+        let path = folder.join("ILSVRC2012_validation_ground_truth.txt");
+        lodestone_files::write_whole(&path, |file| file.write_all(truth.as_bytes())).unwrap();
+    }
+
+    #[test]
+    fn a_flat_validation_folder_is_labelled_by_the_devkit() {
+        let folder =
+            folder_of(&[&TRAIN[..], &["val/v2.JPEG", "val/v1.JPEG", "val/v3.JPEG"]].concat());
+        devkit(folder.path(), "1\n3\n2\n");
+        let table = open(folder.path(), None, None).unwrap();
+        assert_eq!(
+            table.class_names,
+            ["tench, Tinca tinca", "goldfish", "shark"]
+        );
+        assert_eq!(table.class_ids, ["n00000001", "n00000002", "n00000003"]);
+        let test: Vec<_> = listing(&table)
+            .into_iter()
+            .filter(|row| row.2 == Split::Test)
+            .collect();
+        let expected = [("val/v1.JPEG", 1), ("val/v2.JPEG", 2), ("val/v3.JPEG", 0)];
+        assert_eq!(
+            test,
+            expected.map(|(path, label)| (path.to_owned(), label, Split::Test))
+        );
+    }
+
+    #[test]
+    fn a_list_of_classes_ranks_those_alone() {
+        let folder = folder_of(
+            &[
+                &TRAIN[..],
+                &["val/n00000001/x.JPEG", "val/n00000003/y.JPEG"],
+            ]
+            .concat(),
+        );
+        let list = folder.path().join("ninety.txt");
+        lodestone_files::write_whole(&list, |file| {
+            file.write_all(b"n00000003 shark\nn00000002\n")
+        })
+        .unwrap();
+        let table = open(folder.path(), Some(Path::new("ninety.txt")), None).unwrap();
+        let expected = [
+            ("train/n00000002/b.JPEG", 0, Split::Train),
+            ("train/n00000003/c.JPEG", 1, Split::Train),
+            ("val/n00000003/y.JPEG", 1, Split::Test),
+        ];
+        assert_eq!(
+            listing(&table),
+            expected.map(|(path, label, split)| (path.to_owned(), label, split))
+        );
+    }
+
+    #[test]
+    fn what_contradicts_the_layout_is_named() {
+        let flat = || folder_of(&[&TRAIN[..], &["val/v1.JPEG"]].concat());
+        let with_devkit = |truth: &str| {
+            let folder = flat();
+            devkit(folder.path(), truth);
+            folder
+        };
+        let cases = [
+            (
+                folder_of(&["train/cats/a.JPEG"]),
+                "cats: class folder: the name is no WordNet id",
+            ),
+            (
+                flat(),
+                "val: folder: its photographs are not in class folders",
+            ),
+            (with_devkit("1\n2\n"), "2 lines for 1 photographs"),
+            (
+                with_devkit("1001\n"),
+                "line 1: \"1001\" is the number of no class",
+            ),
+            (with_devkit("x\n"), "line 1: \"x\""),
+        ];
+        for (folder, expected) in cases {
+            let message = open(folder.path(), None, None).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn attributes_become_one_row_a_photograph() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("attrann.mat");
+        let write = |labels: &[u16]| {
+            let names =
+                |names: &[&str]| names.iter().map(|name| text("", name)).collect::<Vec<_>>();
+            let bytes = file(&[
+                cells("attributes", &names(&["black", "round"])),
+                cells("images", &names(&["n1_1", "n1_2", "n2_1"])),
+                whole_numbers("labels", labels),
+            ]);
+            lodestone_files::write_whole(&path, |file| file.write_all(&bytes)).unwrap();
+            read_attributes(&path)
+        };
+        let attributes = write(&[1, 0, 0, 1, 1, 0]).unwrap();
+        assert_eq!(attributes.values, [1, 1, 0, 1, 0, 0]);
+        assert_eq!(attributes.names, ["black", "round"]);
+        let message = write(&[1, 0, 0, 1, 1, 2]).unwrap_err().to_string();
+        assert!(
+            message.contains("labels: element 6 is 2, not -1, 0 or 1"),
+            "{message}"
+        );
+        let message = write(&[1, 0]).unwrap_err().to_string();
+        assert!(
+            message.contains("2 values for 3 images and 2 attributes"),
+            "{message}"
+        );
+    }
+}

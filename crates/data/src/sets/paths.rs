@@ -1,0 +1,64 @@
+//! Names and paths that a list file hands us, checked before they touch the file system.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::DataError;
+use crate::table::{Row, Source};
+
+/// A listed path that stays below the folder of the set: not empty, not absolute, no `..`.
+pub(crate) fn relative(list: &Path, place: &str, path: &str) -> Result<PathBuf, DataError> {
+    let components = || Path::new(path).components();
+    let stays = components().all(|part| matches!(part, Component::Normal(_)));
+    if stays && components().next().is_some() && !path.contains('\0') {
+        return Ok(PathBuf::from(path));
+    }
+    Err(DataError::content(
+        list,
+        place,
+        format!("the path {path:?} leaves the data set's folder"),
+    ))
+}
+
+/// Every listed file must be there.
+pub(crate) fn check_files(root: &Path, rows: &[Row]) -> Result<(), DataError> {
+    for row in rows {
+        if let Source::File(relative) = &row.source {
+            let path = root.join(relative);
+            std::fs::metadata(&path).map_err(|source| DataError::read(&path, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of a list file.
+pub(crate) fn read_text(path: &Path) -> Result<String, DataError> {
+    let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count()
+            + 1;
+        DataError::content(path, format!("line {line}"), "not UTF-8 text")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_below_the_folder_pass() {
+        let check = |path| relative(Path::new("list"), "line 1", path);
+        for path in ["a.jpg", "-x/é b\n.jpg", "a/./b"] {
+            check(path).unwrap();
+        }
+        for path in ["", "/etc/passwd", "../a", "a/../../b", "a\0b", ".."] {
+            let message = check(path).unwrap_err().to_string();
+            assert!(
+                message.starts_with("list: line 1: the path"),
+                "{path:?}: {message}"
+            );
+        }
+    }
+}
