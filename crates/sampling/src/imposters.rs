@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn nearest_classes_equal_a_search_over_all_pairs() {
-        // 90 classes of 3 clusters: the lists of 128 do not hold all 267 others.
+        // 90 classes of 3 clusters: the lists do not hold all 267 others.
         let index = grid_index(90, 9, 3);
         let centres = index.centres();
         for class in [0, 17, 89] {

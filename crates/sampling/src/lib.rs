@@ -75,6 +75,7 @@ mod classes;
 mod cluster_count;
 mod cluster_sums;
 mod drift;
+mod epoch_receipt;
 mod error;
 mod fused;
 mod imposters;
@@ -98,6 +99,7 @@ mod testing;
 pub use batch::{Batch, BatchNotes, Neighbourhood};
 pub use classes::Classes;
 pub use drift::Probe;
+pub use epoch_receipt::{ClassReceipt, ClusterReceipt, EpochReceipt, RowReceipt};
 pub use error::SamplingError;
 pub use fused::FusedEmbeddings;
 pub use index::Index;
@@ -110,7 +112,7 @@ pub use plan::{
     BalancedConfig, Clusters, Epoch, Estimator, HardClassesConfig, NeighbourhoodConfig,
     PerClassConfig, Plan, PlanConfig, ShuffledConfig, SmallGroups, WeightedConfig,
 };
-pub use receipts::{ClassReceipt, ClusterReceipt, EpochReceipt, Receipts, RowReceipt};
+pub use receipts::Receipts;
 pub use refresh::RefreshReport;
 pub use refresh_policy::{Decision, RefreshPolicy};
 pub use seeds::probabilities;

@@ -5,8 +5,8 @@ use lodestone_distances::{Rows, squared_distance, squared_distances, squared_nor
 use rayon::prelude::*;
 
 /// Neighbours kept for each cluster. Neighbourhoods hold a dozen clusters; the rest is room for clusters that are too small
-/// to be drawn. With 8000 clusters the table takes 8 MB instead of 512.
-const KEPT: usize = 128;
+/// to be drawn. With 8000 clusters the table takes 4 MB instead of 512.
+const KEPT: usize = 64;
 /// Clusters in one tile: its distances to 8000 others fill 2 MB.
 const TILE: usize = 64;
 
