@@ -145,7 +145,7 @@ impl Contingency {
         self.cells.iter().map(cell).sum::<f64>().max(0.0)
     }
 
-    /// E[I] when the rows are permuted at random: the count of each cell is then hypergeometric.
+    /// `E[I]` when the rows are permuted at random: the count of each cell is then hypergeometric.
     fn expected_information(&self) -> f64 {
         let n = self.total;
         let mut ln_factorial = vec![0.0; n + 1];

@@ -5,10 +5,10 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// An error with the file's name in it.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// All values of an f32 array and its last dimension.
-pub fn read_floats(path: &Path) -> Result<(Vec<f32>, usize)> {
+pub(crate) fn read_floats(path: &Path) -> Result<(Vec<f32>, usize)> {
     let (values, shape) = read(path, "'<f4'", f32::from_le_bytes)?;
     let last = shape
         .last()
@@ -18,7 +18,7 @@ pub fn read_floats(path: &Path) -> Result<(Vec<f32>, usize)> {
 }
 
 /// All values of an i64 array, none of them negative.
-pub fn read_labels(path: &Path) -> Result<Vec<usize>> {
+pub(crate) fn read_labels(path: &Path) -> Result<Vec<usize>> {
     let (values, _) = read(path, "'<i8'", i64::from_le_bytes)?;
     let labels = values.into_iter().map(usize::try_from);
     Ok(labels.collect::<std::result::Result<_, _>>()?)
