@@ -82,7 +82,7 @@ mod tests {
         // Every fourth look is an earlier one with up to 10 bits turned over.
         let mut looks: Vec<Option<u128>> = Vec::new();
         for row in 0..400u32 {
-            let turned = (0..row % 11).fold(0u128, |bits, n| bits | 1 << (n * 37 + row) % 128);
+            let turned = (0..row % 11).fold(0u128, |bits, n| bits | (1 << ((n * 37 + row) % 128)));
             let look = if row % 4 == 3 {
                 looks[row as usize / 4 * 2].unwrap() ^ turned
             } else {
@@ -91,7 +91,7 @@ mod tests {
             looks.push(Some(look));
         }
         let split = |row: usize| {
-            if row % 2 == 0 {
+            if row.is_multiple_of(2) {
                 Split::Train
             } else {
                 Split::Test
