@@ -113,15 +113,15 @@ impl Observer for Progress {
                 );
                 self.advance(report.images, Some(postfix));
             }
-            Event::Refreshed { step, clusters, inertia, moved } => {
+            Event::Refreshed { step, clusters, report } => {
                 if self.verbosity == Verbosity::Verbose {
-                    let moved = moved.map_or_else(String::new, |share| {
-                        format!(", {:.1} % of the images changed cluster", 100.0 * share)
+                    let change = report.map_or_else(String::new, |report| {
+                        format!(
+                            ", inertia {:.4} (stale {:.4}), {} of {} images moved, {} clusters repaired",
+                            report.inertia, report.stale_inertia, report.moved, report.rows, report.repaired
+                        )
                     });
-                    self.line(&format!(
-                        "before step {}: {clusters} clusters, inertia {inertia:.4}{moved}",
-                        step + 1
-                    ));
+                    self.line(&format!("before step {}: {clusters} clusters{change}", step + 1));
                 }
             }
             Event::Validated { step, metric, value, best } => {

@@ -47,10 +47,8 @@ pub enum Event<'a> {
         step: usize,
         /// Number of clusters.
         clusters: usize,
-        /// Sum of squared distances of the training images to their centres.
-        inertia: f64,
-        /// Share of the training images whose cluster changed; absent for the first index.
-        moved: Option<f64>,
+        /// What changed; absent for the first index.
+        report: Option<&'a lodestone_sampling::RefreshReport>,
     },
     /// An evaluation between steps gave this value of the watched metric.
     Validated {

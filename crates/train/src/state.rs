@@ -102,18 +102,15 @@ impl State {
     ) -> Result<(), TrainError> {
         let rows = Rows::new(embeddings, dim)
             .map_err(|error| TrainError::Setting { reason: error.to_string() })?;
-        let index = Index::build(rows, classes, &config.index, config.seed)?;
-        let moved = self.index.as_ref().map(|old| {
-            let pairs = old.assignment().iter().zip(index.assignment());
-            pairs.filter(|(before, now)| before != now).count() as f64 / index.rows() as f64
-        });
-        observer.on(Event::Refreshed {
-            step: self.step,
-            clusters: index.len(),
-            inertia: index.inertia(),
-            moved,
-        });
-        self.index = Some(index);
+        let report = match &mut self.index {
+            Some(index) => Some(index.refresh(rows)?),
+            None => {
+                self.index = Some(Index::build(rows, classes, &config.index, config.seed)?);
+                None
+            }
+        };
+        let clusters = self.index.as_ref().map_or(0, Index::len);
+        observer.on(Event::Refreshed { step: self.step, clusters, report: report.as_ref() });
         self.refreshes += 1;
         self.refreshed_at = Some(self.step);
         Ok(())
