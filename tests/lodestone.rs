@@ -11,14 +11,22 @@ pub(crate) fn repository() -> PathBuf {
 /// A command of the binary, quiet, with its caches in `folder`.
 pub(crate) fn lodestone(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lodestone"));
-    command.current_dir(repository()).env("XDG_CACHE_HOME", folder.join("cache")).args(arguments);
+    command
+        .current_dir(repository())
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .args(arguments);
     command
 }
 
 /// Runs to the end; a failure shows everything that was printed.
 pub(crate) fn succeeds(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
@@ -26,7 +34,11 @@ pub(crate) fn succeeds(command: &mut Command) -> String {
 pub(crate) fn fails(command: &mut Command) -> String {
     let output: Output = command.output().unwrap();
     let error = text(&output.stderr);
-    assert!(!output.status.success(), "{command:?} succeeded: {}", text(&output.stdout));
+    assert!(
+        !output.status.success(),
+        "{command:?} succeeded: {}",
+        text(&output.stdout)
+    );
     assert!(!error.contains("panicked"), "{command:?}: {error}");
     let lines: Vec<&str> = error.lines().collect();
     assert_eq!(lines.len(), 1, "{command:?}: {error}");
@@ -38,5 +50,11 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Arguments that make a run of fashion-mini last about a second.
-pub(crate) const SHORT: [&str; 6] =
-    ["--set", "train.images=480", "--set", "model.network.width=4", "--set", "model.head.embedding_size=8"];
+pub(crate) const SHORT: [&str; 6] = [
+    "--set",
+    "train.images=480",
+    "--set",
+    "model.network.width=4",
+    "--set",
+    "model.head.embedding_size=8",
+];

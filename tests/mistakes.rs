@@ -12,18 +12,59 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
     fs::write(&text, "no weights at all").unwrap();
     let text = text.to_str().unwrap();
     let cases: [(&[&str], &[&str]); 12] = [
-        (&["--config", "no/such.toml"], &["no/such.toml", "No such file"]),
-        (&["--config", magnet, "--set", "loss.gpa=1"], &["loss.gpa=1", "unknown field `gpa`", "did you mean `gap`"]),
-        (&["--config", magnet, "--set", "train.imagse=1"], &["did you mean `images`"]),
-        (&["--config", magnet, "--set", "loss.gap=-0.1"], &["gap", "-0.1"]),
-        (&["--config", magnet, "--set", "model.head.dropout=1.5"], &["model.head.dropout is 1.5"]),
-        (&["--config", magnet, "--set", "sampler.clusters_per_batch=40"], &["clusters_per_batch", "40", "19"]),
-        (&["--config", magnet, "--set", "model.freeze_until=block9"], &["block9", "block1, block2, block3"]),
-        (&["--config", magnet, "--weights", text], &["weights.safetensors"]),
-        (&["--config", magnet, "--weights", "no/such.safetensors"], &["no/such.safetensors"]),
-        (&["--config", magnet, "--data", "no/such/folder"], &["no/such/folder"]),
-        (&["--config", magnet, "--set", "data.set={name=\"flowers-102\",protocol=\"train\"}"], &["flowers-102", "folder"]),
-        (&["--config", magnet, "--set", "train.valid_period=5"], &["train.valid_period is 5", "data.validation is 0"]),
+        (
+            &["--config", "no/such.toml"],
+            &["no/such.toml", "No such file"],
+        ),
+        (
+            &["--config", magnet, "--set", "loss.gpa=1"],
+            &["loss.gpa=1", "unknown field `gpa`", "did you mean `gap`"],
+        ),
+        (
+            &["--config", magnet, "--set", "train.imagse=1"],
+            &["did you mean `images`"],
+        ),
+        (
+            &["--config", magnet, "--set", "loss.gap=-0.1"],
+            &["gap", "-0.1"],
+        ),
+        (
+            &["--config", magnet, "--set", "model.head.dropout=1.5"],
+            &["model.head.dropout is 1.5"],
+        ),
+        (
+            &["--config", magnet, "--set", "sampler.clusters_per_batch=40"],
+            &["clusters_per_batch", "40", "19"],
+        ),
+        (
+            &["--config", magnet, "--set", "model.freeze_until=block9"],
+            &["block9", "block1, block2, block3"],
+        ),
+        (
+            &["--config", magnet, "--weights", text],
+            &["weights.safetensors"],
+        ),
+        (
+            &["--config", magnet, "--weights", "no/such.safetensors"],
+            &["no/such.safetensors"],
+        ),
+        (
+            &["--config", magnet, "--data", "no/such/folder"],
+            &["no/such/folder"],
+        ),
+        (
+            &[
+                "--config",
+                magnet,
+                "--set",
+                "data.set={name=\"flowers-102\",protocol=\"train\"}",
+            ],
+            &["flowers-102", "folder"],
+        ),
+        (
+            &["--config", magnet, "--set", "train.valid_period=5"],
+            &["train.valid_period is 5", "data.validation is 0"],
+        ),
     ];
     for (arguments, expected) in cases {
         let out = folder.path().join("run");
@@ -42,7 +83,13 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
 #[test]
 fn a_device_that_is_not_built_in_names_the_feature() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["train", "--config", "datasets/fashion-mini/magnet.toml", "--device", "cuda:0"];
+    let arguments = [
+        "train",
+        "--config",
+        "datasets/fashion-mini/magnet.toml",
+        "--device",
+        "cuda:0",
+    ];
     let error = fails(&mut lodestone(folder.path(), &arguments));
     assert!(error.contains("--features cuda"), "{error}");
 }
@@ -51,12 +98,32 @@ fn a_device_that_is_not_built_in_names_the_feature() {
 fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let mut arguments = vec!["--quiet", "train", "--config", "datasets/fashion-mini/softmax.toml"];
-    arguments.extend(["--out", out.to_str().unwrap(), "--set", "optimizer.rule={kind=\"sgd\"}"]);
-    arguments.extend(["--set", "optimizer.trunk_rate=1e30", "--set", "optimizer.head_rate=1e30"]);
+    let mut arguments = vec![
+        "--quiet",
+        "train",
+        "--config",
+        "datasets/fashion-mini/softmax.toml",
+    ];
+    arguments.extend([
+        "--out",
+        out.to_str().unwrap(),
+        "--set",
+        "optimizer.rule={kind=\"sgd\"}",
+    ]);
+    arguments.extend([
+        "--set",
+        "optimizer.trunk_rate=1e30",
+        "--set",
+        "optimizer.head_rate=1e30",
+    ]);
     arguments.extend(SHORT);
     let error = fails(&mut lodestone(folder.path(), &arguments));
-    for part in ["step 2", "the loss is NaN", "fashion-mini image", "no checkpoint yet"] {
+    for part in [
+        "step 2",
+        "the loss is NaN",
+        "fashion-mini image",
+        "no checkpoint yet",
+    ] {
         assert!(error.contains(part), "{error}");
     }
     assert!(!out.join("model.safetensors").exists());
@@ -67,14 +134,24 @@ fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
 fn a_checkpoint_of_other_settings_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let mut arguments = vec!["--quiet", "train", "--config", "datasets/fashion-mini/softmax.toml"];
+    let mut arguments = vec![
+        "--quiet",
+        "train",
+        "--config",
+        "datasets/fashion-mini/softmax.toml",
+    ];
     arguments.extend(["--out", out.to_str().unwrap()]);
     arguments.extend(SHORT);
     crate::lodestone::succeeds(&mut lodestone(folder.path(), &arguments));
     let file = out.join("run.toml");
-    let changed = fs::read_to_string(&file).unwrap().replace("trunk_rate = 0.003", "trunk_rate = 0.004");
+    let changed = fs::read_to_string(&file)
+        .unwrap()
+        .replace("trunk_rate = 0.003", "trunk_rate = 0.004");
     fs::write(&file, changed).unwrap();
     let resume = ["--quiet", "train", "--resume", out.to_str().unwrap()];
     let error = fails(&mut lodestone(folder.path(), &resume));
-    assert!(error.contains("the checkpoint belongs to other settings"), "{error}");
+    assert!(
+        error.contains("the checkpoint belongs to other settings"),
+        "{error}"
+    );
 }

@@ -22,7 +22,10 @@ fn each_loss_trains_and_is_judged_by_its_own_rule() {
     for (config, key) in cases {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
-        let printed = succeeds(&mut lodestone(folder.path(), &train(config, out.to_str().unwrap())));
+        let printed = succeeds(&mut lodestone(
+            folder.path(),
+            &train(config, out.to_str().unwrap()),
+        ));
         assert!(printed.contains(&format!("test {key}: ")), "{printed}");
         let report = fs::read_to_string(out.join("report.json")).unwrap();
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
@@ -34,7 +37,10 @@ fn each_loss_trains_and_is_judged_by_its_own_rule() {
         assert_eq!(log.lines().count(), 11, "{log}");
 
         // The finished run, judged again, gives the same report.
-        let again = succeeds(&mut lodestone(folder.path(), &["--quiet", "evaluate", out.to_str().unwrap(), "--json"]));
+        let again = succeeds(&mut lodestone(
+            folder.path(),
+            &["--quiet", "evaluate", out.to_str().unwrap(), "--json"],
+        ));
         let again: serde_json::Value = serde_json::from_str(&again).unwrap();
         assert_eq!(again["measures"], report["measures"]);
     }
@@ -50,8 +56,16 @@ fn training_on_merged_classes_reports_the_fine_ones() {
     let report = fs::read_to_string(out.join("report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     // Two fine classes in each merged one: guessing among them is wrong half of the time.
-    assert_eq!(report["measures"]["hierarchy_chance_error_at_1"]["value"], 0.5);
-    assert!(report["measures"]["hierarchy_soft_knn_error_at_1"]["value"].as_f64().unwrap() < 0.9);
+    assert_eq!(
+        report["measures"]["hierarchy_chance_error_at_1"]["value"],
+        0.5
+    );
+    assert!(
+        report["measures"]["hierarchy_soft_knn_error_at_1"]["value"]
+            .as_f64()
+            .unwrap()
+            < 0.9
+    );
     assert_eq!(report["setting"]["classes"], 5);
 }
 
@@ -59,15 +73,24 @@ fn training_on_merged_classes_reports_the_fine_ones() {
 fn a_killed_run_resumes_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = |out: &str| {
-        let mut arguments: Vec<String> =
-            train("datasets/fashion-mini/magnet.toml", out).into_iter().map(str::to_owned).collect();
-        for text in ["train.checkpoint_period=1", "train.refresh_period=4", "model.head.dropout=0.2"] {
+        let mut arguments: Vec<String> = train("datasets/fashion-mini/magnet.toml", out)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        for text in [
+            "train.checkpoint_period=1",
+            "train.refresh_period=4",
+            "model.head.dropout=0.2",
+        ] {
             arguments.extend(["--set".into(), text.into()]);
         }
         arguments
     };
     let run = |arguments: &[String]| {
-        lodestone(folder.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        lodestone(
+            folder.path(),
+            &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
+        )
     };
     let whole = folder.path().join("whole");
     succeeds(&mut run(&arguments(whole.to_str().unwrap())));
@@ -75,11 +98,18 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     let broken = folder.path().join("broken");
     for lines in [2, 4, 5, 7, 9] {
         let mut command = if broken.exists() {
-            lodestone(folder.path(), &["--quiet", "train", "--resume", broken.to_str().unwrap()])
+            lodestone(
+                folder.path(),
+                &["--quiet", "train", "--resume", broken.to_str().unwrap()],
+            )
         } else {
             run(&arguments(broken.to_str().unwrap()))
         };
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         // Killed as soon as the checkpoint of some step is there, which is while the next one is computed or written.
         while checkpoint_step(&broken) < lines && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
@@ -87,23 +117,42 @@ fn a_killed_run_resumes_to_the_same_bytes() {
         let _ = child.kill();
         child.wait().unwrap();
     }
-    succeeds(&mut lodestone(folder.path(), &["--quiet", "train", "--resume", broken.to_str().unwrap()]));
+    succeeds(&mut lodestone(
+        folder.path(),
+        &["--quiet", "train", "--resume", broken.to_str().unwrap()],
+    ));
     for name in ["model.safetensors", "report.json"] {
         let same = fs::read(whole.join(name)).unwrap() == fs::read(broken.join(name)).unwrap();
-        assert!(same, "{name} differs between the unbroken and the resumed run");
+        assert!(
+            same,
+            "{name} differs between the unbroken and the resumed run"
+        );
     }
     let steps = |run: &Path| {
         let log = fs::read_to_string(run.join("log.csv")).unwrap();
-        log.lines().map(|line| line.split(',').take(4).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
+        log.lines()
+            .map(|line| line.split(',').take(4).collect::<Vec<_>>().join(","))
+            .collect::<Vec<_>>()
     };
     assert_eq!(steps(&whole), steps(&broken));
 }
 
 /// The newest step of which a checkpoint stands in the run's folder, 0 without one.
 fn checkpoint_step(run: &Path) -> usize {
-    let entries = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
-    let step = |name: String| name.strip_prefix("step-")?.strip_suffix(".ckpt")?.parse().ok();
-    entries.filter_map(|entry| step(entry.file_name().to_string_lossy().into_owned())).max().unwrap_or(0)
+    let entries = fs::read_dir(run.join("checkpoints"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let step = |name: String| {
+        name.strip_prefix("step-")?
+            .strip_suffix(".ckpt")?
+            .parse()
+            .ok()
+    };
+    entries
+        .filter_map(|entry| step(entry.file_name().to_string_lossy().into_owned()))
+        .max()
+        .unwrap_or(0)
 }
 
 #[test]
@@ -112,7 +161,10 @@ fn photographs_train_on_the_cached_outputs_of_a_frozen_trunk() {
     let weights = shared.join("weights/bvlc_googlenet.safetensors");
     let flowers = shared.join("data/flowers-102");
     if !weights.exists() || !flowers.exists() {
-        eprintln!("skipped: {} with weights and photographs is absent", shared.display());
+        eprintln!(
+            "skipped: {} with weights and photographs is absent",
+            shared.display()
+        );
         return;
     }
     // Twelve photographs in the official layout would need .mat files; a folder a class is as good here.
@@ -130,17 +182,34 @@ fn photographs_train_on_the_cached_outputs_of_a_frozen_trunk() {
     }
     let out = folder.path().join("run");
     let arguments = [
-        "train", "--config", "datasets/flowers-102/magnet.toml",
-        "--data", images.to_str().unwrap(), "--weights", weights.to_str().unwrap(),
-        "--out", out.to_str().unwrap(),
-        "--set", "data.set={name=\"image-folder\"}",
-        "--set", "model.frozen_views=0",
-        "--set", "sampler.clusters_per_batch=3",
-        "--set", "train.images=24",
+        "train",
+        "--config",
+        "datasets/flowers-102/magnet.toml",
+        "--data",
+        images.to_str().unwrap(),
+        "--weights",
+        weights.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+        "--set",
+        "data.set={name=\"image-folder\"}",
+        "--set",
+        "model.frozen_views=0",
+        "--set",
+        "sampler.clusters_per_batch=3",
+        "--set",
+        "train.images=24",
     ];
     let printed = lodestone(folder.path(), &arguments).output().unwrap();
-    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
-    assert!(String::from_utf8_lossy(&printed.stderr).contains("computing the frozen part once: 12 images in 2 views"));
+    assert!(
+        printed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&printed.stderr)
+    );
+    assert!(
+        String::from_utf8_lossy(&printed.stderr)
+            .contains("computing the frozen part once: 12 images in 2 views")
+    );
     // The second run finds the cache.
     let again = lodestone(folder.path(), &arguments).output().unwrap();
     assert!(!String::from_utf8_lossy(&again.stderr).contains("computing the frozen part"));

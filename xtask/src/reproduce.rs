@@ -16,8 +16,11 @@ use crate::machine::{commit, machine};
 use crate::process::{cargo, root, run, shown};
 
 /// The losses compared, each with the key of its own rule.
-const LOSSES: [(&str, &str); 3] =
-    [("softmax", "argmax_error"), ("triplet", "soft_knn_error"), ("magnet", "knc_error")];
+const LOSSES: [(&str, &str); 3] = [
+    ("softmax", "argmax_error"),
+    ("triplet", "soft_knn_error"),
+    ("magnet", "knc_error"),
+];
 /// Classes that the ten are merged into for hierarchy recovery.
 const GROUPS: usize = 5;
 const SET: &str = "fashion-mini";
@@ -70,7 +73,9 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
     let mut images = None;
     let mut rest = arguments.iter();
     while let Some(&option) = rest.next() {
-        let value = rest.next().with_context(|| format!("{option} needs a number"))?;
+        let value = rest
+            .next()
+            .with_context(|| format!("{option} needs a number"))?;
         match option {
             "--seeds" => seeds = value.parse().context("--seeds")?,
             "--images" => images = Some(value.parse::<u64>().context("--images")?),
@@ -81,7 +86,13 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
 
     println!("building the release binary");
     let start = Instant::now();
-    run(&mut cargo(&["build", "--release", "--quiet", "--package", "lodestone-cli"]))?;
+    run(&mut cargo(&[
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        "lodestone-cli",
+    ]))?;
     println!("built in {:.0} s", start.elapsed().as_secs_f64());
 
     let folder = target().join("reproduce").join(SET);
@@ -91,7 +102,11 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
         for (loss, rule) in LOSSES {
             for seed in 0..seeds {
                 let cell = train(loss, seed, merged, images, &folder)?;
-                let error = cell.measures.get(&format!("{rule}_at_1")).copied().unwrap_or(f64::NAN);
+                let error = cell
+                    .measures
+                    .get(&format!("{rule}_at_1"))
+                    .copied()
+                    .unwrap_or(f64::NAN);
                 println!(
                     "{loss}{}, seed {seed}: error {:.1} %, {:.1} s",
                     if merged { " on merged classes" } else { "" },
@@ -102,10 +117,19 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
             }
         }
     }
-    let results = Results { data: SET, commit: commit(), machine: machine(), seeds, cells };
+    let results = Results {
+        data: SET,
+        commit: commit(),
+        machine: machine(),
+        seeds,
+        cells,
+    };
     let table = table(&results);
     println!("\n{table}");
-    println!("trained and evaluated in {:.0} s", start.elapsed().as_secs_f64());
+    println!(
+        "trained and evaluated in {:.0} s",
+        start.elapsed().as_secs_f64()
+    );
 
     let json = serde_json::to_string_pretty(&results)?;
     let kept = root().join("datasets").join(SET);
@@ -117,7 +141,10 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
             .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
             .and_then(|()| std::fs::rename(&temporary, &path))
             .with_context(|| format!("cannot write {}", path.display()))?;
-        println!("saved {}", path.strip_prefix(root()).unwrap_or(&path).display());
+        println!(
+            "saved {}",
+            path.strip_prefix(root()).unwrap_or(&path).display()
+        );
     }
     Ok(())
 }
@@ -137,21 +164,30 @@ fn train(
     let out = folder.join(name);
     let mut overrides = vec![format!("seed={seed}")];
     if merged {
-        overrides.push(format!("data.coarse={{kind=\"random\",groups={GROUPS},seed=0}}"));
+        overrides.push(format!(
+            "data.coarse={{kind=\"random\",groups={GROUPS},seed=0}}"
+        ));
     }
     if let Some(images) = images {
         overrides.push(format!("train.images={images}"));
     }
     let mut command = Command::new(target().join("release/lodestone"));
     command.current_dir(root());
-    command.args(["--quiet", "train", "--config", &format!("datasets/{SET}/{loss}.toml")]);
+    command.args([
+        "--quiet",
+        "train",
+        "--config",
+        &format!("datasets/{SET}/{loss}.toml"),
+    ]);
     for text in &overrides {
         command.args(["--set", text]);
     }
     let shown = shown(&command);
     command.arg("--out").arg(&out);
     let start = Instant::now();
-    let output = command.output().with_context(|| format!("cannot start {shown}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {shown}"))?;
     let seconds = start.elapsed().as_secs_f64();
     ensure!(
         output.status.success(),
@@ -161,7 +197,10 @@ fn train(
     );
     let report: Report = read(&out.join("report.json"))?;
     let cost: Cost = read(&out.join("cost.json"))?;
-    let measures = report.measures.into_iter().filter_map(|(name, measure)| Some((name, measure.value?)));
+    let measures = report
+        .measures
+        .into_iter()
+        .filter_map(|(name, measure)| Some((name, measure.value?)));
     Ok(Cell {
         loss,
         seed,
@@ -175,7 +214,8 @@ fn train(
 }
 
 fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))
 }
 
@@ -186,7 +226,11 @@ fn table(results: &Results) -> String {
          |---|---|---:|---:|---:|---:|---:|---:|---:|\n"
     );
     for (loss, rule) in LOSSES {
-        let cells: Vec<&Cell> = results.cells.iter().filter(|cell| cell.loss == loss && !cell.merged).collect();
+        let cells: Vec<&Cell> = results
+            .cells
+            .iter()
+            .filter(|cell| cell.loss == loss && !cell.merged)
+            .collect();
         // Writing to a string cannot fail; so below.
         let _ = writeln!(
             text,
@@ -212,7 +256,11 @@ fn table(results: &Results) -> String {
          |---|---:|---:|---:|---:|\n"
     );
     for (loss, rule) in LOSSES {
-        let cells: Vec<&Cell> = results.cells.iter().filter(|cell| cell.loss == loss && cell.merged).collect();
+        let cells: Vec<&Cell> = results
+            .cells
+            .iter()
+            .filter(|cell| cell.loss == loss && cell.merged)
+            .collect();
         let _ = writeln!(
             text,
             "| {loss} | {} | {} | {} | {} |",
@@ -233,8 +281,16 @@ fn table(results: &Results) -> String {
 }
 
 fn percent(cells: &[&Cell], key: &str) -> String {
-    let values: Vec<f64> = cells.iter().filter_map(|cell| cell.measures.get(key)).map(|value| 100.0 * value).collect();
-    if values.len() == cells.len() { spread(values.into_iter(), 2) } else { "absent".into() }
+    let values: Vec<f64> = cells
+        .iter()
+        .filter_map(|cell| cell.measures.get(key))
+        .map(|value| 100.0 * value)
+        .collect();
+    if values.len() == cells.len() {
+        spread(values.into_iter(), 2)
+    } else {
+        "absent".into()
+    }
 }
 
 /// Mean ± sample standard deviation.

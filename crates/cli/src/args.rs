@@ -8,7 +8,12 @@ use crate::device::DeviceName;
 
 /// Deep metric learning: from labelled photographs to a space in which distance means similarity.
 #[derive(Debug, Parser)]
-#[command(name = "lodestone", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "lodestone",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
 pub(crate) struct Arguments {
     /// Prints errors and results only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
@@ -28,6 +33,11 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Writes the embeddings of images.
     Embed(EmbedArguments),
+    /// Lists the networks with their size and cost, measured by walking their layers.
+    Models(ModelsArguments),
+    /// Looks into weight files and converts them.
+    #[command(subcommand)]
+    Weights(WeightsCommand),
 }
 
 /// Where the numbers are computed.
@@ -98,6 +108,43 @@ pub(crate) struct EvaluateArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lodestone models --size 299")]
+pub(crate) struct ModelsArguments {
+    /// Side of the square image, instead of each network's usual one.
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) size: Option<usize>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WeightsCommand {
+    /// Lists the tensors and the metadata of a .safetensors or .pth file.
+    #[command(after_help = "Example:\n  lodestone weights inspect googlenet-1378be20.pth")]
+    Inspect {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Prints JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes a .pth or .safetensors file as .safetensors, names and types kept.
+    #[command(
+        after_help = "Example:\n  lodestone weights convert googlenet-1378be20.pth googlenet.safetensors"
+    )]
+    Convert {
+        /// The file to read.
+        #[arg(value_name = "FROM")]
+        from: PathBuf,
+        /// The file to write.
+        #[arg(value_name = "TO")]
+        to: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -2,13 +2,18 @@
 
 pub(crate) mod embed;
 pub(crate) mod evaluate;
+pub(crate) mod models;
 pub(crate) mod train;
+pub(crate) mod weights;
 
 use std::path::{Path, PathBuf};
 
 /// Where what can be computed again is kept: `$XDG_CACHE_HOME/lodestone`, `~/.cache/lodestone`, or a folder beside the run.
 pub(crate) fn cache_folder(run: &Path) -> PathBuf {
-    let base = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    base.or_else(home).map_or_else(|| run.join("cache"), |base| base.join("lodestone"))
+    base.or_else(home)
+        .map_or_else(|| run.join("cache"), |base| base.join("lodestone"))
 }

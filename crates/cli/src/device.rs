@@ -27,7 +27,9 @@ impl FromStr for DeviceName {
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, index) = match text.split_once(':') {
             Some((kind, index)) => {
-                let number = index.parse().map_err(|_| format!("`{index}` is not a device number"))?;
+                let number = index
+                    .parse()
+                    .map_err(|_| format!("`{index}` is not a device number"))?;
                 (kind, Some(number))
             }
             None => (text, None),
@@ -78,7 +80,11 @@ impl Kind {
 
 /// Names of the devices that this binary can use.
 pub(crate) fn built_in() -> Vec<&'static str> {
-    Kind::ALL.into_iter().filter(|kind| kind.is_built_in()).map(Kind::name).collect()
+    Kind::ALL
+        .into_iter()
+        .filter(|kind| kind.is_built_in())
+        .map(Kind::name)
+        .collect()
 }
 
 impl DeviceName {
@@ -96,7 +102,10 @@ impl DeviceName {
             Kind::Vulkan => Ok(Device::vulkan(self.adapter())),
             #[cfg(feature = "cuda")]
             Kind::Cuda => Ok(Device::cuda(self.index.unwrap_or(0))),
-            #[allow(unreachable_patterns, reason = "with every feature on, nothing is left")]
+            #[allow(
+                unreachable_patterns,
+                reason = "with every feature on, nothing is left"
+            )]
             missing => bail!(
                 "device `{self}` is not built in (this binary has: {}); build with --features {}",
                 built_in().join(", "),
@@ -108,7 +117,8 @@ impl DeviceName {
     #[cfg(feature = "wgpu")]
     fn adapter(self) -> burn::tensor::DeviceKind {
         use burn::tensor::DeviceKind;
-        self.index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu)
+        self.index
+            .map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu)
     }
 }
 
@@ -139,7 +149,12 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_device_that_is_not_built_in_names_the_feature() {
-        let error = "cuda:0".parse::<DeviceName>().unwrap().open().unwrap_err().to_string();
+        let error = "cuda:0"
+            .parse::<DeviceName>()
+            .unwrap()
+            .open()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("device `cuda:0` is not built in"), "{error}");
         assert!(error.contains("--features cuda"), "{error}");
     }

@@ -1,6 +1,10 @@
 //! `lodestone`: deep metric learning from the command line. Arguments in, library calls, results out.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool prints"
+)]
 
 mod args;
 mod commands;
@@ -29,6 +33,8 @@ fn main() -> ExitCode {
         Command::Train(arguments) => commands::train::run(&arguments, &mut progress),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, &mut progress),
         Command::Embed(arguments) => commands::embed::run(&arguments, &mut progress),
+        Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Weights(command) => commands::weights::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

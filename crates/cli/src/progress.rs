@@ -34,7 +34,14 @@ impl Progress {
     pub(crate) fn new(verbosity: Verbosity, stop: Arc<AtomicBool>) -> Self {
         let bars = verbosity > Verbosity::Quiet && std::io::stderr().is_terminal();
         // The clock is what the observer lends to the library.
-        Self { start: Instant::now(), bar: None, bars, verbosity, done: 0, stop }
+        Self {
+            start: Instant::now(),
+            bar: None,
+            bars,
+            verbosity,
+            done: 0,
+            stop,
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -103,7 +110,11 @@ impl Observer for Progress {
                         .collect();
                     let text = format!(
                         "step {}/{} epoch {} loss {:.4} {}",
-                        report.step, report.steps, report.epoch, report.loss, statistics.join(" ")
+                        report.step,
+                        report.steps,
+                        report.epoch,
+                        report.loss,
+                        statistics.join(" ")
                     );
                     self.line(&text);
                 }
@@ -113,7 +124,11 @@ impl Observer for Progress {
                 );
                 self.advance(report.images, Some(postfix));
             }
-            Event::Refreshed { step, clusters, report } => {
+            Event::Refreshed {
+                step,
+                clusters,
+                report,
+            } => {
                 if self.verbosity == Verbosity::Verbose {
                     let change = report.map_or_else(String::new, |report| {
                         format!(
@@ -121,12 +136,22 @@ impl Observer for Progress {
                             report.inertia, report.stale_inertia, report.moved, report.rows, report.repaired
                         )
                     });
-                    self.line(&format!("before step {}: {clusters} clusters{change}", step + 1));
+                    self.line(&format!(
+                        "before step {}: {clusters} clusters{change}",
+                        step + 1
+                    ));
                 }
             }
-            Event::Validated { step, metric, value, best } => {
+            Event::Validated {
+                step,
+                metric,
+                value,
+                best,
+            } => {
                 let mark = if best { ", the best so far" } else { "" };
-                self.line(&format!("step {step}: validation {metric} {value:.4}{mark}"));
+                self.line(&format!(
+                    "step {step}: validation {metric} {value:.4}{mark}"
+                ));
             }
             Event::Warning(warning) => self.line(&format!("warning: {warning}")),
             Event::Note(text) => self.line(text),

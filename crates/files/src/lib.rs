@@ -38,7 +38,10 @@ pub fn write_whole(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
-    replace(path, fill).map_err(|source| WriteError { path: path.to_path_buf(), source })
+    replace(path, fill).map_err(|source| WriteError {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -55,7 +58,9 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
     let temporary = builder.tempfile_in(folder)?;
     let mut writer = BufWriter::new(temporary);
     fill(&mut writer)?;
-    let temporary = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let temporary = writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     #[cfg(unix)]
@@ -77,7 +82,10 @@ mod tests {
             Err(io::Error::other("disk full"))
         })
         .unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot write {}: disk full", path.display()));
+        assert_eq!(
+            error.to_string(),
+            format!("cannot write {}: disk full", path.display())
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -86,6 +94,10 @@ mod tests {
     fn a_folder_in_the_way_is_an_error_with_the_path() {
         let folder = tempfile::tempdir().unwrap();
         let error = write_whole(folder.path(), |file| file.write_all(b"x")).unwrap_err();
-        assert!(error.to_string().contains(&folder.path().display().to_string()));
+        assert!(
+            error
+                .to_string()
+                .contains(&folder.path().display().to_string())
+        );
     }
 }

@@ -70,15 +70,28 @@ impl Parts {
     /// A sentence that names the part, if it is absent.
     pub fn take(&mut self, name: &str) -> Result<Vec<u8>, String> {
         let found = self.0.iter_mut().find(|(known, _)| known == name);
-        found.map(|(_, bytes)| std::mem::take(bytes)).ok_or_else(|| format!("it has no part `{name}`"))
+        found
+            .map(|(_, bytes)| std::mem::take(bytes))
+            .ok_or_else(|| format!("it has no part `{name}`"))
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let table: Vec<Entry> =
-            self.0.iter().map(|(name, part)| Entry { name: name.clone(), bytes: part.len() }).collect();
+        let table: Vec<Entry> = self
+            .0
+            .iter()
+            .map(|(name, part)| Entry {
+                name: name.clone(),
+                bytes: part.len(),
+            })
+            .collect();
         // A table of names and numbers always has a JSON form.
         let table = serde_json::to_vec(&table).unwrap_or_default();
-        let mut bytes = [MAGIC.as_slice(), &(table.len() as u64).to_le_bytes(), &table].concat();
+        let mut bytes = [
+            MAGIC.as_slice(),
+            &(table.len() as u64).to_le_bytes(),
+            &table,
+        ]
+        .concat();
         for (_, part) in &self.0 {
             bytes.extend_from_slice(part);
         }
@@ -91,19 +104,29 @@ impl Parts {
         if !bytes.starts_with(MAGIC) {
             return Err("it does not begin like a checkpoint".into());
         }
-        let end = bytes.len().checked_sub(SUM_LENGTH).filter(|&end| end >= HEAD_LENGTH);
+        let end = bytes
+            .len()
+            .checked_sub(SUM_LENGTH)
+            .filter(|&end| end >= HEAD_LENGTH);
         let (content, sum) = bytes.split_at(end.ok_or("it is cut short")?);
         if Sha256::digest(content).as_slice() != sum {
-            return Err(format!("its {} bytes do not match their SHA-256", bytes.len()));
+            return Err(format!(
+                "its {} bytes do not match their SHA-256",
+                bytes.len()
+            ));
         }
         // From here on the bytes are those that were written; only another version can surprise.
-        let length = content[MAGIC.len()..HEAD_LENGTH].try_into().map_or(0, u64::from_le_bytes) as usize;
+        let length = content[MAGIC.len()..HEAD_LENGTH]
+            .try_into()
+            .map_or(0, u64::from_le_bytes) as usize;
         let mut rest = &content[HEAD_LENGTH..];
         let table = rest.split_off(..length).ok_or("its table is cut short")?;
         let table: Vec<Entry> = serde_json::from_slice(table).map_err(|error| error.to_string())?;
         let mut parts = Vec::with_capacity(table.len());
         for Entry { name, bytes } in table {
-            let part = rest.split_off(..bytes).ok_or_else(|| format!("part `{name}` is cut short"))?;
+            let part = rest
+                .split_off(..bytes)
+                .ok_or_else(|| format!("part `{name}` is cut short"))?;
             parts.push((name, part.to_vec()));
         }
         Ok(Self(parts))
@@ -120,7 +143,10 @@ pub struct CheckpointFolder {
 impl CheckpointFolder {
     /// The folder, made on the first write; the newest `keep` checkpoints stay, at least one.
     pub fn new(folder: PathBuf, keep: usize) -> Self {
-        Self { folder, keep: keep.max(1) }
+        Self {
+            folder,
+            keep: keep.max(1),
+        }
     }
 
     /// Writes the checkpoint of a step and removes those that are too old.
@@ -144,7 +170,10 @@ impl CheckpointFolder {
     /// # Errors
     /// If the folder exists and cannot be listed.
     pub fn steps(&self) -> Result<Vec<usize>, CheckpointError> {
-        let failed = |source| CheckpointError::Read { path: self.folder.clone(), source };
+        let failed = |source| CheckpointError::Read {
+            path: self.folder.clone(),
+            source,
+        };
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -153,7 +182,9 @@ impl CheckpointFolder {
         let mut steps = Vec::new();
         for entry in entries {
             let name = entry.map_err(failed)?.file_name();
-            let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.strip_suffix(".ckpt"));
+            let step = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("step-")?.strip_suffix(".ckpt"));
             steps.extend(step.and_then(|digits| digits.parse::<usize>().ok()));
         }
         steps.sort_unstable();
@@ -175,14 +206,18 @@ impl CheckpointFolder {
                 Err(error) => damaged.push(error),
             }
         }
-        let none = CheckpointError::None { folder: self.folder.clone() };
+        let none = CheckpointError::None {
+            folder: self.folder.clone(),
+        };
         Err(damaged.into_iter().next().unwrap_or(none))
     }
 
     fn read(&self, step: usize) -> Result<Parts, CheckpointError> {
         let path = self.folder.join(format!("step-{step:09}.ckpt"));
-        let bytes = std::fs::read(&path)
-            .map_err(|source| CheckpointError::Read { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|source| CheckpointError::Read {
+            path: path.clone(),
+            source,
+        })?;
         Parts::from_bytes(&bytes).map_err(|reason| CheckpointError::Damaged { path, reason })
     }
 
@@ -197,28 +232,42 @@ mod tests {
     use super::*;
 
     fn parts(value: u8) -> Parts {
-        Parts::default().with("weights", vec![value; 100]).with("state", b"{}".to_vec())
+        Parts::default()
+            .with("weights", vec![value; 100])
+            .with("state", b"{}".to_vec())
     }
 
     #[test]
     fn the_newest_few_stay_and_come_back_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = CheckpointFolder::new(folder.path().join("checkpoints"), 2);
-        assert!(matches!(checkpoints.newest(), Err(CheckpointError::None { .. })));
+        assert!(matches!(
+            checkpoints.newest(),
+            Err(CheckpointError::None { .. })
+        ));
         for step in [5, 10, 100] {
             checkpoints.write(step, &parts(step as u8)).unwrap();
         }
         assert_eq!(checkpoints.steps().unwrap(), [10, 100]);
         let (step, mut newest, damaged) = checkpoints.newest().unwrap();
-        assert_eq!((step, newest.take("weights").unwrap(), damaged.len()), (100, vec![100; 100], 0));
-        assert_eq!(newest.take("losses").unwrap_err(), "it has no part `losses`");
+        assert_eq!(
+            (step, newest.take("weights").unwrap(), damaged.len()),
+            (100, vec![100; 100], 0)
+        );
+        assert_eq!(
+            newest.take("losses").unwrap_err(),
+            "it has no part `losses`"
+        );
     }
 
     #[test]
     fn every_cut_and_every_flipped_byte_is_noticed() {
         let bytes = parts(7).to_bytes();
         for length in 0..bytes.len() {
-            assert!(Parts::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
+            assert!(
+                Parts::from_bytes(&bytes[..length]).is_err(),
+                "cut to {length}"
+            );
         }
         for position in 0..bytes.len() {
             let mut flipped = bytes.clone();
@@ -238,6 +287,9 @@ mod tests {
         write_whole(&newest, |file| file.write_all(&bytes[..50])).unwrap();
         let (step, _, damaged) = checkpoints.newest().unwrap();
         assert_eq!(step, 1);
-        assert!(damaged[0].contains("step-000000002.ckpt is damaged"), "{damaged:?}");
+        assert!(
+            damaged[0].contains("step-000000002.ckpt is damaged"),
+            "{damaged:?}"
+        );
     }
 }

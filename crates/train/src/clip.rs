@@ -8,7 +8,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 /// Sum of the squared entries of a module's gradients `[1]`, on the device; absent if no parameter has one.
-pub(crate) fn squared_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+pub(crate) fn squared_norm<M: Module>(
+    module: &M,
+    gradients: &GradientsParams,
+) -> Option<Tensor<1>> {
     struct Sum<'a> {
         gradients: &'a GradientsParams,
         total: Option<Tensor<1>>,
@@ -24,20 +27,37 @@ pub(crate) fn squared_norm<M: Module>(module: &M, gradients: &GradientsParams) -
             }
         }
     }
-    let mut sum = Sum { gradients, total: None };
+    let mut sum = Sum {
+        gradients,
+        total: None,
+    };
     module.visit(&mut sum);
     sum.total
 }
 
 /// What every gradient is multiplied with so that the whole norm is at most `bound`: `min(1, bound / norm)`, `[1]`.
-pub(crate) fn factor(squared_norms: impl IntoIterator<Item = Tensor<1>>, bound: f64) -> Option<Tensor<1>> {
+pub(crate) fn factor(
+    squared_norms: impl IntoIterator<Item = Tensor<1>>,
+    bound: f64,
+) -> Option<Tensor<1>> {
     let total = squared_norms.into_iter().reduce(|total, sum| total + sum)?;
     // The floor keeps a zero gradient from giving 0 / 0; it is far below any norm that could need shortening.
-    Some(total.sqrt().clamp_min(1e-12).recip().mul_scalar(bound).clamp_max(1.0))
+    Some(
+        total
+            .sqrt()
+            .clamp_min(1e-12)
+            .recip()
+            .mul_scalar(bound)
+            .clamp_max(1.0),
+    )
 }
 
 /// Multiplies every gradient of a module with `factor` `[1]`.
-pub(crate) fn scale<M: Module>(module: &M, gradients: GradientsParams, factor: &Tensor<1>) -> GradientsParams {
+pub(crate) fn scale<M: Module>(
+    module: &M,
+    gradients: GradientsParams,
+    factor: &Tensor<1>,
+) -> GradientsParams {
     struct Scale<'a> {
         gradients: GradientsParams,
         factor: &'a Tensor<1>,
@@ -77,9 +97,16 @@ mod tests {
             let norm = squared_norm(&layer, &raw).unwrap();
             assert!((norm.clone().into_scalar::<f32>() - expected).abs() < 1e-5);
             let shortened = scale(&layer, raw, &factor([norm], 2.0).unwrap());
-            let left = squared_norm(&layer, &shortened).unwrap().into_scalar::<f32>();
+            let left = squared_norm(&layer, &shortened)
+                .unwrap()
+                .into_scalar::<f32>();
             assert!((left - expected.min(4.0)).abs() < 1e-5, "{left}");
-            let weight = shortened.get::<2>(layer.weight.id).unwrap().into_data().into_vec::<f32>().unwrap();
+            let weight = shortened
+                .get::<2>(layer.weight.id)
+                .unwrap()
+                .into_data()
+                .into_vec::<f32>()
+                .unwrap();
             assert!((weight[2] / weight[0] - 2.0).abs() < 1e-5);
         }
     }

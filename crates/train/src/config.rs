@@ -115,7 +115,10 @@ pub struct ModelConfig {
 impl ModelConfig {
     /// The embedder's part.
     pub fn embedder(&self) -> EmbedderConfig {
-        EmbedderConfig { network: self.network.clone(), head: self.head.clone() }
+        EmbedderConfig {
+            network: self.network.clone(),
+            head: self.head.clone(),
+        }
     }
 }
 
@@ -155,7 +158,12 @@ pub struct EvaluationConfig {
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { bs_val: 64, nearest_clusters: 128, nearest_neighbours: 128, recall_at: vec![1, 2, 4, 8] }
+        Self {
+            bs_val: 64,
+            nearest_clusters: 128,
+            nearest_neighbours: 128,
+            recall_at: vec![1, 2, 4, 8],
+        }
     }
 }
 
@@ -167,7 +175,10 @@ impl RunConfig {
     pub fn validate(&self) -> Result<(), TrainError> {
         let wrong = |reason: String| Err(TrainError::Setting { reason });
         if !(0.0..1.0).contains(&self.data.validation) {
-            return wrong(format!("data.validation is {}, must be in [0, 1)", self.data.validation));
+            return wrong(format!(
+                "data.validation is {}, must be in [0, 1)",
+                self.data.validation
+            ));
         }
         if self.data.threads == 0 {
             return wrong("data.threads is 0, must be at least 1".into());
@@ -176,12 +187,27 @@ impl RunConfig {
             return wrong("model.head.embedding_size is 0, must be at least 1".into());
         }
         if !(0.0..1.0).contains(&self.model.head.dropout) {
-            return wrong(format!("model.head.dropout is {}, must be in [0, 1)", self.model.head.dropout));
+            return wrong(format!(
+                "model.head.dropout is {}, must be in [0, 1)",
+                self.model.head.dropout
+            ));
         }
         if self.model.frozen_views > 0 && self.model.freeze_until.is_none() {
             return wrong(format!(
                 "model.frozen_views is {}, which needs model.freeze_until",
                 self.model.frozen_views
+            ));
+        }
+        if let PlanConfig::Importance(_) | PlanConfig::Union(_) = self.sampler {
+            return wrong(format!(
+                "sampler.kind is {}, whose weighted neighbourhoods this loop does not train; neighbourhood is the paper's",
+                self.sampler.name()
+            ));
+        }
+        if self.loss.wants_clusters() && matches!(self.sampler, PlanConfig::Shuffled(_)) {
+            return wrong(format!(
+                "sampler.kind is {}, which may draw batches of one class or of single examples; this loss needs clusters",
+                self.sampler.name()
             ));
         }
         if self.evaluation.bs_val == 0 {
@@ -202,10 +228,9 @@ impl RunConfig {
                 self.train.valid_period
             ));
         }
-        self.loss.validate().map_err(|error| TrainError::Setting { reason: format!("loss: {error}") })?;
-        self.index
-            .validate()
-            .map_err(|error| TrainError::Setting { reason: format!("index: {error}") })?;
+        self.loss.validate().map_err(|error| TrainError::Setting {
+            reason: format!("loss: {error}"),
+        })?;
         self.optimizer.validate().or_else(wrong)?;
         self.schedule.validate().or_else(wrong)
     }

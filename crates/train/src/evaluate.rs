@@ -1,8 +1,8 @@
 //! Judging an embedding by the rule of its loss, beside the numbers that all losses share.
 
 use lodestone_eval::{
-    Convention, Distance, Labelled, Mode, Predictions, RankingMetric, Report, RetrievalConfig, Rows,
-    Search, Setting, SoftVote, hierarchy_recovery,
+    Convention, Distance, Labelled, Mode, Predictions, RankingMetric, Report, RetrievalConfig,
+    Rows, Search, Setting, SoftVote, hierarchy_recovery,
 };
 use lodestone_losses::ClassRule;
 use lodestone_sampling::Index;
@@ -49,7 +49,10 @@ pub fn rule_name(rule: ClassRule) -> &'static str {
 
 /// Key of the number a run is chosen by: error@1 of its loss's rule.
 pub fn headline(rule: Option<ClassRule>) -> String {
-    format!("{}_error_at_1", rule.map_or("nearest_class_mean", rule_name))
+    format!(
+        "{}_error_at_1",
+        rule.map_or("nearest_class_mean", rule_name)
+    )
 }
 
 /// Computes the report.
@@ -73,19 +76,29 @@ pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, Tra
 
     // Rules of classification: the loss's own, and those that any embedding can be judged by.
     if let Some(logits) = what.logits {
-        report.add_errors("argmax", Predictions::argmax(logits)?.errors(queries.labels())?, None);
+        report.add_errors(
+            "argmax",
+            Predictions::argmax(logits)?.errors(queries.labels())?,
+            None,
+        );
     }
     if let Some((index, variance)) = what.clusters {
         let centres = Labelled::from_rows(index.centres(), index.cluster_classes())?;
         let to_centres = Search::between(queries.rows(), centres.rows())?;
-        let vote = SoftVote { nearest: config.nearest_clusters, variance };
+        let vote = SoftVote {
+            nearest: config.nearest_clusters,
+            variance,
+        };
         let knc = Predictions::soft_vote(&to_centres, centres.labels(), vote)?;
         report.add_errors("knc", knc.errors(queries.labels())?, Some(vote));
         let nearest = Predictions::nearest_centre(queries.rows(), centres)?;
         report.add_errors("nearest_centre", nearest.errors(queries.labels())?, None);
     }
     let variance = gallery.within_class_variance();
-    let vote = SoftVote { nearest: config.nearest_neighbours, variance };
+    let vote = SoftVote {
+        nearest: config.nearest_neighbours,
+        variance,
+    };
     if variance > 0.0 {
         let soft = Predictions::soft_vote(&search, gallery.labels(), vote)?;
         report.add_errors("soft_knn", soft.errors(queries.labels())?, Some(vote));
@@ -96,10 +109,16 @@ pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, Tra
     report.add_errors("nearest_class_mean", mean.errors(queries.labels())?, None);
 
     // Retrieval.
-    let retrieval = RetrievalConfig { cuts: config.recall_at.clone(), ..RetrievalConfig::default() };
+    let retrieval = RetrievalConfig {
+        cuts: config.recall_at.clone(),
+        ..RetrievalConfig::default()
+    };
     let ranked = search.retrieval(queries.labels(), gallery.labels(), &retrieval)?;
-    let mut metrics: Vec<RankingMetric> =
-        config.recall_at.iter().map(|&k| RankingMetric::RecallAt(k)).collect();
+    let mut metrics: Vec<RankingMetric> = config
+        .recall_at
+        .iter()
+        .map(|&k| RankingMetric::RecallAt(k))
+        .collect();
     metrics.extend([RankingMetric::RPrecision, RankingMetric::MapAtR]);
     report.add_retrieval(&ranked, &metrics, Convention::Lodestone);
 
@@ -109,9 +128,17 @@ pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, Tra
     {
         let fine_gallery = Labelled::from_rows(gallery.rows(), gallery_fine)?;
         let fine_queries = Labelled::from_rows(queries.rows(), query_fine)?;
-        let vote = SoftVote { variance: fine_gallery.within_class_variance(), ..vote };
-        let recovery =
-            hierarchy_recovery(fine_gallery, gallery.labels(), fine_queries, queries.labels(), vote)?;
+        let vote = SoftVote {
+            variance: fine_gallery.within_class_variance(),
+            ..vote
+        };
+        let recovery = hierarchy_recovery(
+            fine_gallery,
+            gallery.labels(),
+            fine_queries,
+            queries.labels(),
+            vote,
+        )?;
         report.add_hierarchy(&recovery);
     }
     Ok(report)

@@ -57,30 +57,55 @@ impl FrozenSource<'_> {
     fn shape(&self) -> [usize; 3] {
         let image = self.loader.preprocessing().shape();
         // The trainer has checked that the network takes these images.
-        self.embedder.trunk.map_shape(image, self.stage).unwrap_or([0; 3])
+        self.embedder
+            .trunk
+            .map_shape(image, self.stage)
+            .unwrap_or([0; 3])
     }
 
     /// SHA-256 over all that decides the content: the frozen part is represented by what it makes of a fixed pattern.
     fn fingerprint(&self) -> String {
         let [channels, height, width] = self.loader.preprocessing().shape();
         let values = channels * height * width;
-        let pattern: Vec<f32> = (0..values).map(|i| ((i * 7919) % 509) as f32 / 255.0 - 1.0).collect();
+        let pattern: Vec<f32> = (0..values)
+            .map(|i| ((i * 7919) % 509) as f32 / 255.0 - 1.0)
+            .collect();
         let pattern = TensorData::new(pattern, [1, channels, height, width]);
         let probe = Tensor::<4>::from_data(pattern, self.device);
-        let answer = self.embedder.trunk.forward_until(probe, self.stage).into_data();
+        let answer = self
+            .embedder
+            .trunk
+            .forward_until(probe, self.stage)
+            .into_data();
         let mut sum = Sha256::new();
         sum.update(answer.as_bytes());
         sum.update(self.table.as_bytes());
-        sum.update(format!("{:?} {:?} {:?}", self.loader.preprocessing(), self.views, self.rows));
-        sum.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        sum.update(format!(
+            "{:?} {:?} {:?}",
+            self.loader.preprocessing(),
+            self.views,
+            self.rows
+        ));
+        sum.finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// The file in `folder`, computed first if it is not there.
-    pub(crate) fn open(&self, folder: &Path, observer: &mut dyn Observer) -> Result<FrozenMaps, TrainError> {
+    pub(crate) fn open(
+        &self,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<FrozenMaps, TrainError> {
         let path = folder.join(format!("{}.maps", self.fingerprint()));
         let shape = self.shape();
         let bytes = MAGIC.len()
-            + self.views.len() * self.rows.len() * shape.iter().product::<usize>() * size_of::<f32>();
+            + self.views.len()
+                * self.rows.len()
+                * shape.iter().product::<usize>()
+                * size_of::<f32>();
         if !std::fs::metadata(&path).is_ok_and(|file| file.len() == bytes as u64) {
             observer.on(Event::Note(&format!(
                 "computing the frozen part once: {} images in {} views, {:.1} GB in {}",
@@ -91,14 +116,26 @@ impl FrozenSource<'_> {
             )));
             self.build(&path, observer)?;
         }
-        let failed = |source| TrainError::Cache { path: path.clone(), source };
+        let failed = |source| TrainError::Cache {
+            path: path.clone(),
+            source,
+        };
         let mut file = File::open(&path).map_err(failed)?;
         let mut magic = [0; MAGIC.len()];
         file.read_exact(&mut magic).map_err(failed)?;
         if magic != *MAGIC {
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is no feature cache")));
+            return Err(failed(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is no feature cache",
+            )));
         }
-        Ok(FrozenMaps { path, file, rows: self.rows.to_vec(), views: self.views.len(), shape })
+        Ok(FrozenMaps {
+            path,
+            file,
+            rows: self.rows.to_vec(),
+            views: self.views.len(),
+            shape,
+        })
     }
 
     fn build(&self, path: &Path, observer: &mut dyn Observer) -> Result<(), TrainError> {
@@ -119,7 +156,11 @@ impl FrozenSource<'_> {
                         io::Error::other("an image is broken")
                     })?;
                     let images = batch.images.to_tensor(self.device);
-                    let maps = self.embedder.trunk.forward_until(images, self.stage).into_data();
+                    let maps = self
+                        .embedder
+                        .trunk
+                        .forward_until(images, self.stage)
+                        .into_data();
                     file.write_all(maps.as_bytes())?;
                     done += batch.rows.len();
                     observer.on(Event::PhaseProgress { done });
@@ -127,7 +168,9 @@ impl FrozenSource<'_> {
             }
             Ok(())
         });
-        observer.on(Event::PhaseEnded { phase: Phase::FrozenFeatures });
+        observer.on(Event::PhaseEnded {
+            phase: Phase::FrozenFeatures,
+        });
         match broken {
             Some(error) => Err(error.into()),
             None => Ok(written?),
@@ -145,33 +188,58 @@ impl FrozenMaps {
     ///
     /// # Panics
     /// If a row or view is not in the cache.
-    pub(crate) fn read(&mut self, wanted: &[(usize, usize)], device: &Device) -> Result<Tensor<4>, TrainError> {
+    pub(crate) fn read(
+        &mut self,
+        wanted: &[(usize, usize)],
+        device: &Device,
+    ) -> Result<Tensor<4>, TrainError> {
         let size = self.shape.iter().product::<usize>();
         let mut bytes = vec![0; wanted.len() * size * size_of::<f32>()];
-        for (&(row, view), map) in wanted.iter().zip(bytes.chunks_exact_mut(size * size_of::<f32>())) {
+        for (&(row, view), map) in wanted
+            .iter()
+            .zip(bytes.chunks_exact_mut(size * size_of::<f32>()))
+        {
             let position = self.rows.binary_search(&row);
-            let position = position.unwrap_or_else(|_| panic!("row {row} is not in the feature cache"));
+            let position =
+                position.unwrap_or_else(|_| panic!("row {row} is not in the feature cache"));
             assert!(view < self.views, "view {view} of {}", self.views);
             let place = MAGIC.len() + (view * self.rows.len() + position) * map.len();
             self.file
                 .seek(SeekFrom::Start(place as u64))
                 .and_then(|_| self.file.read_exact(map))
-                .map_err(|source| TrainError::Cache { path: self.path.clone(), source })?;
+                .map_err(|source| TrainError::Cache {
+                    path: self.path.clone(),
+                    source,
+                })?;
         }
-        let values: Vec<f32> =
-            bytes.as_chunks::<4>().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect();
+        let values: Vec<f32> = bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|&chunk| f32::from_le_bytes(chunk))
+            .collect();
         let [channels, height, width] = self.shape;
-        Ok(Tensor::from_data(TensorData::new(values, [wanted.len(), channels, height, width]), device))
+        Ok(Tensor::from_data(
+            TensorData::new(values, [wanted.len(), channels, height, width]),
+            device,
+        ))
     }
 }
 
 /// The views of a training image in the cache: plain, mirrored, and `augmented` random ones.
-pub(crate) fn training_views(augmentation: &lodestone_data::Augmentation, seed: u64, augmented: usize) -> Vec<View> {
+pub(crate) fn training_views(
+    augmentation: &lodestone_data::Augmentation,
+    seed: u64,
+    augmented: usize,
+) -> Vec<View> {
     let random = (0..augmented as u64).map(|epoch| View::Training {
         augmentation: augmentation.clone(),
         seed,
         epoch,
         draws: Draws::PerRow,
     });
-    [View::Evaluation, View::EvaluationFlipped].into_iter().chain(random).collect()
+    [View::Evaluation, View::EvaluationFlipped]
+        .into_iter()
+        .chain(random)
+        .collect()
 }

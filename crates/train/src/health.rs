@@ -43,7 +43,10 @@ impl fmt::Display for Warning {
                 "step {step}: the loss is {loss:.4}, pinned at gap + ln(clusters - 1) = {level:.4}: all distances are \
                  small against the variance, so nothing is learned; raise the learning rate or start the head at unit variance"
             ),
-            Self::Collapsed { step, effective_rank } => write!(
+            Self::Collapsed {
+                step,
+                effective_rank,
+            } => write!(
                 f,
                 "step {step}: the embeddings have collapsed (effective rank {effective_rank:.2}): lower the learning rate \
                  or the gap, or mine less hard"
@@ -97,7 +100,9 @@ mod tests {
         // The level of gap 2.43 with 12 clusters and the loss that a run with a squared variance prints.
         let level = 2.43 + 11f32.ln();
         let mut watch = PinnedWatch::default();
-        let warnings = (1..200).filter_map(|step| watch.push(step, 4.825, level)).count();
+        let warnings = (1..200)
+            .filter_map(|step| watch.push(step, 4.825, level))
+            .count();
         assert_eq!(warnings, 1);
 
         let mut watch = PinnedWatch::default();

@@ -54,10 +54,13 @@ impl Learner {
         }
         let rate = |base: f64| base * factor;
         self.embedder.trunk =
-            self.trunk_optimizer.step(rate(optimizer.trunk_rate), self.embedder.trunk, trunk);
+            self.trunk_optimizer
+                .step(rate(optimizer.trunk_rate), self.embedder.trunk, trunk);
         self.embedder.head =
-            self.head_optimizer.step(rate(optimizer.head_rate), self.embedder.head, head);
-        self.loss = self.loss_optimizer.step(rate(optimizer.loss_rate), self.loss, own);
+            self.head_optimizer
+                .step(rate(optimizer.head_rate), self.embedder.head, head);
+        let loss_rate = optimizer.loss_rate * config.loss.learning_rate_factor();
+        self.loss = self.loss_optimizer.step(rate(loss_rate), self.loss, own);
         self
     }
 
@@ -84,11 +87,18 @@ impl Learner {
         observer: &mut dyn Observer,
     ) -> Result<Vec<f32>, TrainError> {
         let plain = self.embedder.valid();
-        evaluation.collect(rows, phase, device, observer, |input| input.features(&plain))
+        evaluation.collect(rows, phase, device, observer, |input| {
+            input.features(&plain)
+        })
     }
 
     /// Class scores of embeddings on the host, for losses that learn a classifier.
-    pub(crate) fn logits(&self, embeddings: &[f32], dim: usize, device: &Device) -> Option<Vec<f32>> {
+    pub(crate) fn logits(
+        &self,
+        embeddings: &[f32],
+        dim: usize,
+        device: &Device,
+    ) -> Option<Vec<f32>> {
         let data = TensorData::new(embeddings.to_vec(), [embeddings.len() / dim, dim]);
         let logits = self.loss.valid().logits(Tensor::from_data(data, device))?;
         logits.into_data().convert::<f32>().try_into_vec().ok()

@@ -43,7 +43,10 @@ impl Log {
     }
 
     fn open(path: &Path, columns: &[&str], bytes: u64) -> Result<Self, LogError> {
-        let failed = |source| LogError { path: path.to_path_buf(), source };
+        let failed = |source| LogError {
+            path: path.to_path_buf(),
+            source,
+        };
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -53,7 +56,12 @@ impl Log {
         file.set_len(bytes).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
         let columns = columns.iter().map(|&name| name.to_owned()).collect();
-        Ok(Self { path: path.to_path_buf(), file: BufWriter::new(file), columns, bytes })
+        Ok(Self {
+            path: path.to_path_buf(),
+            file: BufWriter::new(file),
+            columns,
+            bytes,
+        })
     }
 
     /// Appends a row; an absent value leaves its cell empty.
@@ -64,9 +72,15 @@ impl Log {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn row(&mut self, values: &[Option<f64>]) -> Result<(), LogError> {
-        assert_eq!(values.len(), self.columns.len(), "values against columns of the log");
-        let cells: Vec<String> =
-            values.iter().map(|value| value.map_or_else(String::new, |value| value.to_string())).collect();
+        assert_eq!(
+            values.len(),
+            self.columns.len(),
+            "values against columns of the log"
+        );
+        let cells: Vec<String> = values
+            .iter()
+            .map(|value| value.map_or_else(String::new, |value| value.to_string()))
+            .collect();
         self.append(&(cells.join(",") + "\n"))
     }
 
@@ -74,7 +88,10 @@ impl Log {
         self.bytes += text.len() as u64;
         self.file
             .write_all(text.as_bytes())
-            .map_err(|source| LogError { path: self.path.clone(), source })
+            .map_err(|source| LogError {
+                path: self.path.clone(),
+                source,
+            })
     }
 
     /// Hands everything to the disk and returns the file's length, which belongs into the checkpoint.
@@ -85,7 +102,10 @@ impl Log {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_data())
-            .map_err(|source| LogError { path: self.path.clone(), source })?;
+            .map_err(|source| LogError {
+                path: self.path.clone(),
+                source,
+            })?;
         Ok(self.bytes)
     }
 }
@@ -103,11 +123,17 @@ mod tests {
         let known = log.flush().unwrap();
         log.row(&[Some(2.0), None]).unwrap();
         log.flush().unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "step,loss\n1,0.5\n2,\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "step,loss\n1,0.5\n2,\n"
+        );
 
         let mut log = Log::resume(&path, &["step", "loss"], known).unwrap();
         log.row(&[Some(2.0), Some(0.25)]).unwrap();
         log.flush().unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "step,loss\n1,0.5\n2,0.25\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "step,loss\n1,0.5\n2,0.25\n"
+        );
     }
 }

@@ -6,9 +6,7 @@
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    AdamConfig, AdamWConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
-};
+use burn::optim::{AdamConfig, AdamWConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +65,7 @@ pub struct OptimizerConfig {
     pub trunk_rate: f64,
     /// Learning rate of the embedding head.
     pub head_rate: f64,
-    /// Learning rate of the loss's own parameters: proxies, centres, class weights.
+    /// Learning rate of the loss's own parameters (proxies, centres, class weights), before the factor that some losses ask for.
     pub loss_rate: f64,
     /// Weight decay on everything but norms and biases.
     pub weight_decay: f32,
@@ -78,7 +76,10 @@ pub struct OptimizerConfig {
 impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
-            rule: RuleConfig::Adam { beta_1: 0.9, beta_2: 0.999 },
+            rule: RuleConfig::Adam {
+                beta_1: 0.9,
+                beta_2: 0.999,
+            },
             trunk_rate: 1e-3,
             head_rate: 1e-3,
             loss_rate: 1e-3,
@@ -96,7 +97,10 @@ impl OptimizerConfig {
         match self.rule {
             RuleConfig::Sgd { momentum, nesterov } => {
                 let plain = SgdConfig::new().with_momentum((momentum > 0.0).then(|| {
-                    MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov)
+                    MomentumConfig::new()
+                        .with_momentum(momentum)
+                        .with_dampening(0.0)
+                        .with_nesterov(nesterov)
                 }));
                 let decayed = plain.clone().with_weight_decay(decay);
                 decayed.init().with_group(undecayed, plain.build(), None)
@@ -142,10 +146,16 @@ impl OptimizerConfig {
                 return Err(format!("optimizer.{field} is {value}, must be at least 0"));
             }
         }
-        if let RuleConfig::Sgd { momentum, nesterov: true } = self.rule
+        if let RuleConfig::Sgd {
+            momentum,
+            nesterov: true,
+        } = self.rule
             && momentum == 0.0
         {
-            return Err("optimizer.rule.nesterov is true, which needs optimizer.rule.momentum above 0".into());
+            return Err(
+                "optimizer.rule.nesterov is true, which needs optimizer.rule.momentum above 0"
+                    .into(),
+            );
         }
         Ok(())
     }

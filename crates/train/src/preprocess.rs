@@ -9,14 +9,19 @@ use crate::error::TrainError;
 ///
 /// # Errors
 /// If the scale is neither 1 nor 1/255, the two that the loader knows.
-pub fn loader_preprocessing(wanted: &models::Preprocessing) -> Result<data::Preprocessing, TrainError> {
+pub fn loader_preprocessing(
+    wanted: &models::Preprocessing,
+) -> Result<data::Preprocessing, TrainError> {
     let scale = if wanted.scale == 1.0 {
         data::PixelScale::Byte
     } else if (wanted.scale * 255.0 - 1.0).abs() < 1e-6 {
         data::PixelScale::Unit
     } else {
         return Err(TrainError::Setting {
-            reason: format!("preprocessing.scale is {}, must be 1 or 1/255", wanted.scale),
+            reason: format!(
+                "preprocessing.scale is {}, must be 1 or 1/255",
+                wanted.scale
+            ),
         });
     };
     Ok(data::Preprocessing {
@@ -44,9 +49,18 @@ mod tests {
     #[test]
     fn each_pipeline_means_the_same_in_both_crates() {
         let cases = [
-            (models::Preprocessing::imagenet(256, 224), data::Preprocessing::imagenet(256, 224)),
-            (models::Preprocessing::caffe(256, 224), data::Preprocessing::bvlc()),
-            (models::Preprocessing::grey(28, 0.286, 0.353), data::Preprocessing::fashion()),
+            (
+                models::Preprocessing::imagenet(256, 224),
+                data::Preprocessing::imagenet(256, 224),
+            ),
+            (
+                models::Preprocessing::caffe(256, 224),
+                data::Preprocessing::bvlc(),
+            ),
+            (
+                models::Preprocessing::grey(28, 0.286, 0.353),
+                data::Preprocessing::fashion(),
+            ),
         ];
         for (wanted, expected) in cases {
             assert_eq!(loader_preprocessing(&wanted).unwrap(), expected);

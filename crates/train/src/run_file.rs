@@ -44,7 +44,10 @@ pub enum RunFileError {
 }
 
 fn hint(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default()
+    suggestion
+        .as_ref()
+        .map(|known| format!("; did you mean `{known}`?"))
+        .unwrap_or_default()
 }
 
 /// Reads `path`, applies `overrides` of the form `a.b=value` in order, and makes a configuration of it.
@@ -53,8 +56,10 @@ fn hint(suggestion: &Option<String>) -> String {
 /// If the file cannot be read or parsed, or if a key is unknown or a value of the wrong kind; the error names the file or
 /// the override, the key and the value.
 pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T, RunFileError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| RunFileError::Read { path: path.to_path_buf(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| RunFileError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
     parse(&text, path, overrides)
 }
 
@@ -62,11 +67,17 @@ pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T,
 ///
 /// # Errors
 /// As [`read`].
-pub fn parse<T: DeserializeOwned>(text: &str, path: &Path, overrides: &[String]) -> Result<T, RunFileError> {
-    let table: Table = text.parse().map_err(|error: toml::de::Error| RunFileError::Syntax {
-        path: path.to_path_buf(),
-        reason: one_line(&error, text),
-    })?;
+pub fn parse<T: DeserializeOwned>(
+    text: &str,
+    path: &Path,
+    overrides: &[String],
+) -> Result<T, RunFileError> {
+    let table: Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| RunFileError::Syntax {
+            path: path.to_path_buf(),
+            reason: one_line(&error, text),
+        })?;
     // The file is checked by itself first, so that its mistakes are not blamed on an override.
     let place = path.display().to_string();
     if overrides.is_empty() {
@@ -75,16 +86,26 @@ pub fn parse<T: DeserializeOwned>(text: &str, path: &Path, overrides: &[String])
     let mut table = table;
     for text in overrides {
         let (key, value) = split(text)?;
-        insert(&mut table, &key, value)
-            .map_err(|reason| RunFileError::Content { place: format!("--set {text}"), reason, suggestion: None })?;
+        insert(&mut table, &key, value).map_err(|reason| RunFileError::Content {
+            place: format!("--set {text}"),
+            reason,
+            suggestion: None,
+        })?;
     }
-    interpret(table, &format!("{place} with --set {}", overrides.join(" --set ")))
+    interpret(
+        table,
+        &format!("{place} with --set {}", overrides.join(" --set ")),
+    )
 }
 
 fn interpret<T: DeserializeOwned>(table: Table, place: &str) -> Result<T, RunFileError> {
     T::deserialize(Value::Table(table)).map_err(|error| {
         let reason = error.to_string().trim().replace('\n', " ");
-        RunFileError::Content { place: place.into(), suggestion: nearest(&reason), reason }
+        RunFileError::Content {
+            place: place.into(),
+            suggestion: nearest(&reason),
+            reason,
+        }
     })
 }
 
@@ -102,14 +123,17 @@ fn nearest(reason: &str) -> Option<String> {
     }
     let mut names = reason.split('`').skip(1).step_by(2);
     let unknown = names.next()?;
-    let (distance, known) =
-        names.map(|known| (strsim::damerau_levenshtein(unknown, known), known)).min()?;
+    let (distance, known) = names
+        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
+        .min()?;
     // Further than half of the word is no resemblance.
     (distance <= unknown.chars().count().div_ceil(2)).then(|| known.to_owned())
 }
 
 fn split(text: &str) -> Result<(Vec<String>, Value), RunFileError> {
-    let wrong = || RunFileError::Override { text: text.to_owned() };
+    let wrong = || RunFileError::Override {
+        text: text.to_owned(),
+    };
     let (key, value) = text.split_once('=').ok_or_else(wrong)?;
     let key: Vec<String> = key.split('.').map(|part| part.trim().to_owned()).collect();
     if key.iter().any(String::is_empty) {
@@ -132,7 +156,9 @@ fn insert(table: &mut Table, key: &[String], value: Value) -> Result<(), String>
             Ok(())
         }
         [first, rest @ ..] => {
-            let entry = table.entry(first.clone()).or_insert_with(|| Value::Table(Table::new()));
+            let entry = table
+                .entry(first.clone())
+                .or_insert_with(|| Value::Table(Table::new()));
             match entry {
                 Value::Table(inner) => insert(inner, rest, value),
                 other => Err(format!("`{first}` is {other}, not a table")),
@@ -168,8 +194,20 @@ mod tests {
 
     #[test]
     fn overrides_reach_nested_keys_and_bare_words_are_text() {
-        let run = parsed("seed = 1\n[train]\nimages = 5", &["train.images=7", "seed=2", "train.name=a-b"]);
-        assert_eq!(run, Ok(Run { seed: 2, train: Train { images: 7, name: "a-b".into() } }));
+        let run = parsed(
+            "seed = 1\n[train]\nimages = 5",
+            &["train.images=7", "seed=2", "train.name=a-b"],
+        );
+        assert_eq!(
+            run,
+            Ok(Run {
+                seed: 2,
+                train: Train {
+                    images: 7,
+                    name: "a-b".into()
+                }
+            })
+        );
     }
 
     #[test]

@@ -16,11 +16,31 @@ use crate::state::State;
 /// If a tensor cannot be read from its device.
 pub(crate) fn save(learner: &Learner, state: &State) -> Result<Parts, TrainError> {
     Ok(Parts::default()
-        .with("embedder", learner.embedder.clone().into_record().into_bytes()?.to_vec())
-        .with("loss", learner.loss.clone().into_record().into_bytes()?.to_vec())
-        .with("trunk_optimizer", learner.trunk_optimizer.into_bytes()?.to_vec())
-        .with("head_optimizer", learner.head_optimizer.into_bytes()?.to_vec())
-        .with("loss_optimizer", learner.loss_optimizer.into_bytes()?.to_vec())
+        .with(
+            "embedder",
+            learner
+                .embedder
+                .clone()
+                .into_record()
+                .into_bytes()?
+                .to_vec(),
+        )
+        .with(
+            "loss",
+            learner.loss.clone().into_record().into_bytes()?.to_vec(),
+        )
+        .with(
+            "trunk_optimizer",
+            learner.trunk_optimizer.into_bytes()?.to_vec(),
+        )
+        .with(
+            "head_optimizer",
+            learner.head_optimizer.into_bytes()?.to_vec(),
+        )
+        .with(
+            "loss_optimizer",
+            learner.loss_optimizer.into_bytes()?.to_vec(),
+        )
         .with("state", state.to_bytes()))
 }
 
@@ -38,10 +58,16 @@ pub(crate) fn load(
         let mut record = |name: &str| {
             ModuleRecord::from_bytes(Bytes::from_bytes_vec(parts.take(name)?)).map_err(text)
         };
-        let embedder = learner.embedder.clone().try_load_record(record("embedder")?);
+        let embedder = learner
+            .embedder
+            .clone()
+            .try_load_record(record("embedder")?);
         let loss = learner.loss.clone().try_load_record(record("loss")?);
         let mut optimizer = |name: &str, fresh: &ModuleOptimizer| {
-            fresh.clone().from_bytes(Bytes::from_bytes_vec(parts.take(name)?)).map_err(text)
+            fresh
+                .clone()
+                .from_bytes(Bytes::from_bytes_vec(parts.take(name)?))
+                .map_err(text)
         };
         let restored = Learner {
             trunk_optimizer: optimizer("trunk_optimizer", &learner.trunk_optimizer)?,

@@ -49,7 +49,10 @@ pub struct ScheduleConfig {
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { warm_up_steps: 0, annealing: AnnealingConfig::Cosine { floor: 0.0 } }
+        Self {
+            warm_up_steps: 0,
+            annealing: AnnealingConfig::Cosine { floor: 0.0 },
+        }
     }
 }
 
@@ -74,7 +77,9 @@ impl ScheduleConfig {
         let share = |field: &str, value: f64, positive: bool| {
             if !(0.0..=1.0).contains(&value) || (positive && value == 0.0) {
                 let range = if positive { "(0, 1]" } else { "[0, 1]" };
-                return Err(format!("schedule.annealing.{field} is {value}, must be in {range}"));
+                return Err(format!(
+                    "schedule.annealing.{field} is {value}, must be in {range}"
+                ));
             }
             Ok(())
         };
@@ -121,29 +126,49 @@ mod tests {
             (AnnealingConfig::Constant, 1.0, 1.0),
             (AnnealingConfig::Cosine { floor: 0.1 }, 0.55, 0.1),
             (AnnealingConfig::Linear { floor: 0.2 }, 0.6, 0.2),
-            (AnnealingConfig::Step { factor: 0.1, at: [0.4, 0.9] }, 0.1, 0.01),
+            (
+                AnnealingConfig::Step {
+                    factor: 0.1,
+                    at: [0.4, 0.9],
+                },
+                0.1,
+                0.01,
+            ),
             (AnnealingConfig::Exponential { floor: 0.01 }, 0.1, 0.01),
         ];
         for (annealing, half, end) in cases {
-            let schedule = ScheduleConfig { warm_up_steps: 0, annealing };
+            let schedule = ScheduleConfig {
+                warm_up_steps: 0,
+                annealing,
+            };
             assert_eq!(schedule.factor(0, 0.0), 1.0, "{annealing:?}");
-            assert!((schedule.factor(50, 0.5) - half).abs() < 1e-12, "{annealing:?}");
-            assert!((schedule.factor(100, 1.0) - end).abs() < 1e-12, "{annealing:?}");
+            assert!(
+                (schedule.factor(50, 0.5) - half).abs() < 1e-12,
+                "{annealing:?}"
+            );
+            assert!(
+                (schedule.factor(100, 1.0) - end).abs() < 1e-12,
+                "{annealing:?}"
+            );
         }
     }
 
     #[test]
     fn warm_up_rises_in_equal_steps_and_is_never_zero() {
-        let schedule =
-            ScheduleConfig { warm_up_steps: 4, annealing: AnnealingConfig::Constant };
+        let schedule = ScheduleConfig {
+            warm_up_steps: 4,
+            annealing: AnnealingConfig::Constant,
+        };
         let factors: Vec<f64> = (0..6).map(|step| schedule.factor(step, 0.0)).collect();
         assert_eq!(factors, [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
     }
 
     #[test]
     fn a_floor_above_one_names_the_field_and_the_value() {
-        let schedule =
-            ScheduleConfig { warm_up_steps: 0, annealing: AnnealingConfig::Linear { floor: 1.5 } };
+        let schedule = ScheduleConfig {
+            warm_up_steps: 0,
+            annealing: AnnealingConfig::Linear { floor: 1.5 },
+        };
         assert_eq!(
             schedule.validate().unwrap_err(),
             "schedule.annealing.floor is 1.5, must be in [0, 1]"

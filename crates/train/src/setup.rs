@@ -45,7 +45,10 @@ impl Parts {
         match config.data.coarse {
             Some(CoarseConfig::Random { groups, seed }) => table.merge_classes(groups, seed)?,
             Some(CoarseConfig::Given) if table.coarse_names.is_empty() => {
-                return wrong(format!("data.coarse is given, but {} has no coarser classes", table.name));
+                return wrong(format!(
+                    "data.coarse is given, but {} has no coarser classes",
+                    table.name
+                ));
             }
             Some(CoarseConfig::Given) | None => {}
         }
@@ -76,7 +79,11 @@ impl Parts {
 
     /// The labels that the loss sees, for some rows of the table.
     pub fn labels(&self, rows: &[usize]) -> Vec<usize> {
-        let coarse = if self.coarse { self.table.coarse_labels(rows) } else { None };
+        let coarse = if self.coarse {
+            self.table.coarse_labels(rows)
+        } else {
+            None
+        };
         coarse.unwrap_or_else(|| self.table.labels(rows))
     }
 
@@ -87,7 +94,11 @@ impl Parts {
 
     /// Names of the classes that the loss sees.
     pub fn class_names(&self) -> &[String] {
-        if self.coarse { &self.table.coarse_names } else { &self.table.class_names }
+        if self.coarse {
+            &self.table.coarse_names
+        } else {
+            &self.table.class_names
+        }
     }
 }
 
@@ -119,13 +130,16 @@ impl Setup {
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
         let preprocessing = loader_preprocessing(&config.model.network.preprocessing())?;
-        let loader_config = LoaderConfig { threads: config.data.threads, ..LoaderConfig::default() };
+        let loader_config = LoaderConfig {
+            threads: config.data.threads,
+            ..LoaderConfig::default()
+        };
         let loader = Loader::new(Arc::clone(table), preprocessing, loader_config)?;
         let mut embedder = config.model.embedder().init(config.seed, device);
         embedder.trunk.check_input(loader.preprocessing().shape())?;
         if let Some(path) = &config.model.weights {
             let report = embedder.load_pretrained(path, LoadOptions::default())?;
-            observer.on(Event::Note(&format!("{} tensors from {}", report.loaded, path.display())));
+            observer.on(Event::Note(&format!("{}: {report}", path.display())));
         }
         let stage = match &config.model.freeze_until {
             Some(name) => Some(embedder.trunk.stage(name)?),
@@ -135,9 +149,17 @@ impl Setup {
             embedder = embedder.freeze_until(stage);
         }
         device.seed(generator(config.seed, Purpose::Parameters, 0).random());
-        let loss = config.loss.init(embedder.embedding_size(), parts.class_names().len(), device);
+        let loss = config
+            .loss
+            .init(embedder.embedding_size(), parts.class_names().len(), device);
         let table_fingerprint = table.fingerprint()?;
-        Ok(Self { embedder, loss, loader, stage, table_fingerprint })
+        Ok(Self {
+            embedder,
+            loss,
+            loader,
+            stage,
+            table_fingerprint,
+        })
     }
 
     /// Starts the head at unit variance on the first training images, in their evaluation view.
@@ -153,9 +175,10 @@ impl Setup {
         let sample: Vec<usize> = rows.iter().step_by(stride).copied().collect();
         let plain = self.embedder.valid();
         let phase = crate::observer::Phase::Evaluation;
-        let features = evaluation.collect(&sample, phase, &device.clone().inner(), observer, |input| {
-            input.features(&plain)
-        })?;
+        let features =
+            evaluation.collect(&sample, phase, &device.clone().inner(), observer, |input| {
+                input.features(&plain)
+            })?;
         let size = features.len() / sample.len();
         let features = burn::tensor::TensorData::new(features, [sample.len(), size]);
         let features = burn::tensor::Tensor::<2>::from_data(features, device);
@@ -199,7 +222,8 @@ impl Setup {
             Some(stage) => {
                 let embedder = self.embedder.valid();
                 let device = device.clone().inner();
-                let source = self.frozen_source(&embedder, stage, config.evaluation.bs_val, &device);
+                let source =
+                    self.frozen_source(&embedder, stage, config.evaluation.bs_val, &device);
                 let source = FrozenSource { rows, ..source };
                 frozen_training(&source, config, cache, observer)
             }

@@ -44,7 +44,12 @@ pub(crate) enum TrainingSource {
     /// Rendered and decoded on threads while the step works.
     Images(Stream),
     /// Read from the cache when they are wanted.
-    Frozen { maps: FrozenMaps, stage: StageId, seed: u64, asked: VecDeque<(usize, Vec<usize>)> },
+    Frozen {
+        maps: FrozenMaps,
+        stage: StageId,
+        seed: u64,
+        asked: VecDeque<(usize, Vec<usize>)>,
+    },
 }
 
 impl TrainingSource {
@@ -54,7 +59,9 @@ impl TrainingSource {
             augmentation: config.data.augmentation.clone(),
             seed: config.seed,
             epoch: 0,
-            draws: Draws::PerPosition { first_step: first_step as u64 },
+            draws: Draws::PerPosition {
+                first_step: first_step as u64,
+            },
         }))
     }
 
@@ -81,15 +88,26 @@ impl TrainingSource {
     pub(crate) fn receive(&mut self, device: &Device) -> Result<Input, TrainError> {
         match self {
             Self::Images(stream) => {
-                let batch = stream.receive().unwrap_or_else(|| panic!("no batch was asked for"))?;
+                let batch = stream
+                    .receive()
+                    .unwrap_or_else(|| panic!("no batch was asked for"))?;
                 Ok(Input::Images(batch.images.to_tensor(device)))
             }
-            Self::Frozen { maps, stage, seed, asked } => {
-                let (step, rows) =
-                    asked.pop_front().unwrap_or_else(|| panic!("no batch was asked for"));
-                let mut generator = crate::random::generator(*seed, crate::random::Purpose::View, step);
-                let wanted: Vec<(usize, usize)> =
-                    rows.into_iter().map(|row| (row, generator.random_range(0..maps.views()))).collect();
+            Self::Frozen {
+                maps,
+                stage,
+                seed,
+                asked,
+            } => {
+                let (step, rows) = asked
+                    .pop_front()
+                    .unwrap_or_else(|| panic!("no batch was asked for"));
+                let mut generator =
+                    crate::random::generator(*seed, crate::random::Purpose::View, step);
+                let wanted: Vec<(usize, usize)> = rows
+                    .into_iter()
+                    .map(|row| (row, generator.random_range(0..maps.views())))
+                    .collect();
                 Ok(Input::Maps(maps.read(&wanted, device)?, *stage))
             }
         }
@@ -107,7 +125,11 @@ pub(crate) struct EvaluationSource {
 impl EvaluationSource {
     /// Evaluation views rendered from the images each time.
     pub(crate) fn images(loader: Loader, batch: usize) -> Self {
-        Self { loader, batch, frozen: None }
+        Self {
+            loader,
+            batch,
+            frozen: None,
+        }
     }
 
     /// Evaluation views behind a frozen stage, cached in `folder` for each of the `parts` of the table.
@@ -119,11 +141,19 @@ impl EvaluationSource {
     ) -> Result<Self, TrainError> {
         let mut caches = Vec::new();
         for &rows in parts.iter().filter(|rows| !rows.is_empty()) {
-            let part = FrozenSource { rows, views: &[View::Evaluation], ..*source };
+            let part = FrozenSource {
+                rows,
+                views: &[View::Evaluation],
+                ..*source
+            };
             caches.push((rows.to_vec(), part.open(folder, observer)?));
         }
         let frozen = Some((source.stage, caches));
-        Ok(Self { loader: source.loader.clone(), batch: source.batch, frozen })
+        Ok(Self {
+            loader: source.loader.clone(),
+            batch: source.batch,
+            frozen,
+        })
     }
 
     /// What `answer` makes of each batch of `rows`, in their order, as one matrix on the host, row-major.
@@ -138,7 +168,10 @@ impl EvaluationSource {
         observer: &mut dyn Observer,
         answer: impl Fn(Input) -> Tensor<2>,
     ) -> Result<Vec<f32>, TrainError> {
-        observer.on(Event::PhaseStarted { phase, total: rows.len() });
+        observer.on(Event::PhaseStarted {
+            phase,
+            total: rows.len(),
+        });
         let mut values = Vec::new();
         let mut done = 0;
         let mut take = |input: Input, images: usize, observer: &mut dyn Observer| {
@@ -155,7 +188,11 @@ impl EvaluationSource {
             Some((stage, maps)) => {
                 for chunk in rows.chunks(self.batch) {
                     let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
-                    take(Input::Maps(maps.read(&wanted, device)?, stage), chunk.len(), observer);
+                    take(
+                        Input::Maps(maps.read(&wanted, device)?, stage),
+                        chunk.len(),
+                        observer,
+                    );
                 }
             }
             None => {
@@ -163,7 +200,11 @@ impl EvaluationSource {
                 for batch in self.loader.batches(batches, &View::Evaluation) {
                     let batch: Result<_, DataError> = batch;
                     let batch = batch?;
-                    take(Input::Images(batch.images.to_tensor(device)), batch.rows.len(), observer);
+                    take(
+                        Input::Images(batch.images.to_tensor(device)),
+                        batch.rows.len(),
+                        observer,
+                    );
                 }
             }
         }
@@ -179,13 +220,30 @@ pub(crate) fn frozen_training(
     folder: &Path,
     observer: &mut dyn Observer,
 ) -> Result<TrainingSource, TrainError> {
-    let views = training_views(&config.data.augmentation, config.seed, config.model.frozen_views);
-    let maps = FrozenSource { views: &views, ..*source }.open(folder, observer)?;
-    Ok(TrainingSource::Frozen { maps, stage: source.stage, seed: config.seed, asked: VecDeque::new() })
+    let views = training_views(
+        &config.data.augmentation,
+        config.seed,
+        config.model.frozen_views,
+    );
+    let maps = FrozenSource {
+        views: &views,
+        ..*source
+    }
+    .open(folder, observer)?;
+    Ok(TrainingSource::Frozen {
+        maps,
+        stage: source.stage,
+        seed: config.seed,
+        asked: VecDeque::new(),
+    })
 }
 
 /// A matrix on the host, row-major.
 fn host(tensor: Tensor<2>) -> Vec<f32> {
     // The conversion just made the element type f32, so taking the vector cannot fail.
-    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec()
+        .unwrap_or_default()
 }

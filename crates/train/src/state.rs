@@ -71,7 +71,8 @@ impl State {
     pub(crate) fn check(&self, fresh: &Self) -> Result<(), TrainError> {
         let differs = |what: &str, saved: &str, now: &str| {
             let (saved, now) = (&saved[..saved.len().min(12)], &now[..now.len().min(12)]);
-            let reason = format!("the checkpoint belongs to other {what}: {saved} there, {now} here");
+            let reason =
+                format!("the checkpoint belongs to other {what}: {saved} there, {now} here");
             Err(TrainError::Resume { reason })
         };
         if self.settings != fresh.settings {
@@ -85,7 +86,10 @@ impl State {
 
     /// What the neighbourhood sampler looks at.
     pub(crate) fn clusters(&self) -> Option<Clusters<'_>> {
-        self.index.as_ref().map(|index| Clusters { index, losses: &self.losses })
+        self.index.as_ref().map(|index| Clusters {
+            index,
+            losses: &self.losses,
+        })
     }
 
     /// Builds the index anew from embeddings `[n, dim]` of all training images.
@@ -100,8 +104,9 @@ impl State {
         config: &RunConfig,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let rows = Rows::new(embeddings, dim)
-            .map_err(|error| TrainError::Setting { reason: error.to_string() })?;
+        let rows = Rows::new(embeddings, dim).map_err(|error| TrainError::Setting {
+            reason: error.to_string(),
+        })?;
         let report = match &mut self.index {
             Some(index) => Some(index.refresh(rows)?),
             None => {
@@ -110,7 +115,11 @@ impl State {
             }
         };
         let clusters = self.index.as_ref().map_or(0, Index::len);
-        observer.on(Event::Refreshed { step: self.step, clusters, report: report.as_ref() });
+        observer.on(Event::Refreshed {
+            step: self.step,
+            clusters,
+            report: report.as_ref(),
+        });
         self.refreshes += 1;
         self.refreshed_at = Some(self.step);
         Ok(())
@@ -120,9 +129,14 @@ impl State {
     ///
     /// # Errors
     /// If a loss is not one that a cache can hold.
-    pub(crate) fn record(&mut self, batch: &Batch, reading: &LossReading) -> Result<(), TrainError> {
+    pub(crate) fn record(
+        &mut self,
+        batch: &Batch,
+        reading: &LossReading,
+    ) -> Result<(), TrainError> {
         if let Some(index) = &self.index {
-            self.losses.record(index, &batch.rows, &reading.per_example, self.step as u64)?;
+            self.losses
+                .record(index, &batch.rows, &reading.per_example, self.step as u64)?;
         }
         if let Some(variance) = reading.get(Statistic::Variance) {
             self.variance.push(f64::from(variance));

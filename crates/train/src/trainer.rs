@@ -66,9 +66,19 @@ impl Trainer {
     ///
     /// # Errors
     /// The first setting that is out of range.
-    pub fn new(config: RunConfig, table: Table, places: Places, device: Device) -> Result<Self, TrainError> {
+    pub fn new(
+        config: RunConfig,
+        table: Table,
+        places: Places,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         config.validate()?;
-        Ok(Self { config, table: Arc::new(table), places, device })
+        Ok(Self {
+            config,
+            table: Arc::new(table),
+            places,
+            device,
+        })
     }
 
     /// Trains from the start. What an earlier run left in the folder is replaced.
@@ -112,11 +122,20 @@ impl Trainer {
         let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
         let fresh = State::fresh(config, &setup.table_fingerprint, &classes);
         let all: [&[usize]; 2] = [&parts.train, parts.test()?];
-        let mut evaluation = setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
+        let mut evaluation =
+            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
         let learner = Learner::new(config, setup.embedder, setup.loss);
         let (state, learner) = load(saved, learner, &checkpoints)?;
         state.check(&fresh)?;
-        self.judge(&learner, &state, &parts, &classes, &parts.test, &mut evaluation, observer)
+        self.judge(
+            &learner,
+            &state,
+            &parts,
+            &classes,
+            &parts.test,
+            &mut evaluation,
+            observer,
+        )
     }
 
     /// Judges the pooled features of the trunk as it starts, without head and training: what pretrained weights are worth.
@@ -129,18 +148,33 @@ impl Trainer {
         let parts = Parts::new(&self.table, config)?;
         let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
         let all: [&[usize]; 2] = [&parts.train, parts.test()?];
-        let mut evaluation = setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
+        let mut evaluation =
+            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
         let learner = Learner::new(config, setup.embedder, setup.loss);
         let mut features = |rows: &[usize], observer: &mut dyn Observer| {
-            learner.features(rows, Phase::Evaluation, &mut evaluation, &self.device, observer)
+            learner.features(
+                rows,
+                Phase::Evaluation,
+                &mut evaluation,
+                &self.device,
+                observer,
+            )
         };
         let gallery = features(&parts.train, observer)?;
         let queries = features(&parts.test, observer)?;
         let judged = Judged {
             rule: None,
             dim: gallery.len() / parts.train.len(),
-            gallery: Part { embeddings: &gallery, labels: &parts.labels(&parts.train), fine: None },
-            queries: Part { embeddings: &queries, labels: &parts.labels(&parts.test), fine: None },
+            gallery: Part {
+                embeddings: &gallery,
+                labels: &parts.labels(&parts.train),
+                fine: None,
+            },
+            queries: Part {
+                embeddings: &queries,
+                labels: &parts.labels(&parts.test),
+                fine: None,
+            },
             logits: None,
             clusters: None,
         };
@@ -152,10 +186,17 @@ impl Trainer {
     }
 
     fn checkpoints(&self) -> CheckpointFolder {
-        CheckpointFolder::new(self.places.run.join("checkpoints"), self.config.train.keep_checkpoints)
+        CheckpointFolder::new(
+            self.places.run.join("checkpoints"),
+            self.config.train.keep_checkpoints,
+        )
     }
 
-    fn train(&self, saved: Option<CheckpointParts>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    fn train(
+        &self,
+        saved: Option<CheckpointParts>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
         let config = &self.config;
         let device = self.device.clone().autodiff();
         let cache = &self.places.cache;
@@ -207,15 +248,30 @@ impl Trainer {
         let mut pinned = PinnedWatch::default();
         let mut epoch = plan.epoch(state.next.0);
         let mut stopped = false;
-        observer.on(Event::PhaseStarted { phase: Phase::Training, total: config.train.images });
+        observer.on(Event::PhaseStarted {
+            phase: Phase::Training,
+            total: config.train.images,
+        });
 
         while state.images < config.train.images {
             let begin = observer.elapsed();
 
             // Refresh: the index is built anew from evaluation views of all training images.
             if refresh_due(state.step) && state.refreshed_at != Some(state.step) {
-                let embeddings = learner.embed(&parts.train, Phase::Refresh, &mut evaluation, &self.device, observer)?;
-                state.refresh(&embeddings, learner.embedder.embedding_size(), &classes, config, observer)?;
+                let embeddings = learner.embed(
+                    &parts.train,
+                    Phase::Refresh,
+                    &mut evaluation,
+                    &self.device,
+                    observer,
+                )?;
+                state.refresh(
+                    &embeddings,
+                    learner.embedder.embedding_size(),
+                    &classes,
+                    config,
+                    observer,
+                )?;
             }
 
             // Pick: the batch of this step, and of the next where images are decoded ahead. A batch is never drawn
@@ -228,7 +284,10 @@ impl Trainer {
                     epoch = plan.epoch(state.next.0);
                 }
                 let batch = epoch.batch(state.next.1, state.clusters())?;
-                source.ask(state.step + state.ahead.len(), table_rows(&parts.train, &batch));
+                source.ask(
+                    state.step + state.ahead.len(),
+                    table_rows(&parts.train, &batch),
+                );
                 state.ahead.push((state.next.0, batch));
                 state.next.1 += 1;
             }
@@ -252,7 +311,13 @@ impl Trainer {
             let output = learner.loss.forward(embeddings, &batch_with);
             let reading = output.read();
             if !reading.mean.is_finite() {
-                return Err(self.not_finite(state.step + 1, reading.mean, &parts, &batch, &checkpoints));
+                return Err(self.not_finite(
+                    state.step + 1,
+                    reading.mean,
+                    &parts,
+                    &batch,
+                    &checkpoints,
+                ));
             }
 
             // Step.
@@ -268,7 +333,14 @@ impl Trainer {
             // Tell.
             let seconds = observer.elapsed();
             let wait_share = waited.as_secs_f64() / (seconds - begin).as_secs_f64().max(1e-9);
-            log.row(&row(&state, epoch_number, &reading, factor, seconds.as_secs_f64(), wait_share))?;
+            log.row(&row(
+                &state,
+                epoch_number,
+                &reading,
+                factor,
+                seconds.as_secs_f64(),
+                wait_share,
+            ))?;
             if let Some(level) = pinned_at(config, &batch)
                 && let Some(warning) = pinned.push(state.step, reading.mean, level)
             {
@@ -276,19 +348,35 @@ impl Trainer {
             }
             observer.on(Event::Step(StepReport {
                 step: state.step,
-                steps: state.step + (config.train.images.saturating_sub(state.images)).div_ceil(batch.rows.len().max(1)),
+                steps: state.step
+                    + (config.train.images.saturating_sub(state.images))
+                        .div_ceil(batch.rows.len().max(1)),
                 epoch: epoch_number as usize,
                 loss: reading.mean,
                 rate_factor: factor,
                 images: state.images,
-                statistics: reading.statistics.iter().map(|(name, value)| (name.name(), *value)).collect(),
+                statistics: reading
+                    .statistics
+                    .iter()
+                    .map(|(name, value)| (name.name(), *value))
+                    .collect(),
                 wait_share,
             }));
 
             // Evaluate on the validation part; the best so far is kept as a model file.
             let last = state.images >= config.train.images;
-            if config.train.valid_period > 0 && (state.step.is_multiple_of(config.train.valid_period) || last) {
-                let report = self.judge(&learner, &state, &parts, &classes, &parts.validation, &mut evaluation, observer)?;
+            if config.train.valid_period > 0
+                && (state.step.is_multiple_of(config.train.valid_period) || last)
+            {
+                let report = self.judge(
+                    &learner,
+                    &state,
+                    &parts,
+                    &classes,
+                    &parts.validation,
+                    &mut evaluation,
+                    observer,
+                )?;
                 self.keep_best(&report, &learner, &mut state, &parts, observer)?;
             }
 
@@ -304,12 +392,28 @@ impl Trainer {
                 break;
             }
         }
-        observer.on(Event::PhaseEnded { phase: Phase::Training });
+        observer.on(Event::PhaseEnded {
+            phase: Phase::Training,
+        });
         if stopped {
-            observer.on(Event::Note(&format!("stopped after step {}; go on with --resume", state.step)));
-            return Ok(Outcome { report: None, steps: state.step, images: state.images });
+            observer.on(Event::Note(&format!(
+                "stopped after step {}; go on with --resume",
+                state.step
+            )));
+            return Ok(Outcome {
+                report: None,
+                steps: state.step,
+                images: state.images,
+            });
         }
-        self.finish(&learner, &state, &parts, &classes, &mut evaluation, observer)
+        self.finish(
+            &learner,
+            &state,
+            &parts,
+            &classes,
+            &mut evaluation,
+            observer,
+        )
     }
 
     /// Writes the trained model and judges it on the test images.
@@ -327,13 +431,27 @@ impl Trainer {
         let report = if parts.test.is_empty() {
             None
         } else {
-            let report = self.judge(learner, state, parts, classes, &parts.test, evaluation, observer)?;
+            let report = self.judge(
+                learner,
+                state,
+                parts,
+                classes,
+                &parts.test,
+                evaluation,
+                observer,
+            )?;
             report.write_json(&run.join("report.json"))?;
             let text = report.to_markdown();
-            lodestone_files::write_whole(&run.join("report.md"), |file| file.write_all(text.as_bytes()))?;
+            lodestone_files::write_whole(&run.join("report.md"), |file| {
+                file.write_all(text.as_bytes())
+            })?;
             Some(report)
         };
-        Ok(Outcome { report, steps: state.step, images: state.images })
+        Ok(Outcome {
+            report,
+            steps: state.step,
+            images: state.images,
+        })
     }
 
     /// Embeds training and held-out images and computes the report.
@@ -349,7 +467,13 @@ impl Trainer {
     ) -> Result<Report, TrainError> {
         let config = &self.config;
         let dim = learner.embedder.embedding_size();
-        let gallery = learner.embed(&parts.train, Phase::Evaluation, evaluation, &self.device, observer)?;
+        let gallery = learner.embed(
+            &parts.train,
+            Phase::Evaluation,
+            evaluation,
+            &self.device,
+            observer,
+        )?;
         let queries = learner.embed(rows, Phase::Evaluation, evaluation, &self.device, observer)?;
         let logits = learner.logits(&queries, dim, &self.device);
         let number_of_classes = parts.class_names().len();
@@ -361,7 +485,10 @@ impl Trainer {
         let index = match state.variance.get() {
             Some(variance) if needs_index(config) => {
                 let points = rows_of(&gallery, dim)?;
-                Some((Index::build(points, classes, &config.index, config.seed)?, variance))
+                Some((
+                    Index::build(points, classes, &config.index, config.seed)?,
+                    variance,
+                ))
             }
             _ => None,
         };
@@ -370,8 +497,16 @@ impl Trainer {
         let judged = Judged {
             rule: Some(config.loss.class_rule()),
             dim,
-            gallery: Part { embeddings: &gallery, labels: &gallery_labels, fine: gallery_fine.as_deref() },
-            queries: Part { embeddings: &queries, labels: &query_labels, fine: query_fine.as_deref() },
+            gallery: Part {
+                embeddings: &gallery,
+                labels: &gallery_labels,
+                fine: gallery_fine.as_deref(),
+            },
+            queries: Part {
+                embeddings: &queries,
+                labels: &query_labels,
+                fine: query_fine.as_deref(),
+            },
             logits,
             clusters: index.as_ref().map(|(index, variance)| (index, *variance)),
         };
@@ -383,7 +518,10 @@ impl Trainer {
         report.note("step", state.step);
         report.note("images_seen", state.images);
         if let Some(weights) = &config.model.weights {
-            report.note("weights", weights.file_name().unwrap_or_default().to_string_lossy());
+            report.note(
+                "weights",
+                weights.file_name().unwrap_or_default().to_string_lossy(),
+            );
         }
         report.warnings.extend(self.table.notices.iter().cloned());
         Ok(report)
@@ -398,15 +536,26 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         let metric = headline(Some(self.config.loss.class_rule()));
-        let Some(value) = report.measures.get(&metric).and_then(|measure| measure.value) else {
+        let Some(value) = report
+            .measures
+            .get(&metric)
+            .and_then(|measure| measure.value)
+        else {
             return Ok(());
         };
         let best = state.best.is_none_or(|(best, _)| value < best);
         if best {
             state.best = Some((value, state.step));
-            learner.model(parts).write(&self.places.run.join("best.safetensors"))?;
+            learner
+                .model(parts)
+                .write(&self.places.run.join("best.safetensors"))?;
         }
-        observer.on(Event::Validated { step: state.step, metric: &metric, value, best });
+        observer.on(Event::Validated {
+            step: state.step,
+            metric: &metric,
+            value,
+            best,
+        });
         Ok(())
     }
 
@@ -424,11 +573,20 @@ impl Trainer {
             .map(|&row| self.table.describe(row).display().to_string())
             .collect();
         let more = batch.rows.len().saturating_sub(names.len());
-        let checkpoint = match checkpoints.steps().ok().and_then(|steps| steps.last().copied()) {
+        let checkpoint = match checkpoints
+            .steps()
+            .ok()
+            .and_then(|steps| steps.last().copied())
+        {
             Some(step) => format!("the last good checkpoint is that of step {step}"),
             None => "there is no checkpoint yet".into(),
         };
-        TrainError::NotFinite { step, loss, rows: format!("{} and {more} more", names.join(", ")), checkpoint }
+        TrainError::NotFinite {
+            step,
+            loss,
+            rows: format!("{} and {more} more", names.join(", ")),
+            checkpoint,
+        }
     }
 }
 
@@ -440,7 +598,9 @@ pub(crate) fn loss_name(config: &RunConfig) -> String {
 }
 
 fn rows_of(values: &[f32], dim: usize) -> Result<Rows<'_>, TrainError> {
-    Rows::new(values, dim).map_err(|error| TrainError::Setting { reason: error.to_string() })
+    Rows::new(values, dim).map_err(|error| TrainError::Setting {
+        reason: error.to_string(),
+    })
 }
 
 /// Rows of the table for a batch of positions among the training rows.

@@ -15,7 +15,9 @@ use crate::args::EmbedArguments;
 use crate::progress::Progress;
 
 /// File name endings that are taken for images when a folder is searched; what they hold decides how they are decoded.
-const ENDINGS: [&str; 10] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "gif"];
+const ENDINGS: [&str; 10] = [
+    "jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "gif",
+];
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result<()> {
@@ -28,12 +30,22 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     let embedder = model.embedder;
     let table = Arc::new(table_of(&arguments.images)?);
 
-    let broken = if arguments.skip_broken { Broken::Skip } else { Broken::Fail };
-    let config = LoaderConfig { broken, ..LoaderConfig::default() };
+    let broken = if arguments.skip_broken {
+        Broken::Skip
+    } else {
+        Broken::Fail
+    };
+    let config = LoaderConfig {
+        broken,
+        ..LoaderConfig::default()
+    };
     let loader = Loader::new(Arc::clone(&table), preprocessing, config)?;
     let rows: Vec<usize> = (0..table.rows.len()).collect();
     let start = progress.elapsed();
-    progress.on(Event::PhaseStarted { phase: Phase::Evaluation, total: rows.len() });
+    progress.on(Event::PhaseStarted {
+        phase: Phase::Evaluation,
+        total: rows.len(),
+    });
     let (mut values, mut kept, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     let batches = rows.chunks(arguments.batch).map(<[usize]>::to_vec);
     for batch in loader.batches(batches, &View::Evaluation) {
@@ -43,17 +55,28 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
             continue;
         }
         let embeddings = embedder.forward(batch.images.into_tensor(&device));
-        values.extend(embeddings.into_data().convert::<f32>().try_into_vec::<f32>()?);
+        values.extend(
+            embeddings
+                .into_data()
+                .convert::<f32>()
+                .try_into_vec::<f32>()?,
+        );
         kept.extend(batch.rows);
         progress.on(Event::PhaseProgress { done: kept.len() });
     }
-    progress.on(Event::PhaseEnded { phase: Phase::Evaluation });
+    progress.on(Event::PhaseEnded {
+        phase: Phase::Evaluation,
+    });
     let seconds = (progress.elapsed() - start).as_secs_f64();
 
     let matrix = Array2::from_shape_vec((kept.len(), embedder.embedding_size()), values)?;
-    write_whole(&arguments.out, |file| matrix.write_npy(file).map_err(std::io::Error::other))?;
+    write_whole(&arguments.out, |file| {
+        matrix.write_npy(file).map_err(std::io::Error::other)
+    })?;
     let list = arguments.out.with_extension("csv");
-    write_whole(&list, |file| write_list(file, &table, &kept).map_err(std::io::Error::other))?;
+    write_whole(&list, |file| {
+        write_list(file, &table, &kept).map_err(std::io::Error::other)
+    })?;
     for (row, reason) in &skipped {
         eprintln!("left out: {} ({reason})", table.describe(*row).display());
     }
@@ -64,30 +87,52 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         arguments.out.display(),
         list.display(),
         kept.len() as f64 / seconds.max(1e-9),
-        if skipped.is_empty() { String::new() } else { format!("; {} left out", skipped.len()) }
+        if skipped.is_empty() {
+            String::new()
+        } else {
+            format!("; {} left out", skipped.len())
+        }
     );
     Ok(())
 }
 
 /// A run folder stands for the model it ended with.
 pub(crate) fn model_file(model: &Path) -> PathBuf {
-    if model.is_dir() { model.join("model.safetensors") } else { model.to_path_buf() }
+    if model.is_dir() {
+        model.join("model.safetensors")
+    } else {
+        model.to_path_buf()
+    }
 }
 
 /// All images below a folder, sorted by path; the first sub-folder of each is its class.
 pub(crate) fn table_of(images: &Path) -> Result<Table> {
     if images.is_file() {
-        let (root, name) = (images.parent().unwrap_or(Path::new(".")), images.file_name());
+        let (root, name) = (
+            images.parent().unwrap_or(Path::new(".")),
+            images.file_name(),
+        );
         let row = Row::file(PathBuf::from(name.unwrap_or_default()), 0, Split::Test);
-        return Ok(Table::of_files("image", root, vec![String::new()], vec![row]));
+        return Ok(Table::of_files(
+            "image",
+            root,
+            vec![String::new()],
+            vec![row],
+        ));
     }
     let mut paths = Vec::new();
     collect(images, Path::new(""), &mut paths)?;
-    ensure!(!paths.is_empty(), "there are no images in {}", images.display());
+    ensure!(
+        !paths.is_empty(),
+        "there are no images in {}",
+        images.display()
+    );
     paths.sort();
     let class = |path: &PathBuf| {
         let parent = path.parent().and_then(|parent| parent.components().next());
-        parent.map_or_else(String::new, |first| first.as_os_str().to_string_lossy().into_owned())
+        parent.map_or_else(String::new, |first| {
+            first.as_os_str().to_string_lossy().into_owned()
+        })
     };
     let mut names: Vec<String> = paths.iter().map(class).collect();
     names.sort();
@@ -102,7 +147,8 @@ pub(crate) fn table_of(images: &Path) -> Result<Table> {
 
 fn collect(root: &Path, relative: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     let folder = root.join(relative);
-    let entries = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
@@ -114,17 +160,22 @@ fn collect(root: &Path, relative: &Path, paths: &mut Vec<PathBuf>) -> Result<()>
         // A link to a folder is not followed, so that no link can lead in a circle.
         if entry.file_type()?.is_dir() {
             collect(root, &path, paths)?;
-        } else if path
-            .extension()
-            .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
-        {
+        } else if path.extension().is_some_and(|ending| {
+            ENDINGS
+                .iter()
+                .any(|known| ending.eq_ignore_ascii_case(known))
+        }) {
             paths.push(path);
         }
     }
     Ok(())
 }
 
-fn write_list(file: &mut dyn std::io::Write, table: &Table, rows: &[usize]) -> Result<(), csv::Error> {
+fn write_list(
+    file: &mut dyn std::io::Write,
+    table: &Table,
+    rows: &[usize],
+) -> Result<(), csv::Error> {
     let mut writer = csv::Writer::from_writer(file);
     writer.write_record(["path", "label", "class_name"])?;
     for &row in rows {

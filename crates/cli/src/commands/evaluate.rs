@@ -24,13 +24,21 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
         config.data.dataset_root = Some(root.clone());
     }
     let table = config.data.set.open(config.data.dataset_root.as_deref())?;
-    let folder = arguments.run.clone().unwrap_or_else(|| "runs/frozen".into());
-    let places = Places { cache: cache_folder(&folder), run: folder };
+    let folder = arguments
+        .run
+        .clone()
+        .unwrap_or_else(|| "runs/frozen".into());
+    let places = Places {
+        cache: cache_folder(&folder),
+        run: folder,
+    };
     let trainer = Trainer::new(config, table, places, device)?;
     let report = if arguments.frozen {
         trainer.judge_features(progress)?
     } else {
-        trainer.judge_finished(progress).context("only a finished run can be evaluated")?
+        trainer
+            .judge_finished(progress)
+            .context("only a finished run can be evaluated")?
     };
     print(&report, arguments.json);
     Ok(())

@@ -17,16 +17,28 @@ use crate::resources::peak_memory;
 pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result<()> {
     let device = arguments.device.device.open()?;
     let (config, folder) = match &arguments.resume {
-        Some(folder) => (run_file::read::<RunConfig>(&folder.join("run.toml"), &[])?, folder.clone()),
+        Some(folder) => (
+            run_file::read::<RunConfig>(&folder.join("run.toml"), &[])?,
+            folder.clone(),
+        ),
         None => {
             let config = configured(arguments)?;
-            let folder = arguments.out.clone().unwrap_or_else(|| default_folder(arguments, &config));
+            let folder = arguments
+                .out
+                .clone()
+                .unwrap_or_else(|| default_folder(arguments, &config));
             (config, folder)
         }
     };
-    let root = arguments.data.as_deref().or(config.data.dataset_root.as_deref());
+    let root = arguments
+        .data
+        .as_deref()
+        .or(config.data.dataset_root.as_deref());
     let table = config.data.set.open(root)?;
-    let places = Places { cache: cache_folder(&folder), run: folder.clone() };
+    let places = Places {
+        cache: cache_folder(&folder),
+        run: folder.clone(),
+    };
     let trainer = Trainer::new(config.clone(), table, places, device)?;
     let start = progress.elapsed();
     let outcome = if arguments.resume.is_some() {
@@ -39,7 +51,10 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result
 
 /// The run file with what the command line says on top.
 pub(crate) fn configured(arguments: &TrainArguments) -> Result<RunConfig> {
-    let path = arguments.config.as_deref().context("--config names no run file")?;
+    let path = arguments
+        .config
+        .as_deref()
+        .context("--config names no run file")?;
     let mut config: RunConfig = run_file::read(path, &arguments.overrides)?;
     if let Some(weights) = &arguments.weights {
         config.model.weights = Some(weights.clone());
@@ -52,8 +67,17 @@ pub(crate) fn configured(arguments: &TrainArguments) -> Result<RunConfig> {
 
 /// `runs/SET-FILE-SEED`, so that runs of different files and seeds do not meet.
 fn default_folder(arguments: &TrainArguments, config: &RunConfig) -> PathBuf {
-    let file = arguments.config.as_deref().and_then(Path::file_stem).unwrap_or_default();
-    let name = format!("{}-{}-seed{}", config.data.set.name(), file.to_string_lossy(), config.seed);
+    let file = arguments
+        .config
+        .as_deref()
+        .and_then(Path::file_stem)
+        .unwrap_or_default();
+    let name = format!(
+        "{}-{}-seed{}",
+        config.data.set.name(),
+        file.to_string_lossy(),
+        config.seed
+    );
     Path::new("runs").join(name)
 }
 
@@ -86,14 +110,21 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, time: Duration) 
         folder.display()
     );
     if let Some(report) = &outcome.report {
-        println!("{}", summary(report, &headline(Some(config.loss.class_rule()))));
+        println!(
+            "{}",
+            summary(report, &headline(Some(config.loss.class_rule())))
+        );
     }
     Ok(())
 }
 
 /// The number that the run is about, in one line.
 fn summary(report: &Report, key: &str) -> String {
-    match report.measures.get(key).and_then(|measure| Some((measure.value?, measure.count))) {
+    match report
+        .measures
+        .get(key)
+        .and_then(|measure| Some((measure.value?, measure.count)))
+    {
         Some((value, count)) => format!("test {key}: {:.2} % of {count}", 100.0 * value),
         None => format!("test {key}: absent"),
     }
