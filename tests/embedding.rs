@@ -45,9 +45,9 @@ fn a_folder_becomes_a_matrix_and_a_list_in_the_same_order() {
         lodestone(folder.path(), &arguments)
     };
     let printed = succeeds(&mut embed(&[]));
-    assert!(printed.contains("3 embeddings of 8 values"), "{printed}");
+    assert!(printed.contains("3 embeddings of 16 values"), "{printed}");
     let matrix: ndarray::Array2<f32> = ndarray_npy::read_npy(&out).unwrap();
-    assert_eq!(matrix.dim(), (3, 8));
+    assert_eq!(matrix.dim(), (3, 16));
     for row in matrix.rows() {
         let length: f32 = row.iter().map(|value| value * value).sum();
         assert!(

@@ -52,9 +52,9 @@ fn text(bytes: &[u8]) -> String {
 /// Arguments that make a run of fashion-mini last about a second.
 pub(crate) const SHORT: [&str; 6] = [
     "--set",
-    "train.images=480",
+    "train.images=960",
     "--set",
-    "model.network.width=4",
+    "model.network.width=12",
     "--set",
-    "model.head.embedding_size=8",
+    "model.head.embedding_size=16",
 ];

@@ -1,3 +1,5 @@
+//! Random bytes against the reader of pets: an error or a result, never a panic.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
