@@ -5,6 +5,12 @@
 //! - `embedding`: a folder of images to embeddings
 //! - `lodestone`: how the binary is run
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests write what a user would have, and a skipped test says why"
+)]
+
 mod embedding;
 mod lodestone;
 mod mistakes;

@@ -221,9 +221,9 @@ fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 
 /// Two tables in Markdown: classification, and recovery of the classes that training saw merged.
 fn table(results: &Results) -> String {
-    let mut text = format!(
+    let mut text = String::from(
         "| loss | rule | error@1 % | error@5 % | recall@1 % | MAP@R % | images seen | seconds | peak MB |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|\n"
+         |---|---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for (loss, rule) in LOSSES {
         let cells: Vec<&Cell> = results

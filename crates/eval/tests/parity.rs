@@ -1,6 +1,8 @@
 //! Against numbers computed elsewhere: retrieval by plain loops in f64 (and pytorch-metric-learning 2.9), clustering by
 //! scikit-learn 1.9, nearest-cluster probabilities by plain loops.
 
+#![allow(clippy::print_stderr, reason = "a skipped test says why")]
+
 use std::path::Path;
 
 use lodestone_eval::{

@@ -105,7 +105,7 @@ mod tests {
                 .get::<2>(layer.weight.id)
                 .unwrap()
                 .into_data()
-                .into_vec::<f32>()
+                .try_into_vec::<f32>()
                 .unwrap();
             assert!((weight[2] / weight[0] - 2.0).abs() < 1e-5);
         }

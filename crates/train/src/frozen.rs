@@ -179,6 +179,11 @@ impl FrozenSource<'_> {
 }
 
 impl FrozenMaps {
+    /// Whether all of `rows` are in the cache.
+    pub(crate) fn cover(&self, rows: &[usize]) -> bool {
+        rows.iter().all(|row| self.rows.binary_search(row).is_ok())
+    }
+
     /// Number of views of each row.
     pub(crate) fn views(&self) -> usize {
         self.views

@@ -114,12 +114,19 @@ impl TrainingSource {
     }
 }
 
+/// Outputs of a frozen trunk in the plain view.
+struct FrozenParts {
+    /// Last frozen stage.
+    stage: StageId,
+    /// One cache for each part of the table that was prepared.
+    caches: Vec<FrozenMaps>,
+}
+
 /// Evaluation views of any rows: deterministic, whatever the training view does.
 pub(crate) struct EvaluationSource {
     loader: Loader,
     batch: usize,
-    /// For a frozen trunk: its maps in the plain view, for the rows that were prepared.
-    frozen: Option<(StageId, Vec<(Vec<usize>, FrozenMaps)>)>,
+    frozen: Option<FrozenParts>,
 }
 
 impl EvaluationSource {
@@ -141,14 +148,20 @@ impl EvaluationSource {
     ) -> Result<Self, TrainError> {
         let mut caches = Vec::new();
         for &rows in parts.iter().filter(|rows| !rows.is_empty()) {
-            let part = FrozenSource {
-                rows,
-                views: &[View::Evaluation],
-                ..*source
-            };
-            caches.push((rows.to_vec(), part.open(folder, observer)?));
+            let views = &[View::Evaluation];
+            caches.push(
+                FrozenSource {
+                    rows,
+                    views,
+                    ..*source
+                }
+                .open(folder, observer)?,
+            );
         }
-        let frozen = Some((source.stage, caches));
+        let frozen = Some(FrozenParts {
+            stage: source.stage,
+            caches,
+        });
         Ok(Self {
             loader: source.loader.clone(),
             batch: source.batch,
@@ -179,10 +192,9 @@ impl EvaluationSource {
             done += images;
             observer.on(Event::PhaseProgress { done });
         };
-        let cached = self.frozen.as_mut().and_then(|(stage, caches)| {
-            let covers = |known: &[usize]| rows.iter().all(|row| known.binary_search(row).is_ok());
-            let (_, maps) = caches.iter_mut().find(|(known, _)| covers(known))?;
-            Some((*stage, maps))
+        let cached = self.frozen.as_mut().and_then(|frozen| {
+            let maps = frozen.caches.iter_mut().find(|maps| maps.cover(rows))?;
+            Some((frozen.stage, maps))
         });
         match cached {
             Some((stage, maps)) => {
