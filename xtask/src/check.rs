@@ -101,18 +101,44 @@ struct Totals {
     failed: usize,
     /// Reasons that tests gave for not running, such as a folder that is absent.
     skipped: BTreeSet<String>,
+    /// Whether the lines that come are what a passed test printed.
+    inside_passed: bool,
 }
 
 impl Totals {
-    /// Reads a closing line of cargo's runner or of nextest, or the reason a test gives for skipping.
-    fn read(&mut self, line: &str) {
+    /// Reads a line of cargo's runner or of nextest; returns whether it is worth showing. What a passed test printed is not,
+    /// and its own closing line must not be counted beside nextest's.
+    fn read(&mut self, line: &str) -> bool {
         let line = line.trim();
         if line.starts_with("skipped: ") {
             self.skipped.insert(line.to_owned());
-        } else if line.starts_with("test result: ") || line.starts_with("Summary [") {
-            self.passed += number_before(line, "passed");
-            self.failed += number_before(line, "failed");
         }
+        if [
+            "PASS [",
+            "FAIL [",
+            "SLOW [",
+            "TIMEOUT [",
+            "Summary [",
+            "────",
+        ]
+        .iter()
+        .any(|mark| line.starts_with(mark))
+        {
+            self.inside_passed = line.starts_with("PASS [");
+            if line.starts_with("Summary [") {
+                self.add(line);
+            }
+            return !self.inside_passed;
+        }
+        if line.starts_with("test result: ") && !self.inside_passed {
+            self.add(line);
+        }
+        !self.inside_passed
+    }
+
+    fn add(&mut self, line: &str) {
+        self.passed += number_before(line, "passed");
+        self.failed += number_before(line, "failed");
     }
 }
 
@@ -141,7 +167,10 @@ mod tests {
         for line in [
             "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s",
             "     Summary [   0.007s] 30 tests run: 28 passed (1 slow), 2 failed, 4 skipped",
+            "        PASS [   0.1s] (1/30) a::b c",
+            "    test result: ok. 1 passed; 0 failed; 0 ignored; finished in 0.00s",
             "    skipped: ../shared is absent",
+            "────────────",
             "skipped: ../shared is absent",
         ] {
             totals.read(line);
@@ -152,7 +181,8 @@ mod tests {
             Totals {
                 passed: 40,
                 failed: 3,
-                skipped
+                skipped,
+                inside_passed: false
             }
         );
     }

@@ -28,10 +28,10 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command, shows every line it prints and hands it to `line` too; returns whether it succeeded.
+/// Runs a command and hands every line it prints to `show`, which says whether to show it; returns whether it succeeded.
 ///
 /// Standard error joins standard output, as the test runners print to both.
-pub(crate) fn watch(command: &mut Command, mut line: impl FnMut(&str)) -> Result<bool> {
+pub(crate) fn watch(command: &mut Command, mut show: impl FnMut(&str) -> bool) -> Result<bool> {
     let (reader, writer) = std::io::pipe()?;
     command
         .stdout(writer.try_clone()?)
@@ -44,8 +44,9 @@ pub(crate) fn watch(command: &mut Command, mut line: impl FnMut(&str)) -> Result
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for text in BufReader::new(reader).lines() {
         let text = text?;
-        println!("{text}");
-        line(&text);
+        if show(&text) {
+            println!("{text}");
+        }
     }
     Ok(child.wait()?.success())
 }

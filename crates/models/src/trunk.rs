@@ -259,7 +259,7 @@ impl Trunk {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
 
     use super::*;
     use crate::{ConvNetConfig, GoogLeNetConfig, GoogLeNetForm};
@@ -282,6 +282,27 @@ mod tests {
                 let moved = slot.values().iter().any(|&mean| mean != 0.0);
                 assert_eq!(moved, free, "{}", slot.name);
             }
+        }
+    }
+
+    #[test]
+    fn the_same_images_give_the_same_bits_every_time() {
+        let device = Device::flex();
+        let config = GoogLeNetConfig::new(GoogLeNetForm::Bvlc);
+        let trunk = NetworkConfig::from(config).init(1, &device);
+        let stage = trunk.stage("maxpool4").unwrap();
+        let pixels: Vec<f32> = (0..3 * 224 * 224)
+            .map(|i| ((i * 7919) % 509) as f32 - 254.0)
+            .collect();
+        let images = TensorData::new(pixels, [1, 3, 224, 224]);
+        let maps = || {
+            trunk
+                .forward_until(Tensor::from_data(images.clone(), &device), stage)
+                .into_data()
+        };
+        let first = maps();
+        for pass in 1..8 {
+            assert!(maps() == first, "pass {pass} differs from the first");
         }
     }
 
