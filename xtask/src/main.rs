@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+mod bench;
 mod check;
 mod dataset;
 mod machine;
@@ -21,6 +22,7 @@ mod tidy;
 const USAGE: &str = "\
 cargo xtask reproduce [--seeds N] [--images N]   train and compare the losses on the embedded data set
 cargo xtask check                                format, lints, unit, doc and end-to-end tests, documentation
+cargo xtask bench NAME [--peer PYTHON] [--rounds N]   time a part beside the tool that people use today
 cargo xtask dataset fashion-mini [FOLDER]        make the embedded data set from the full files
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["check"] => check::run(),
         ["reproduce", rest @ ..] => reproduce::reproduce(rest),
+        ["bench", rest @ ..] => bench::bench(rest),
         ["dataset", "fashion-mini", rest @ ..] => dataset::fashion_mini(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::{commit, machine};
-use crate::process::{cargo, root, run, shown};
+use crate::process::{cargo, root, run, shown, target};
 
 /// The losses compared, each with the key of its own rule.
 const LOSSES: [(&str, &str); 3] = [
@@ -147,10 +147,6 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn train(
