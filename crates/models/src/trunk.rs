@@ -38,7 +38,7 @@ impl Stage {
 
 /// The place of a stage in the trunk that named it, made by [`Trunk::stage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StageId(usize);
+pub struct StageId(pub(crate) usize);
 
 /// A stage name that the network does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,6 +182,22 @@ impl Trunk {
         self
     }
 
+    /// Names and values of all weights and running statistics up to `stage`, which is included, in the order of the
+    /// forward pass.
+    ///
+    /// Equal lists make equal maps behind the stage, so a sum over them names what was computed from it.
+    pub fn values_until(&self, stage: StageId) -> Vec<(String, Vec<f32>)> {
+        // Places are handed out for writing; reading takes a copy, whose tensors share their memory with the original.
+        let mut copy = self.clone();
+        copy.stages.truncate(stage.0 + 1);
+        let mut slots = Vec::new();
+        copy.slots(&mut slots);
+        slots
+            .iter()
+            .map(|slot| (slot.name.clone(), slot.values()))
+            .collect()
+    }
+
     /// Whether images of `[channels, height, width]` can be processed.
     ///
     /// # Errors
@@ -304,6 +320,25 @@ mod tests {
         for pass in 1..8 {
             assert!(maps() == first, "pass {pass} differs from the first");
         }
+    }
+
+    #[test]
+    fn values_until_a_stage_hold_what_the_stage_needs_and_no_more() {
+        let trunk = NetworkConfig::from(ConvNetConfig::default()).init(1, &Device::flex());
+        let names = |stage: &str| -> Vec<String> {
+            let values = trunk.values_until(trunk.stage(stage).unwrap());
+            values.into_iter().map(|(name, _)| name).collect()
+        };
+        assert!(
+            names("block1")
+                .iter()
+                .all(|name| name.starts_with("block1"))
+        );
+        assert!(!names("block1").is_empty());
+        assert_eq!(names("block2")[..names("block1").len()], names("block1"));
+        let first = trunk.values_until(trunk.stage("block1").unwrap());
+        let other = NetworkConfig::from(ConvNetConfig::default()).init(2, &Device::flex());
+        assert_ne!(first, other.values_until(other.stage("block1").unwrap()));
     }
 
     #[test]

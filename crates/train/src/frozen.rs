@@ -63,22 +63,19 @@ impl FrozenSource<'_> {
             .unwrap_or([0; 3])
     }
 
-    /// SHA-256 over all that decides the content: the frozen part is represented by what it makes of a fixed pattern.
+    /// SHA-256 over all that decides the content: the network and every weight of its frozen part, the table, the
+    /// preprocessing, the views and the rows. What the weights make of an image is not asked, so no rounding of a device
+    /// can give one cache two names.
     fn fingerprint(&self) -> String {
-        let [channels, height, width] = self.loader.preprocessing().shape();
-        let values = channels * height * width;
-        let pattern: Vec<f32> = (0..values)
-            .map(|i| ((i * 7919) % 509) as f32 / 255.0 - 1.0)
-            .collect();
-        let pattern = TensorData::new(pattern, [1, channels, height, width]);
-        let probe = Tensor::<4>::from_data(pattern, self.device);
-        let answer = self
-            .embedder
-            .trunk
-            .forward_until(probe, self.stage)
-            .into_data();
+        let trunk = &self.embedder.trunk;
         let mut sum = Sha256::new();
-        sum.update(answer.as_bytes());
+        sum.update(format!("{:?} {:?}", trunk.config(), self.stage));
+        for (name, values) in trunk.values_until(self.stage) {
+            sum.update(name.as_bytes());
+            for value in values {
+                sum.update(value.to_le_bytes());
+            }
+        }
         sum.update(self.table.as_bytes());
         sum.update(format!(
             "{:?} {:?} {:?}",
