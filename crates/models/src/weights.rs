@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod load;
+mod pickle;
 mod pth;
 mod slot;
 #[cfg(test)]

@@ -183,8 +183,8 @@ fn decode<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f
         .collect()
 }
 
-/// Bytes from which the format is told: a tar archive's mark stands at 257.
-const START: u64 = 262;
+/// Bytes from which the format is told.
+const START: u64 = 16;
 
 enum Format {
     Safetensors,
@@ -194,14 +194,12 @@ enum Format {
 impl Format {
     /// The format of a file that begins with `start`, or why it is none.
     fn of(start: &[u8]) -> Result<Self, String> {
-        let tar = start.get(257..262) == Some(b"ustar");
         match start {
             [] => Err("it is empty".to_owned()),
             // The length of the header as 64 bits, then the header, which is a JSON object.
             [_, _, _, _, _, _, _, _, b'{', ..] => Ok(Self::Safetensors),
             // A zip archive, or a bare pickle of protocol 2 or later.
             [b'P', b'K', ..] | [0x80, ..] => Ok(Self::Pytorch),
-            _ if tar => Ok(Self::Pytorch),
             _ => {
                 let start = start[..start.len().min(8)].escape_ascii();
                 Err(format!(

@@ -1,7 +1,8 @@
 //! Reading what `torch.save` writes, without running any of it.
 //!
 //! A `.pth` file is a pickle, a program that may call anything. burn's reader interprets the few calls that rebuild tensors
-//! and keeps every other one as a name; a file with such a name is refused here, for a weight file has no use for it.
+//! and keeps every other one as a name; a file with such a name is refused here, for a weight file has no use for it, even
+//! if the name stands where its value would be thrown away.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 use burn::store::pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader, Tensor};
 
 use super::file::{FileDtype, FileTensor};
-use super::{WeightFile, WeightsError};
+use super::{WeightFile, WeightsError, pickle};
 
 /// Entries of training checkpoints under which the weights lie.
 const WEIGHT_ENTRIES: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
@@ -17,7 +18,7 @@ const WEIGHT_ENTRIES: [&str; 3] = ["state_dict.", "model_state_dict.", "model."]
 /// Python types of weights themselves.
 const TENSOR_TYPES: [&str; 3] = ["torch.Tensor", "torch.TypedStorage", "torch.UntypedStorage"];
 
-/// Reads a `.pth` file in any of torch's formats.
+/// Reads a `.pth` file: a zip archive, as torch writes since 1.6, or the format of 0.1.10 to 1.5.
 pub(crate) fn read(path: &Path) -> Result<WeightFile, WeightsError> {
     let wrap = |error: PytorchError| match error {
         PytorchError::Io(source) => WeightsError::Read {
@@ -29,6 +30,12 @@ pub(crate) fn read(path: &Path) -> Result<WeightFile, WeightsError> {
     let content = PytorchReader::read_pickle_data(path, None).map_err(wrap)?;
     if let Some((place, type_name)) = foreign(&content, "") {
         let reason = format!("{place} asks for {type_name}, only tensors are read");
+        return Err(format_error(path, reason));
+    }
+    let hidden =
+        pickle::foreign_name(path).map_err(|error| format_error(path, error.to_string()))?;
+    if let Some(name) = hidden {
+        let reason = format!("its pickle asks for {name}, only tensors are read");
         return Err(format_error(path, reason));
     }
     let reader = PytorchReader::new(path).map_err(wrap)?;

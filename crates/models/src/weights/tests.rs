@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use proptest::prelude::*;
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::TempDir;
 
-use crate::parity::skipped;
 use crate::weights::{self, LoadOptions, WeightFile, WeightsError};
 use crate::{
-    Auxiliary, Classifier, ClassifierConfig, ConvNetConfig, Distance, Embedder, EmbedderConfig,
-    GoogLeNetConfig, GoogLeNetForm, HeadConfig, InceptionV3Config, Model, ModelDescription,
+    ConvNetConfig, Distance, Embedder, EmbedderConfig, HeadConfig, Model, ModelDescription,
     NetworkConfig, Preprocessing,
 };
+
+mod torch;
 
 fn embedder(seed: u64) -> Embedder {
     let network = NetworkConfig::ConvNet(ConvNetConfig {
@@ -346,126 +344,43 @@ fn a_model_whose_description_asks_for_nonsense_is_refused() {
     check("preprocessing.zoom", "2", "unknown field `zoom`");
 }
 
-/// Runs the Python of the variable `PYTHON`, or `python3`, where it can import torchvision.
-fn python(folder: &Path, script: &str) -> bool {
-    let python = std::env::var_os("PYTHON").unwrap_or("python3".into());
-    let run = |script: &str| {
-        let mut command = Command::new(&python);
-        command.current_dir(folder).args(["-c", script]).output()
-    };
-    let usable = run("import torchvision, safetensors.torch");
-    if !usable.is_ok_and(|output| output.status.success()) {
-        skipped(&format!(
-            "{python:?} has no torchvision; set PYTHON to one that has"
-        ));
-        return false;
-    }
-    let output = run(script).unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    true
+/// A zip archive as torch writes it, with this `data.pkl`, compressed.
+fn archive(path: &Path, pickle: &mut dyn std::io::Read) {
+    let mut writer = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    writer.start_file("archive/data.pkl", options).unwrap();
+    std::io::copy(pickle, &mut writer).unwrap();
+    writer.finish().unwrap();
 }
 
 #[test]
-fn files_of_torch_are_read_in_both_formats_and_foreign_objects_refused() {
+fn archives_that_ask_for_code_or_for_all_memory_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    weights::write(
-        &folder.path().join("a.safetensors"),
-        &embedder(1).slots(),
-        &BTreeMap::new(),
-    )
-    .unwrap();
-    let script = r#"
-import os, torch
-from safetensors.torch import load_file
-weights = load_file("a.safetensors")
-weights["block1.bn.num_batches_tracked"] = torch.tensor(3)
-torch.save(weights, "zip.pth")
-torch.save(weights, "legacy.pth", _use_new_zipfile_serialization=False)
-torch.save({"state_dict": {"module." + k: v for k, v in weights.items()}, "epoch": 4}, "checkpoint.pth")
-class Call:
-    def __reduce__(self):
-        return os.system, ("touch called",)
-torch.save({**weights, "extra": Call()}, "call.pth")
-torch.save({"fc.weight": torch.zeros(1).expand(1000, 1000, 100)}, "bomb.pth")
-"#;
-    if !python(folder.path(), script) {
-        return;
-    }
-    for name in ["zip.pth", "legacy.pth", "checkpoint.pth"] {
-        let mut again = embedder(2);
-        let report = again.load_pretrained(&folder.path().join(name), LoadOptions::default());
-        assert_eq!(report.unwrap().loaded, 17, "{name}");
-        assert_eq!(values(&mut again), values(&mut embedder(1)), "{name}");
-    }
-    let error = load(&folder.path().join("call.pth")).unwrap_err();
-    assert!(
-        error.contains("extra asks for posix.system, only tensors are read"),
-        "{error}"
-    );
-    assert!(!folder.path().join("called").exists(), "the pickle was run");
-    let error = load(&folder.path().join("bomb.pth")).unwrap_err();
-    assert!(
-        error.contains("would unpack to 400000000 bytes of tensors"),
-        "{error}"
-    );
-}
-
-#[test]
-fn torchvision_takes_our_files_and_computes_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let device = Device::flex();
-    let cases = [
-        (
-            "googlenet",
-            GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into(),
-            64,
-        ),
-        ("inception_v3", InceptionV3Config::default().into(), 96),
-    ];
-    let write = |name: &str, network: &NetworkConfig| {
-        let auxiliary = Auxiliary::With { dropout: 0.7 };
-        let config = ClassifierConfig {
-            network: network.clone(),
-            classes: 7,
-            dropout: 0.0,
-            auxiliary,
-        };
-        let classifier: Classifier = config.init(3, &device);
-        let path = folder.path().join(format!("{name}.safetensors"));
-        classifier.write_weights(&path, &BTreeMap::new()).unwrap();
-        classifier
+    let path = folder.path().join("file.pth");
+    let check = |pickle: &mut dyn std::io::Read, reason: &str| {
+        archive(&path, pickle);
+        let error = load(&path).unwrap_err();
+        assert!(
+            error.contains("file.pth") && error.contains(reason),
+            "{error}"
+        );
+        assert!(!error.contains('\n'), "{error}");
     };
-    let classifiers = cases
-        .each_ref()
-        .map(|(name, network, _)| write(name, network));
-    let script = r#"
-import torch, torchvision
-from safetensors.torch import load_file, save_file
-for name, size in (("googlenet", 64), ("inception_v3", 96)):
-    model = getattr(torchvision.models, name)(num_classes=7, aux_logits=True, init_weights=False)
-    weights = load_file(name + ".safetensors")
-    model.load_state_dict(weights)
-    with torch.no_grad():
-        save_file({"logits": model.eval()(torch.ones(1, 3, size, size))}, name + "_logits.safetensors")
-"#;
-    if !python(folder.path(), script) {
-        return;
-    }
-    for ((name, _, size), classifier) in cases.iter().zip(classifiers) {
-        let file = WeightFile::read(&folder.path().join(format!("{name}_logits.safetensors")));
-        let want = file.unwrap().values("logits").unwrap();
-        let logits = classifier
-            .valid()
-            .forward(Tensor::ones([1, 3, *size, *size], &device));
-        for (got, want) in logits.into_data().iter::<f32>().zip(want) {
-            assert!(
-                (got - want).abs() <= 1e-4 * want.abs().max(1e-3),
-                "{name}: {got} is not {want}"
-            );
-        }
-    }
+    // A dictionary whose value is the answer of a call.
+    let mut call: &[u8] =
+        b"\x80\x02}X\x05\x00\x00\x00extracposix\nsystem\nX\x01\x00\x00\x00x\x85Rs.";
+    check(
+        &mut call,
+        "extra asks for posix.system, only tensors are read",
+    );
+    // The answer is thrown away, an empty dictionary is left.
+    let mut hidden: &[u8] = b"\x80\x02cposix\nsystem\nX\x01\x00\x00\x00x\x85R0}.";
+    check(
+        &mut hidden,
+        "its pickle asks for posix.system, only tensors are read",
+    );
+    // Two hundred megabytes of nothing from two hundred kilobytes.
+    let mut zeros = std::io::Read::take(std::io::repeat(0), 200 << 20);
+    check(&mut zeros, "above the 104857600 byte limit");
+    assert!(std::fs::metadata(&path).unwrap().len() < 1 << 20);
 }
