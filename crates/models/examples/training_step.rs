@@ -4,9 +4,10 @@
 //! cargo run --release -p lodestone-models --features cpu --example training_step -- inception_v3 32 segmented
 //! ```
 //!
-//! Arguments: network (`convnet`, `bvlc`, `googlenet`, `inception_v3`), images in a batch, and `segmented` to
-//! keep a few activations and compute the others again. A step is a forward pass over random images, the backward pass of the mean square of the
-//! embeddings, and SGD.
+//! Arguments: network (`convnet`, `bvlc`, `googlenet`, `inception_v3`), images in a batch, and what is kept for the backward
+//! pass: `whole` for everything, `segmented` for the maps where they have shrunk, `burn` for what burn's own gradient
+//! checkpointing keeps. A step is a forward pass over random images, the backward pass of the mean square of the embeddings,
+//! and SGD. One process measures one case, since a process's peak never falls.
 
 #![allow(clippy::print_stdout, reason = "a program that measures prints")]
 
@@ -15,8 +16,8 @@ use std::time::Instant;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use lodestone_models::{
-    ConvNetConfig, EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig, InceptionV3Config,
-    NetworkConfig,
+    AuxiliaryClassifiers, ConvNetConfig, EmbedderConfig, GoogLeNetConfig, GoogLeNetForm,
+    HeadConfig, InceptionV3Config, NetworkConfig,
 };
 
 const STEPS: usize = 2;
@@ -34,17 +35,22 @@ fn main() {
         .get(1)
         .and_then(|text| text.parse().ok())
         .unwrap_or(32);
-    let segmented = arguments.get(2).is_some_and(|text| text == "segmented");
-    let device = Device::flex().autodiff();
+    let kept = arguments.get(2).map_or("whole", String::as_str);
+    let device = match kept {
+        "whole" | "segmented" => Device::flex().autodiff(),
+        "burn" => Device::flex().autodiff().gradient_checkpointing(),
+        other => panic!("{other} is none of whole, segmented, burn"),
+    };
     let (channels, side) = (network.image_channels(), network.usual_size());
     println!(
-        "{}, {images} images of {channels}x{side}x{side}",
+        "{}, {images} images of {channels}x{side}x{side}, {kept}",
         network.name()
     );
 
     let head = HeadConfig::new(64);
     let mut embedder = EmbedderConfig { network, head }.init(0, &device);
-    let mut optimiser = SgdConfig::new().init();
+    let mut trunk_optimiser = SgdConfig::new().init();
+    let mut head_optimiser = SgdConfig::new().init();
     for step in 0..STEPS {
         let start = Instant::now();
         let batch = Tensor::random(
@@ -52,18 +58,23 @@ fn main() {
             Distribution::Default,
             &device,
         );
-        let (loss, gradients) = if segmented {
-            let pass = embedder.forward_segmented(batch);
+        let (loss, gradients) = if kept == "segmented" {
+            let auxiliary = AuxiliaryClassifiers::none();
+            let pass = embedder.forward_segmented(batch, &auxiliary);
             let loss = pass.embeddings.clone().square().mean();
-            let gradients = loss.backward();
-            (loss, pass.backward(&embedder, gradients))
+            let gradients = pass.backward(&embedder, &auxiliary, loss.backward());
+            (loss, [gradients.trunk, gradients.head])
         } else {
             let loss = embedder.forward(batch).square().mean();
-            let gradients = loss.backward();
-            (loss, GradientsParams::from_grads(gradients, &embedder))
+            let mut gradients = loss.backward();
+            let trunk = GradientsParams::from_module(&mut gradients, &embedder.trunk);
+            let head = GradientsParams::from_module(&mut gradients, &embedder.head);
+            (loss, [trunk, head])
         };
         let loss: f32 = loss.into_scalar();
-        embedder = optimiser.step(1e-3, embedder, gradients);
+        let [trunk, head] = gradients;
+        embedder.trunk = trunk_optimiser.step(1e-3, embedder.trunk, trunk);
+        embedder.head = head_optimiser.step(1e-3, embedder.head, head);
         let seconds = start.elapsed().as_secs_f64();
         println!("step {step}: loss {loss:.4}, {seconds:.2} s");
     }

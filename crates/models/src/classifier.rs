@@ -6,10 +6,10 @@ use std::path::Path;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
-use lodestone_kernels::global_average;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::AuxiliaryHead;
+use crate::auxiliary_classifiers::AuxiliaryClassifiers;
 use crate::dense::Dense;
 use crate::network::NetworkConfig;
 use crate::trunk::Trunk;
@@ -69,7 +69,7 @@ impl ClassifierConfig {
         Classifier {
             trunk: network.init(seed, device),
             auxiliary: match self.auxiliary {
-                Auxiliary::Without => Vec::new(),
+                Auxiliary::Without => AuxiliaryClassifiers::none(),
                 Auxiliary::With { dropout } => {
                     network.auxiliary(self.classes, dropout, seed, device)
                 }
@@ -101,7 +101,7 @@ impl ClassifierConfig {
 pub struct Classifier {
     /// From images to features.
     pub trunk: Trunk,
-    pub(crate) auxiliary: Vec<AuxiliaryHead>,
+    pub(crate) auxiliary: AuxiliaryClassifiers,
     dropout: Dropout,
     pub(crate) last: Dense,
 }
@@ -122,16 +122,7 @@ impl Classifier {
     /// # Shapes
     /// - images: `[n, channels, height, width]`
     pub fn forward_all(&self, images: Tensor<4>) -> ClassifierOutput {
-        let mut heads = self.auxiliary.iter().peekable();
-        let mut auxiliary = Vec::new();
-        let maps = self.trunk.stages.iter().fold(images, |maps, stage| {
-            let maps = stage.forward(maps);
-            if let Some(head) = heads.next_if(|head| head.stage == stage.name) {
-                auxiliary.push(head.forward(maps.clone()));
-            }
-            maps
-        });
-        let features = global_average(maps);
+        let (features, auxiliary) = self.auxiliary.along(&self.trunk, images);
         let logits = self.last.forward(self.dropout.forward(features.clone()));
         ClassifierOutput {
             features,
@@ -157,7 +148,7 @@ impl Classifier {
         let network = self.trunk.config.clone();
         let replaceable: Vec<String> = [&self.last]
             .into_iter()
-            .chain(self.auxiliary.iter().map(AuxiliaryHead::last))
+            .chain(self.auxiliary.heads.iter().map(AuxiliaryHead::last))
             .map(|dense| dense.name.clone())
             .collect();
         let replaceable: Vec<&str> = replaceable.iter().map(String::as_str).collect();
@@ -188,7 +179,7 @@ impl Classifier {
     pub(crate) fn slots(&mut self) -> Vec<Slot<'_>> {
         let mut slots = Vec::new();
         self.trunk.slots(&mut slots);
-        for head in &mut self.auxiliary {
+        for head in &mut self.auxiliary.heads {
             head.slots(&mut slots);
         }
         self.last.slots(&mut slots);

@@ -101,6 +101,19 @@ impl ConvUnit {
         }
     }
 
+    /// As [`forward`](Self::forward) in use, with normalisation and ReLU in passes of their own: what folding is measured
+    /// against.
+    #[cfg(test)]
+    pub(crate) fn forward_apart(&self, input: Tensor<4>) -> Tensor<4> {
+        let Some(norm) = &self.norm else {
+            return self.forward(input);
+        };
+        let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
+        let sums = conv2d(input, self.weight.val(), None, options, Activation::None);
+        let [scale, shift] = norm.fixed().map(|values| values.reshape([1, -1, 1, 1]));
+        burn::tensor::activation::relu(sums * scale + shift)
+    }
+
     /// Output shape and cost for one input of `[channels, height, width]`; none if the kernel does not fit.
     pub(crate) fn trace(
         &self,

@@ -18,9 +18,12 @@ use crate::trunk::Stage;
 /// | features | 128 |
 /// | parameters | 92,896 |
 /// | multiply-adds | 7.5 million |
+/// | smallest image | 4×4 |
 ///
 /// Stages: `block1`, `block2`, `block3`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Source: this library; there is no paper to differ from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConvNetConfig {
     /// Colour channels of the images: 1 for grey, 3 for colour.

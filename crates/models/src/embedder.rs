@@ -6,7 +6,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::head::{Head, HeadConfig};
+use crate::auxiliary_classifiers::AuxiliaryClassifiers;
+use crate::head::{Head, HeadConfig, HeadKind};
 use crate::network::NetworkConfig;
 use crate::trunk::{StageId, Trunk};
 use crate::weights::{LoadOptions, LoadReport, LoadRules, Slot, WeightFile, WeightsError, load};
@@ -88,6 +89,24 @@ impl Embedder {
         self.head.forward(self.trunk.forward(images))
     }
 
+    /// Embeddings, and the scores `[n, classes]` of each classifier below the top, the lowest first: for training with a
+    /// weighted sum of their losses.
+    ///
+    /// # Shapes
+    /// - images: `[n, channels, height, width]`
+    /// - returns `[n, embedding_size]`, and `[n, classes]` for each classifier
+    ///
+    /// # Panics
+    /// If [`AuxiliaryClassifiers::check_input`] refuses the images' size.
+    pub fn forward_with(
+        &self,
+        images: Tensor<4>,
+        auxiliary: &AuxiliaryClassifiers,
+    ) -> (Tensor<2>, Vec<Tensor<2>>) {
+        let (features, scores) = auxiliary.along(&self.trunk, images);
+        (self.head.forward(features), scores)
+    }
+
     /// Pooled output of the trunk, before the head.
     ///
     /// # Shapes
@@ -120,7 +139,8 @@ impl Embedder {
     /// Takes over published or trained weights.
     ///
     /// The trunk's tensors must all be there. The head keeps the values it has where the file has no such tensor or one of
-    /// another shape, as a classifier over other classes is; the report says so. Auxiliary classifiers are skipped.
+    /// another shape, as a classifier over other classes is; the report says so. Auxiliary classifiers are skipped, and so is
+    /// the file's classifier where the head has no layers.
     ///
     /// # Errors
     /// If the file is unreadable or damaged, or a tensor of the trunk is missing, unexpected or of another shape; the error
@@ -130,17 +150,69 @@ impl Embedder {
         path: &Path,
         options: LoadOptions,
     ) -> Result<LoadReport, WeightsError> {
+        self.load_pretrained_with(path, &mut AuxiliaryClassifiers::none(), options)
+    }
+
+    /// The same, with auxiliary classifiers that take over theirs where the file has them, but for a last layer over another
+    /// number of classes.
+    ///
+    /// # Errors
+    /// As [`load_pretrained`](Self::load_pretrained); no weight of `auxiliary` is changed either.
+    pub fn load_pretrained_with(
+        &mut self,
+        path: &Path,
+        auxiliary: &mut AuxiliaryClassifiers,
+        options: LoadOptions,
+    ) -> Result<LoadReport, WeightsError> {
         let file = WeightFile::read(path)?;
+        self.take_over(&file, auxiliary, options)
+    }
+
+    /// [`load_pretrained`](Self::load_pretrained) from a file in memory.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_pretrained_file(
+        &mut self,
+        file: &WeightFile,
+        options: LoadOptions,
+    ) -> Result<LoadReport, WeightsError> {
+        self.take_over(file, &mut AuxiliaryClassifiers::none(), options)
+    }
+
+    fn take_over(
+        &mut self,
+        file: &WeightFile,
+        auxiliary: &mut AuxiliaryClassifiers,
+        options: LoadOptions,
+    ) -> Result<LoadReport, WeightsError> {
         let network = self.config.network.clone();
         let head = [network.classifier_name(), "head.hidden", "head.bn"];
+        let last: Vec<String> = auxiliary
+            .heads
+            .iter()
+            .map(|head| head.last().name.clone())
+            .collect();
+        let mut resizable = head.to_vec();
+        resizable.extend(last.iter().map(String::as_str));
+        let mut absent = head.to_vec();
+        absent.extend(network.auxiliary_names());
+        let mut optional = network.auxiliary_names().to_vec();
+        if self.config.head.kind == HeadKind::Features {
+            optional.push(network.classifier_name());
+        }
         let rules = LoadRules {
             network: network.name(),
-            resizable: &head,
-            absent: &head,
-            optional: network.auxiliary_names(),
+            resizable: &resizable,
+            absent: &absent,
+            optional: &optional,
             options,
         };
-        load(self.slots(), &file, &rules)
+        let mut slots = self.slots();
+        for head in &mut auxiliary.heads {
+            head.slots(&mut slots);
+        }
+        load(slots, file, &rules)
     }
 
     /// Takes over the weights of an embedder of the same description, head included.

@@ -13,7 +13,7 @@ use crate::rescale::Rescale;
 use crate::trunk::Stage;
 
 /// Which of the networks called GoogLeNet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GoogLeNetForm {
     /// The network of 2014 as Caffe replicated it: local response normalisation, biases, no batch normalisation.
@@ -35,6 +35,7 @@ pub enum GoogLeNetForm {
 ///
 /// | at 3×224×224 | `bvlc` | `torchvision` | `paper` |
 /// | --- | --- | --- | --- |
+/// | last map | 1024×7×7 | 1024×7×7 | 1024×7×7 |
 /// | features | 1024 | 1024 | 1024 |
 /// | parameters without a classifier | 5,973,552 | 5,599,904 | 5,980,832 |
 /// | multiply-adds, millions | 1,582 | 1,497 | 1,582 |
@@ -46,7 +47,10 @@ pub enum GoogLeNetForm {
 /// `maxpool3`, `inception4a` to `inception4e`, `maxpool4`, `inception5a`, `inception5b`; with `transform_input` a stage of
 /// that name comes first.
 ///
-/// All pooling rounds up. Known differences from the paper: the mean over the last map replaces a 7×7 window, so other
+/// Source: Szegedy et al., *Going deeper with convolutions*, arXiv 1409.4842; `bvlc` follows BVLC's Caffe replication and its
+/// weights, `torchvision` the network whose weights torchvision publishes.
+///
+/// All pooling rounds up. Known differences from the paper, beside those of the forms: the mean over the last map replaces a 7×7 window, so other
 /// image sizes work, and auxiliary classifiers average adaptively to 4×4, as torchvision does, where the paper has 5×5
 /// windows with stride 3.
 ///
@@ -60,7 +64,7 @@ pub enum GoogLeNetForm {
 /// let features = network.init(0, &device).forward(Tensor::ones([1, 3, 32, 32], &device));
 /// assert_eq!(features.dims(), [1, 1024]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GoogLeNetConfig {
     /// Which of the networks of that name.

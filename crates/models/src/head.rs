@@ -13,9 +13,11 @@ use crate::layer::LayerCost;
 use crate::weights::Slot;
 
 /// The layers of a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadKind {
+    /// No layer: the pooled features are the embedding, and `embedding_size` is their number.
+    Features,
     /// One linear layer.
     Linear,
     /// One linear layer and batch normalisation, so that every coordinate has mean 0 and variance 1 in training.
@@ -25,7 +27,7 @@ pub enum HeadKind {
 }
 
 /// Where the last linear layer starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadInitialisation {
     /// Uniform in `±1 / sqrt(features)`, torch's default.
@@ -38,7 +40,7 @@ pub enum HeadInitialisation {
 }
 
 /// Description of a [`Head`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeadConfig {
     /// Number of values in an embedding.
@@ -79,10 +81,19 @@ impl HeadConfig {
             }
         };
         let hidden = [Initialiser::KaimingNormal, Initialiser::Constant(0.0)];
+        let last = match self.kind {
+            HeadKind::Features => {
+                assert_eq!(size, features, "embedding_size of a head without layers");
+                None
+            }
+            HeadKind::Linear | HeadKind::LinearNorm | HeadKind::Mlp => {
+                Some(Dense::new(name, [features, size], last, seed, device))
+            }
+        };
         Head {
             dropout: DropoutConfig::new(self.dropout).init(),
             hidden: match self.kind {
-                HeadKind::Linear | HeadKind::LinearNorm => None,
+                HeadKind::Features | HeadKind::Linear | HeadKind::LinearNorm => None,
                 HeadKind::Mlp => Some(Dense::new(
                     "head.hidden",
                     [features; 2],
@@ -91,12 +102,13 @@ impl HeadConfig {
                     device,
                 )),
             },
-            last: Dense::new(name, [features, size], last, seed, device),
+            last,
             norm: match self.kind {
-                HeadKind::Linear | HeadKind::Mlp => None,
+                HeadKind::Features | HeadKind::Linear | HeadKind::Mlp => None,
                 HeadKind::LinearNorm => Some(BatchNorm::new(size, 1e-5, device)),
             },
             normalise: self.normalise,
+            size,
         }
     }
 }
@@ -106,9 +118,10 @@ impl HeadConfig {
 pub struct Head {
     dropout: Dropout,
     hidden: Option<Dense>,
-    last: Dense,
+    last: Option<Dense>,
     norm: Option<BatchNorm>,
     normalise: bool,
+    size: usize,
 }
 
 impl Head {
@@ -116,9 +129,11 @@ impl Head {
     /// - features: `[n, features]`
     /// - returns `[n, embedding_size]`
     pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
-        let embeddings = self
-            .last
-            .forward(self.hidden(self.dropout.forward(features)));
+        let inputs = self.hidden(self.dropout.forward(features));
+        let embeddings = match &self.last {
+            Some(last) => last.forward(inputs),
+            None => inputs,
+        };
         let embeddings = match &self.norm {
             Some(norm) => norm.forward_rows(embeddings),
             None => embeddings,
@@ -132,37 +147,42 @@ impl Head {
 
     /// Number of values in an embedding.
     pub fn embedding_size(&self) -> usize {
-        self.last.sizes()[1]
+        self.size
     }
 
     /// Scales and shifts the last linear layer so that its outputs on `features` have mean 0 in every coordinate, and
     /// variance 1 averaged over the coordinates.
     ///
-    /// One row has no variance and changes nothing. Directions keep their relative variances: this is a change of scale and origin, not a whitening.
+    /// One row has no variance and changes nothing, and a head without layers stays as it is. Directions keep their relative variances: this is a change of scale and origin, not a whitening.
     ///
     /// # Shapes
     /// - features: `[n, features]`, as the trunk gives them for a sample of the training images
     #[must_use]
     pub fn calibrate(mut self, features: Tensor<2>) -> Self {
+        let Some(last) = self.last.take() else {
+            return self;
+        };
         if features.dims()[0] < 2 {
+            self.last = Some(last);
             return self;
         }
-        let outputs = self.last.forward(self.hidden(features)).detach();
+        let outputs = last.forward(self.hidden(features)).detach();
         let mean = outputs.clone().mean_dim(0);
         let variance = (outputs - mean.clone()).square().mean();
         // Features that are all equal have no variance to set; they keep their scale.
         let scale = variance.clamp_min(f32::MIN_POSITIVE).sqrt().recip();
-        let Dense { weight, bias, .. } = self.last.clone();
+        let Dense { weight, bias, name } = last;
         let trained = weight.is_require_grad();
-        self.last.weight = weight.map(|weight| {
+        let weight = weight.map(|weight| {
             (weight.detach() * scale.clone().unsqueeze())
                 .detach()
                 .set_require_grad(trained)
         });
-        self.last.bias = bias.map(|bias| {
+        let bias = bias.map(|bias| {
             let centred = bias.detach() - mean.reshape([-1]);
             (centred * scale).detach().set_require_grad(trained)
         });
+        self.last = Some(Dense { weight, bias, name });
         self
     }
 
@@ -177,7 +197,7 @@ impl Head {
         let mut costs: Vec<_> = self
             .hidden
             .iter()
-            .chain([&self.last])
+            .chain(&self.last)
             .map(Dense::cost)
             .collect();
         if self.norm.is_some() {
@@ -196,7 +216,9 @@ impl Head {
         if let Some(hidden) = &mut self.hidden {
             hidden.slots(slots);
         }
-        self.last.slots(slots);
+        if let Some(last) = &mut self.last {
+            last.slots(slots);
+        }
         if let Some(norm) = &mut self.norm {
             norm.slots("head.bn", slots);
         }
@@ -239,6 +261,22 @@ mod tests {
                 assert!((squared - 1.0).abs() < 1e-5, "{kind:?}: {squared}");
             }
         }
+    }
+
+    #[test]
+    fn a_head_without_layers_gives_the_features() {
+        let config = HeadConfig {
+            kind: HeadKind::Features,
+            ..HeadConfig::new(64)
+        };
+        let mut head = config.init(64, "fc", 5, &Device::flex());
+        let features = features();
+        let same = head.forward(features.clone()).into_data();
+        assert_eq!(same, features.clone().into_data());
+        head = head.calibrate(features);
+        let mut slots = Vec::new();
+        head.slots(&mut slots);
+        assert!(slots.is_empty() && head.costs().is_empty());
     }
 
     #[test]

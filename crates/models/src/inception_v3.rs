@@ -18,6 +18,7 @@ pub(crate) const INITIALISER: Initialiser = Initialiser::TruncatedNormal(0.1);
 ///
 /// | at 3×299×299 | |
 /// | --- | --- |
+/// | last map | 2048×8×8 |
 /// | features | 2048 |
 /// | parameters without a classifier | 21,785,568 |
 /// | parameters with classifier and auxiliary classifier over 1000 classes | 27,161,264 |
@@ -27,6 +28,8 @@ pub(crate) const INITIALISER: Initialiser = Initialiser::TruncatedNormal(0.1);
 /// Stages: `Conv2d_1a_3x3`, `Conv2d_2a_3x3`, `Conv2d_2b_3x3`, `maxpool1`, `Conv2d_3b_1x1`, `Conv2d_4a_3x3`, `maxpool2`,
 /// `Mixed_5b` to `Mixed_5d`, `Mixed_6a` to `Mixed_6e`, `Mixed_7a` to `Mixed_7c`; with `transform_input` a stage of that name
 /// comes first.
+///
+/// Source: Szegedy et al., *Rethinking the Inception architecture for computer vision*, arXiv 1512.00567.
 ///
 /// Known differences from the paper, which torchvision took over from TensorFlow: 5×5 convolutions remain in the first
 /// three blocks, the reduction of `Mixed_6a` is narrower, and the mean over the last map replaces an 8×8 window, so other
@@ -43,7 +46,7 @@ pub(crate) const INITIALISER: Initialiser = Initialiser::TruncatedNormal(0.1);
 /// let error = trunk.check_input([3, 64, 64]).unwrap_err();
 /// assert!(error.to_string().contains("at least 75x75 pixels, these are 64x64"));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InceptionV3Config {
     /// Whether the network itself maps pictures from ImageNet statistics to `[-1, 1]`, as torchvision's published weights
@@ -66,13 +69,10 @@ impl InceptionV3Config {
 
     /// The classifier on the maps of the last 17×17 block.
     pub(crate) fn auxiliary(&self, classes: usize, seed: u64, device: &Device) -> AuxiliaryHead {
-        let conv1 = ConvUnitConfig {
-            initialiser: Initialiser::TruncatedNormal(0.01),
-            ..unit("AuxLogits.conv1", [128, 768], [5, 5], 1, [0, 0])
-        };
         let config = InceptionV3AuxiliaryConfig {
             conv0: unit("AuxLogits.conv0", [768, 128], [1, 1], 1, [0, 0]),
-            conv1,
+            // torchvision asks for 0.01 here on a module that its initialisation does not look at; 0.1 is what it gets.
+            conv1: unit("AuxLogits.conv1", [128, 768], [5, 5], 1, [0, 0]),
             last: "AuxLogits.fc",
             classes,
             initialiser: Initialiser::TruncatedNormal(0.001),

@@ -73,19 +73,35 @@ impl ConvUnit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use burn::module::Module;
     use burn::tensor::{Device, Distribution, Tensor};
+    use lodestone_kernels::global_average;
 
-    use crate::{ConvNetConfig, EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig};
+    use crate::{
+        ConvNetConfig, Embedder, EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig,
+        InceptionV3Config, NetworkConfig,
+    };
+
+    /// Features with normalisation in a pass of its own.
+    fn features_apart(embedder: &Embedder, images: Tensor<4>) -> Tensor<2> {
+        let layers = embedder.trunk.stages.iter().flat_map(|stage| &stage.layers);
+        global_average(layers.fold(images, |maps, layer| layer.forward_apart(maps)))
+    }
+
+    fn networks() -> [NetworkConfig; 3] {
+        [
+            ConvNetConfig::default().into(),
+            GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into(),
+            InceptionV3Config::default().into(),
+        ]
+    }
 
     #[test]
     fn folding_changes_nothing_but_rounding() {
         let device = Device::flex().autodiff();
-        let googlenet = GoogLeNetConfig::new(GoogLeNetForm::Torchvision);
-        for (network, side) in [
-            (ConvNetConfig::default().into(), 28),
-            (googlenet.into(), 32),
-        ] {
+        for (network, side) in networks().into_iter().zip([28, 64, 96]) {
             let config = EmbedderConfig {
                 network,
                 head: HeadConfig::new(16),
@@ -96,12 +112,61 @@ mod tests {
             // A training pass moves the running statistics away from 0 and 1.
             embedder.forward(images.clone());
             let images = images.without_autodiff();
-            let want = embedder.valid().forward(images.clone()).into_data();
-            let got = embedder.for_inference().forward(images).into_data();
+            let plain = embedder.valid();
+            let want = features_apart(&plain, images.clone()).into_data();
             let largest = want.iter::<f32>().map(f32::abs).fold(0.0, f32::max);
-            for (got, want) in got.iter::<f32>().zip(want.iter::<f32>()) {
-                assert!((got - want).abs() <= 1e-4 * largest, "{got} is not {want}");
+            let folded = embedder.for_inference();
+            for got in [plain.features(images.clone()), folded.features(images)] {
+                for (got, want) in got.into_data().iter::<f32>().zip(want.iter::<f32>()) {
+                    assert!(
+                        (got - want).abs() <= 1e-4 * largest,
+                        "{}: {got} is not {want}",
+                        config.network.name()
+                    );
+                }
             }
+        }
+    }
+
+    #[test]
+    #[ignore = "a measurement of half a minute: run it alone"]
+    #[allow(clippy::print_stdout, reason = "a measurement prints")]
+    fn measure_what_folding_saves() {
+        let device = Device::flex();
+        for (network, images) in [
+            (networks()[1].clone(), 32),
+            (networks()[1].clone(), 1),
+            (networks()[2].clone(), 8),
+            (networks()[2].clone(), 1),
+        ] {
+            let (side, head) = (network.usual_size(), HeadConfig::new(16));
+            let embedder = EmbedderConfig { network, head }.init(0, &device);
+            let folded = embedder.for_inference();
+            let batch = Tensor::random([images, 3, side, side], Distribution::Default, &device);
+            let time = |run: &dyn Fn(Tensor<4>) -> Tensor<2>| {
+                let start = Instant::now();
+                drop(run(batch.clone()).into_data());
+                1e3 * start.elapsed().as_secs_f64()
+            };
+            let mut rounds: Vec<[f64; 3]> = (0..8)
+                .map(|_| {
+                    [
+                        time(&|batch| features_apart(&embedder, batch)),
+                        time(&|batch| embedder.features(batch)),
+                        time(&|batch| folded.features(batch)),
+                    ]
+                })
+                .skip(1)
+                .collect();
+            let median = |rounds: &mut Vec<[f64; 3]>, i: usize| {
+                rounds.sort_by(|a, b| a[i].total_cmp(&b[i]));
+                rounds[rounds.len() / 2][i]
+            };
+            let [apart, each, once] = [0, 1, 2].map(|i| median(&mut rounds, i));
+            println!(
+                "{} {images}x{side}: apart {apart:.1} ms, folded for each batch {each:.1} ms, folded once {once:.1} ms",
+                embedder.config().network.name()
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use lodestone_kernels::concatenate;
+use lodestone_kernels::{concatenate, fork};
 
 use crate::conv_unit::ConvUnit;
 use crate::local_norm::LocalNorm;
@@ -45,11 +45,29 @@ impl Layer {
             Self::LocalNorm(norm) => norm.forward(input),
             Self::Rescale(rescale) => rescale.forward(input),
             Self::Branches(Branches { chains }) => {
+                let inputs = fork(input, chains.len());
                 let outputs = chains
                     .iter()
-                    .map(|chain| forward_chain(chain, input.clone()));
+                    .zip(inputs)
+                    .map(|(chain, input)| forward_chain(chain, input));
                 concatenate(outputs.collect())
             }
+        }
+    }
+
+    /// [`ConvUnit::forward_apart`] through all layers.
+    #[cfg(test)]
+    pub(crate) fn forward_apart(&self, input: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Conv(unit) => unit.forward_apart(input),
+            Self::Branches(Branches { chains }) => {
+                let outputs = chains.iter().map(|chain| {
+                    let layers = chain.iter();
+                    layers.fold(input.clone(), |maps, layer| layer.forward_apart(maps))
+                });
+                concatenate(outputs.collect())
+            }
+            other => other.forward(input),
         }
     }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::auxiliary::AuxiliaryHead;
+use crate::auxiliary_classifiers::AuxiliaryClassifiers;
 use crate::convnet::ConvNetConfig;
 use crate::googlenet::{GoogLeNetConfig, GoogLeNetForm};
 use crate::inception_v3::{self, InceptionV3Config};
@@ -14,7 +14,7 @@ use crate::trunk::Trunk;
 /// Which network turns an image into features.
 ///
 /// In a run file: `{ architecture = "googlenet", form = "bvlc" }`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "architecture")]
 pub enum NetworkConfig {
     /// A small network for small images.
@@ -67,6 +67,44 @@ impl NetworkConfig {
         }
     }
 
+    /// Where the network comes from.
+    pub fn source(&self) -> &'static str {
+        match self {
+            Self::ConvNet(_) => "this library",
+            Self::GoogLeNet(config) => match config.form {
+                GoogLeNetForm::Bvlc => "arXiv 1409.4842, as BVLC's Caffe replication",
+                GoogLeNetForm::Torchvision => "arXiv 1409.4842, as torchvision's googlenet",
+                GoogLeNetForm::Paper => "arXiv 1409.4842, with batch normalisation",
+            },
+            Self::InceptionV3(_) => "arXiv 1512.00567, as torchvision's inception_v3",
+        }
+    }
+
+    /// In what the network is known to differ from the paper it comes from.
+    pub fn differences(&self) -> &'static str {
+        match self {
+            Self::ConvNet(_) => "there is no paper",
+            Self::GoogLeNet(config) => match config.form {
+                GoogLeNetForm::Bvlc => {
+                    "the mean over the last map replaces a 7×7 window; auxiliary classifiers average adaptively to 4×4"
+                }
+                GoogLeNetForm::Torchvision => {
+                    "batch normalisation instead of local response normalisation and biases; 3×3 where the paper has 5×5; 2×2 \
+                     windows in the fourth pooling; the mean over the last map replaces a 7×7 window; auxiliary classifiers \
+                     average adaptively to 4×4"
+                }
+                GoogLeNetForm::Paper => {
+                    "batch normalisation instead of local response normalisation and biases; the mean over the last map \
+                     replaces a 7×7 window; auxiliary classifiers average adaptively to 4×4"
+                }
+            },
+            Self::InceptionV3(_) => {
+                "5×5 convolutions remain in the first three blocks; the reduction of Mixed_6a is narrower; the mean over the \
+                 last map replaces an 8×8 window"
+            }
+        }
+    }
+
     /// Number of values in a pooled feature vector.
     pub fn feature_size(&self) -> usize {
         match self {
@@ -109,7 +147,7 @@ impl NetworkConfig {
     }
 
     /// Name of the classifier in the published weight files, which an embedding head takes the place of.
-    pub(crate) fn classifier_name(&self) -> &'static str {
+    pub fn classifier_name(&self) -> &'static str {
         match self {
             Self::ConvNet(_) | Self::InceptionV3(_) => "fc",
             Self::GoogLeNet(config) => match config.form {
@@ -129,19 +167,24 @@ impl NetworkConfig {
         [weight, Initialiser::UniformFanIn]
     }
 
-    /// Classifiers below the top, the lowest first.
-    pub(crate) fn auxiliary(
+    /// The network's classifiers below the top, with this dropout before their last layer where they have any.
+    ///
+    /// # Panics
+    /// If `classes` is 0 or `dropout` is not in `[0, 1)`.
+    pub fn auxiliary(
         &self,
         classes: usize,
         dropout: f64,
         seed: u64,
         device: &Device,
-    ) -> Vec<AuxiliaryHead> {
-        match self {
+    ) -> AuxiliaryClassifiers {
+        assert!(classes > 0, "classes is 0, must be at least 1");
+        let heads = match self {
             Self::ConvNet(_) => Vec::new(),
             Self::GoogLeNet(config) => config.auxiliary(classes, dropout, seed, device),
             Self::InceptionV3(config) => vec![config.auxiliary(classes, seed, device)],
-        }
+        };
+        AuxiliaryClassifiers { heads }
     }
 
     /// Beginnings of the names of auxiliary classifiers in the published weight files.

@@ -72,6 +72,21 @@ impl Preprocessing {
         }
     }
 
+    /// The same for another side of the square, the resizing before it in proportion.
+    ///
+    /// # Panics
+    /// If this crop is 0 pixels.
+    #[must_use]
+    pub fn with_crop(self, crop: usize) -> Self {
+        // Rounded to the nearest pixel; 256 to 224 becomes 183 to 160.
+        let resize = (self.resize * crop + self.crop / 2) / self.crop;
+        Self {
+            resize: resize.max(crop),
+            crop,
+            ..self
+        }
+    }
+
     /// Grey pixels scaled to `[0, 1]` and normalised.
     pub fn grey(size: usize, mean: f32, deviation: f32) -> Self {
         Self {

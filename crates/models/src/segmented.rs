@@ -9,17 +9,31 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 use lodestone_kernels::global_average;
 
+use crate::auxiliary_classifiers::AuxiliaryClassifiers;
 use crate::embedder::Embedder;
-use crate::trunk::Stage;
+use crate::trunk::{Stage, StageId};
 
 /// A forward pass that kept only the maps between segments of the trunk; see [`Embedder::forward_segmented`].
 #[derive(Debug)]
 pub struct SegmentedPass {
     /// `[n, embedding_size]`, the same numbers as [`Embedder::forward`] gives.
     pub embeddings: Tensor<2>,
+    /// Scores `[n, classes]` of each auxiliary classifier, the lowest first.
+    pub auxiliary: Vec<Tensor<2>>,
     /// The last maps, where the graph of `embeddings` begins.
     last_maps: Tensor<4>,
     segments: Vec<Segment>,
+}
+
+/// Gradients of a loss, by the part of the network they belong to.
+#[derive(Debug)]
+pub struct EmbedderGradients {
+    /// Of [`Embedder::trunk`].
+    pub trunk: GradientsParams,
+    /// Of [`Embedder::head`].
+    pub head: GradientsParams,
+    /// Of the auxiliary classifiers.
+    pub auxiliary: GradientsParams,
 }
 
 /// A run of stages and the maps that go into it.
@@ -28,6 +42,8 @@ struct Segment {
     /// A copy with the parameters, but with running statistics of its own: those of the network moved in the first pass.
     stages: Vec<Stage>,
     input: Tensor<4>,
+    /// The maps behind the segment, where the graph of an auxiliary classifier begins.
+    tap: Option<Tensor<4>>,
 }
 
 impl Embedder {
@@ -43,19 +59,47 @@ impl Embedder {
     /// # Example
     /// ```
     /// # use burn::tensor::{Device, Tensor};
-    /// # use lodestone_models::{ConvNetConfig, EmbedderConfig, HeadConfig, NetworkConfig};
+    /// # use lodestone_models::{AuxiliaryClassifiers, ConvNetConfig, EmbedderConfig, HeadConfig, NetworkConfig};
     /// let device = Device::flex().autodiff();
     /// let network = NetworkConfig::ConvNet(ConvNetConfig::default());
     /// let embedder = EmbedderConfig { network, head: HeadConfig::new(16) }.init(7, &device);
+    /// let auxiliary = AuxiliaryClassifiers::none();
     ///
-    /// let pass = embedder.forward_segmented(Tensor::ones([2, 1, 28, 28], &device));
+    /// let pass = embedder.forward_segmented(Tensor::ones([2, 1, 28, 28], &device), &auxiliary);
     /// let loss = pass.embeddings.clone().square().mean();
     /// // A loss with parameters of its own takes their gradients first: GradientsParams::from_module(&mut gradients, &loss).
-    /// let gradients = pass.backward(&embedder, loss.backward());
-    /// // Weight of three convolutions, weight and bias of their normalisations and of the head.
-    /// assert_eq!(gradients.len(), 11);
+    /// let gradients = pass.backward(&embedder, &auxiliary, loss.backward());
+    /// // Weight of three convolutions, weight and bias of their normalisations; weight and bias of the head.
+    /// assert_eq!([gradients.trunk.len(), gradients.head.len()], [9, 2]);
     /// ```
-    pub fn forward_segmented(&self, images: Tensor<4>) -> SegmentedPass {
+    pub fn forward_segmented(
+        &self,
+        images: Tensor<4>,
+        auxiliary: &AuxiliaryClassifiers,
+    ) -> SegmentedPass {
+        self.segmented(images, 0, auxiliary)
+    }
+
+    /// The same from the maps behind a stage of the trunk, as [`Trunk::forward_until`](crate::Trunk::forward_until)
+    /// returns them; classifiers on stages up to that one are left out.
+    ///
+    /// # Shapes
+    /// - maps: `[n, maps, h, w]` on an autodiff device
+    pub fn forward_segmented_from(
+        &self,
+        maps: Tensor<4>,
+        stage: StageId,
+        auxiliary: &AuxiliaryClassifiers,
+    ) -> SegmentedPass {
+        self.segmented(maps, stage.0 + 1, auxiliary)
+    }
+
+    fn segmented(
+        &self,
+        mut maps: Tensor<4>,
+        begin: usize,
+        auxiliary: &AuxiliaryClassifiers,
+    ) -> SegmentedPass {
         // Asking every stage also draws parameters that were not used yet, which copies would otherwise share undrawn.
         let trained: Vec<bool> = self.trunk.stages.iter().map(is_trained).collect();
         let lowest = trained
@@ -68,25 +112,38 @@ impl Embedder {
         let again = self.trunk.valid().train();
 
         let mut segments: Vec<Segment> = Vec::new();
-        let mut maps = images;
-        for (i, (stage, again)) in first.stages.iter().zip(again.stages).enumerate() {
+        let mut scores = Vec::new();
+        let stages = first.stages.iter().zip(again.stages).enumerate();
+        for (i, (stage, again)) in stages.skip(begin) {
             if i >= lowest {
                 match segments.last_mut() {
-                    Some(segment) if !has_shrunk(&segment.input, &maps) => {
+                    Some(segment)
+                        if segment.tap.is_none() && !has_shrunk(&segment.input, &maps) =>
+                    {
                         segment.stages.push(again);
                     }
                     _ => segments.push(Segment {
                         stages: vec![again],
                         input: maps.clone(),
+                        tap: None,
                     }),
                 }
             }
             maps = stage.forward(maps);
+            if let Some(head) = auxiliary.heads.iter().find(|head| head.stage == stage.name) {
+                let tap = maps.clone().require_grad();
+                scores.push(head.forward(tap.clone()));
+                // A classifier on frozen stages has nothing below it to move.
+                if let Some(segment) = segments.last_mut() {
+                    segment.tap = Some(tap);
+                }
+            }
         }
         let last_maps = maps.require_grad();
         let embeddings = self.head.forward(global_average(last_maps.clone()));
         SegmentedPass {
             embeddings,
+            auxiliary: scores,
             last_maps,
             segments,
         }
@@ -94,14 +151,34 @@ impl Embedder {
 }
 
 impl SegmentedPass {
-    /// Gradients of all parameters of `embedder` from the gradients of a loss on [`embeddings`](Self::embeddings).
-    pub fn backward(self, embedder: &Embedder, mut gradients: Gradients) -> GradientsParams {
-        let mut collected = GradientsParams::from_module(&mut gradients, &embedder.head);
+    /// Gradients of all parameters from those of a loss on [`embeddings`](Self::embeddings) and
+    /// [`auxiliary`](Self::auxiliary) scores.
+    ///
+    /// `embedder` and `auxiliary` are those of the forward pass.
+    pub fn backward(
+        self,
+        embedder: &Embedder,
+        auxiliary: &AuxiliaryClassifiers,
+        mut gradients: Gradients,
+    ) -> EmbedderGradients {
+        let head = GradientsParams::from_module(&mut gradients, &embedder.head);
+        let auxiliary = GradientsParams::from_module(&mut gradients, auxiliary);
         let mut upstream = self.last_maps.grad_remove(&mut gradients);
-        drop((gradients, self.embeddings, self.last_maps));
-        for Segment { stages, input } in self.segments.into_iter().rev() {
-            // A loss that does not depend on the embeddings moves nothing below them.
-            let Some(above) = upstream else { break };
+        let taps: Vec<Option<Tensor<4>>> = self
+            .segments
+            .iter()
+            .map(|segment| segment.tap.as_ref()?.grad_remove(&mut gradients))
+            .collect();
+        drop((gradients, self.embeddings, self.auxiliary, self.last_maps));
+        let mut trunk = GradientsParams::new();
+        for (segment, tap) in self.segments.into_iter().zip(taps).rev() {
+            let above = match (upstream.take(), tap) {
+                (Some(upstream), Some(tap)) => upstream + tap,
+                (Some(one), None) | (None, Some(one)) => one,
+                // A loss that does not depend on these maps moves nothing below them.
+                (None, None) => continue,
+            };
+            let Segment { stages, input, .. } = segment;
             let input = input.require_grad();
             let output = stages
                 .iter()
@@ -112,10 +189,14 @@ impl SegmentedPass {
             let found = GradientsParams::from_module(&mut gradients, &stages);
             stages.visit(&mut Collect {
                 found,
-                collected: &mut collected,
+                collected: &mut trunk,
             });
         }
-        collected
+        EmbedderGradients {
+            trunk,
+            head,
+            auxiliary,
+        }
     }
 }
 
@@ -155,55 +236,105 @@ mod tests {
     use burn::tensor::{Device, Distribution};
 
     use super::*;
-    use crate::{EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig};
+    use crate::{EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig, NetworkConfig};
+
+    #[derive(Clone, Copy, Debug)]
+    struct Case {
+        frozen: Option<&'static str>,
+        /// Weight of the auxiliary classifiers' scores in the loss.
+        auxiliary: f32,
+    }
 
     /// Gradients and running statistics of one step, by name.
-    fn step(segmented: bool, frozen: Option<&str>) -> Vec<(String, Option<Vec<f32>>)> {
+    fn step(segmented: bool, case: Case) -> Vec<(String, Option<Vec<f32>>)> {
         let device = Device::flex().autodiff();
-        let network = GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into();
+        let network: NetworkConfig = GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into();
         let head = HeadConfig::new(8);
+        let mut auxiliary = match case.auxiliary {
+            0.0 => AuxiliaryClassifiers::none(),
+            _ => network.auxiliary(4, 0.0, 3, &device),
+        };
         let mut embedder = EmbedderConfig { network, head }.init(3, &device);
-        if let Some(name) = frozen {
+        if let Some(name) = case.frozen {
             let stage = embedder.trunk.stage(name).unwrap();
             embedder = embedder.freeze_until(stage);
         }
         device.seed(1);
         let images = Tensor::random([3, 3, 40, 40], Distribution::Default, &device);
-        let gradients = if segmented {
-            let pass = embedder.forward_segmented(images);
-            let loss = pass.embeddings.clone().square().sum();
-            pass.backward(&embedder, loss.backward())
-        } else {
-            let loss = embedder.forward(images).square().sum();
-            GradientsParams::from_grads(loss.backward(), &embedder)
+        let loss = |embeddings: Tensor<2>, scores: Vec<Tensor<2>>| {
+            scores
+                .into_iter()
+                .map(|scores| scores.square().sum() * case.auxiliary)
+                .fold(embeddings.square().sum(), |sum, term| sum + term)
         };
-        let slots = embedder.slots();
-        let values = slots.iter().map(|slot| {
-            let statistic = slot.name.contains("running").then(|| slot.values());
-            (
-                slot.name.clone(),
-                statistic.or_else(|| slot.gradient_of(&gradients)),
-            )
-        });
-        values.collect()
+        let gradients = if segmented {
+            let pass = embedder.forward_segmented(images, &auxiliary);
+            let loss = loss(pass.embeddings.clone(), pass.auxiliary.clone());
+            pass.backward(&embedder, &auxiliary, loss.backward())
+        } else {
+            let (embeddings, scores) = embedder.forward_with(images, &auxiliary);
+            let mut gradients = loss(embeddings, scores).backward();
+            EmbedderGradients {
+                trunk: GradientsParams::from_module(&mut gradients, &embedder.trunk),
+                head: GradientsParams::from_module(&mut gradients, &embedder.head),
+                auxiliary: GradientsParams::from_module(&mut gradients, &auxiliary),
+            }
+        };
+        let (mut trunk, mut head, mut below) = (Vec::new(), Vec::new(), Vec::new());
+        embedder.trunk.slots(&mut trunk);
+        embedder.head.slots(&mut head);
+        for classifier in &mut auxiliary.heads {
+            classifier.slots(&mut below);
+        }
+        let parts = [
+            (trunk, gradients.trunk),
+            (head, gradients.head),
+            (below, gradients.auxiliary),
+        ];
+        let mut values = Vec::new();
+        for (slots, gradients) in parts {
+            values.extend(slots.iter().map(|slot| {
+                let statistic = slot.name.contains("running").then(|| slot.values());
+                (
+                    slot.name.clone(),
+                    statistic.or_else(|| slot.gradient_of(&gradients)),
+                )
+            }));
+        }
+        values
     }
 
     #[test]
     fn segments_give_the_gradients_and_statistics_of_the_whole() {
-        for frozen in [None, Some("inception3b")] {
-            let pairs = step(true, frozen).into_iter().zip(step(false, frozen));
+        let whole = None;
+        for case in [
+            Case {
+                frozen: whole,
+                auxiliary: 0.0,
+            },
+            Case {
+                frozen: Some("inception3b"),
+                auxiliary: 0.0,
+            },
+            Case {
+                frozen: whole,
+                auxiliary: 0.3,
+            },
+            // One classifier lies on frozen stages, the other above them.
+            Case {
+                frozen: Some("inception4b"),
+                auxiliary: 0.3,
+            },
+        ] {
+            let pairs = step(true, case).into_iter().zip(step(false, case));
             for ((name, got), (_, want)) in pairs {
-                assert_eq!(
-                    got.is_some(),
-                    want.is_some(),
-                    "{name}, frozen until {frozen:?}"
-                );
+                assert_eq!(got.is_some(), want.is_some(), "{name}, {case:?}");
                 let (got, want) = (got.unwrap_or_default(), want.unwrap_or_default());
                 let largest = want.iter().map(|value| value.abs()).fold(0.0, f32::max);
                 for (got, want) in got.iter().zip(want) {
                     assert!(
                         (got - want).abs() <= 1e-4 * largest,
-                        "{name}: {got} is not {want}"
+                        "{case:?} {name}: {got} is not {want}"
                     );
                 }
             }

@@ -1,6 +1,7 @@
 //! The checks of settings that a user, or a file, may have wrong.
 
 use crate::embedder::EmbedderConfig;
+use crate::head::HeadKind;
 use crate::network::NetworkConfig;
 
 /// Far above any network in use; beyond it a damaged file would ask for all memory.
@@ -46,10 +47,19 @@ impl EmbedderConfig {
         match &self.network {
             NetworkConfig::ConvNet(config) => {
                 within("network.width", config.width, LARGEST / 4)?;
-                within("network.image_channels", config.image_channels, LARGEST)
+                within("network.image_channels", config.image_channels, LARGEST)?;
             }
-            NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => Ok(()),
+            NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => {}
         }
+        let features = self.network.feature_size();
+        if self.head.kind == HeadKind::Features && self.head.embedding_size != features {
+            return Err(SettingError {
+                name: "head.embedding_size",
+                value: self.head.embedding_size.to_string(),
+                range: format!("{features}, the number of features, where head.kind is features"),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -66,7 +76,7 @@ fn within(name: &'static str, value: usize, largest: usize) -> Result<(), Settin
 
 #[cfg(test)]
 mod tests {
-    use crate::{ConvNetConfig, EmbedderConfig, HeadConfig};
+    use crate::{ConvNetConfig, EmbedderConfig, HeadConfig, HeadKind};
 
     #[test]
     fn settings_out_of_range_are_named_with_their_range() {
@@ -89,5 +99,15 @@ mod tests {
             "head.embedding_size is 1099511627776, must be from 1 to 65536",
         );
         check(0, 64, "network.width is 0, must be from 1 to 16384");
+        let head = HeadConfig {
+            kind: HeadKind::Features,
+            ..HeadConfig::new(64)
+        };
+        let network = ConvNetConfig::default().into();
+        let error = EmbedderConfig { network, head }.validate().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "head.embedding_size is 64, must be 128, the number of features, where head.kind is features"
+        );
     }
 }

@@ -69,12 +69,8 @@ impl Classifier {
     /// If the network, or an auxiliary classifier, cannot process that size.
     pub fn summary(&self, size: usize) -> Result<Summary, InputError> {
         let mut summary = self.trunk.summary(size)?;
-        for head in &self.auxiliary {
-            let stage = self.trunk.stage(&head.stage).ok();
-            let maps = stage.and_then(|stage| self.trunk.map_shape(summary.input, stage));
-            maps.and_then(|maps| head.trace(maps, &mut summary.layers))
-                .ok_or_else(|| self.trunk.too_small(size, size))?;
-        }
+        self.auxiliary
+            .trace(&self.trunk, summary.input, &mut summary.layers)?;
         summary.layers.push(self.last.cost());
         Ok(summary)
     }
@@ -135,6 +131,41 @@ mod tests {
         assert_eq!(
             (name, summary.parameters(), rounded),
             (name, parameters, millions)
+        );
+    }
+
+    /// The tables in the documentation of each network, which `lodestone models` prints as well.
+    #[test]
+    fn documented_sizes_are_the_measured_ones() {
+        let documented = [
+            (92_896, 7, [128, 7, 7]),
+            (5_973_552, 1_582, [1024, 7, 7]),
+            (5_599_904, 1_497, [1024, 7, 7]),
+            (5_980_832, 1_582, [1024, 7, 7]),
+            (21_785_568, 5_711, [2048, 8, 8]),
+        ];
+        for (network, (parameters, millions, last_map)) in
+            NetworkConfig::all().iter().zip(documented)
+        {
+            let trunk = network.init(0, &Device::flex());
+            let summary = trunk.summary(network.usual_size()).unwrap();
+            let rounded = (summary.multiply_adds() + 500_000) / 1_000_000;
+            let got = (summary.parameters(), rounded);
+            assert_eq!(got, (parameters, millions), "{}", network.name());
+            assert_eq!(summary.last_map, last_map, "{}", network.name());
+        }
+    }
+
+    #[test]
+    fn an_image_too_small_for_an_auxiliary_classifier_is_named_with_its_minimum() {
+        let network = NetworkConfig::InceptionV3(InceptionV3Config::default());
+        let device = Device::flex();
+        let trunk = network.init(0, &device);
+        let auxiliary = network.auxiliary(10, 0.0, 0, &device);
+        let error = auxiliary.check_input(&trunk, [3, 224, 224]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "an auxiliary classifier of Inception V3 needs images of at least 299x299 pixels, these are 224x224"
         );
     }
 

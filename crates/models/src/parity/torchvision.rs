@@ -153,14 +153,18 @@ impl Case {
         }
     }
 
-    /// Batch statistics, auxiliary heads on.
+    /// Batch statistics, auxiliary heads on and off: torchvision's numbers for the rest are the same bits in both cases.
     fn training(&self, transform_input: bool) {
+        self.training_with(transform_input, Auxiliary::With { dropout: 0.0 });
+        self.training_with(transform_input, Auxiliary::Without);
+    }
+
+    fn training_with(&self, transform_input: bool, heads: Auxiliary) {
         let Some(golden) = self.golden("train", transform_input) else {
             return;
         };
         let device = Device::flex().autodiff();
-        let auxiliary = Auxiliary::With { dropout: 0.0 };
-        let mut classifier = self.filled(transform_input, auxiliary, &device);
+        let mut classifier = self.filled(transform_input, heads, &device);
         let size = classifier.trunk.config().usual_size();
         let images = symmetric("input", [2, 3, size, size], &device);
 
@@ -171,11 +175,13 @@ impl Case {
         } = classifier.forward_all(images);
         golden.close("feature", &floats(features.clone()), 5e-4);
         golden.close("logits", &floats(logits), 5e-4);
-        assert_eq!(auxiliary.len(), self.auxiliary.len());
+        let on = heads != Auxiliary::Without;
+        assert_eq!(auxiliary.len(), if on { self.auxiliary.len() } else { 0 });
         for (name, logits) in self.auxiliary.iter().zip(auxiliary) {
             golden.close(name, &floats(logits), 1e-3);
         }
-        for layer in self.statistics {
+        // The last of the layers belongs to an auxiliary head.
+        for layer in &self.statistics[..if on { 3 } else { 2 }] {
             for name in ["running_mean", "running_var"].map(|part| format!("{layer}.{part}")) {
                 golden.close(&name, &tensor(&mut classifier, &name), 2e-4);
             }
@@ -244,6 +250,15 @@ struct Golden {
 
 impl Golden {
     fn stage(&self, name: &str, maps: Tensor<4>) {
+        let shape = format!("{}.stage.{name}.shape", self.prefix);
+        let shape: Vec<usize> = self.file.tensors[&shape]
+            .bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| i64::from_le_bytes(bytes) as usize)
+            .collect();
+        assert_eq!(maps.dims().as_slice(), shape, "{name}");
         let values = floats(maps);
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
         let variance = values

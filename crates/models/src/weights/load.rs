@@ -19,7 +19,8 @@ pub struct LoadReport {
     pub loaded: usize,
     /// Tensors that the file lacks and that kept the values they had.
     pub missing: Vec<String>,
-    /// Tensors of the file that this network leaves out: auxiliary classifiers.
+    /// Tensors of the file that this network leaves out: auxiliary classifiers, and the classifier of a head without
+    /// layers.
     pub skipped: Vec<String>,
     /// Tensors of the classifier or head that kept the values they had because the file's have another shape.
     pub replaced: Vec<Misshaped>,
@@ -51,7 +52,7 @@ pub(crate) struct LoadRules<'a> {
     pub(crate) resizable: &'a [&'a str],
     /// Prefixes of tensors that keep their values where the file lacks them.
     pub(crate) absent: &'a [&'a str],
-    /// Prefixes of tensors that the file may have beside: auxiliary classifiers.
+    /// Prefixes of tensors that the file may have beside.
     pub(crate) optional: &'a [&'a str],
     pub(crate) options: LoadOptions,
 }
