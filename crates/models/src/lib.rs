@@ -85,7 +85,7 @@ pub use inference::InferenceEmbedder;
 pub use layer::LayerCost;
 pub use model::{Distance, Model, ModelDescription};
 pub use network::NetworkConfig;
-pub use preprocessing::{ChannelOrder, Filter, Preprocessing};
+pub use preprocessing::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use segmented::{EmbedderGradients, SegmentedPass};
 pub use setting::SettingError;
 pub use summary::Summary;

@@ -4,11 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Steps from a decoded picture to a network's input, in this order: resize the shorter side, cut the centre, order the
+/// Steps from a decoded picture to a network's input, in this order: turn it, resize the shorter side, cut the centre, order the
 /// channels, and `(pixel * scale - mean) / deviation` with pixels from 0 to 255.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
+    /// Which way up a picture is taken; a file that does not say it takes it as it is stored.
+    #[serde(default)]
+    pub orientation: Orientation,
     /// Length of the shorter side after resizing, in pixels.
     pub resize: usize,
     /// Side of the square that is cut from the centre, in pixels.
@@ -23,6 +26,17 @@ pub struct Preprocessing {
     pub mean: Vec<f32>,
     /// What the differences are divided by, one value a channel in `channel_order`.
     pub deviation: Vec<f32>,
+}
+
+/// Which way up a picture is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orientation {
+    /// Pixels as they are stored, as torchvision's readers take them.
+    #[default]
+    AsStored,
+    /// Turned as its camera noted in EXIF.
+    Upright,
 }
 
 /// How resizing weighs pixels.
@@ -49,6 +63,7 @@ impl Preprocessing {
     /// Pixels scaled to `[0, 1]` and normalised by ImageNet's means and deviations, as torchvision's loaders do.
     pub fn imagenet(resize: usize, crop: usize) -> Self {
         Self {
+            orientation: Orientation::AsStored,
             resize,
             crop,
             filter: Filter::Bilinear,
@@ -62,6 +77,7 @@ impl Preprocessing {
     /// Pixels from 0 to 255 in blue, green, red, less their means, as Caffe's networks of 2014.
     pub fn caffe(resize: usize, crop: usize) -> Self {
         Self {
+            orientation: Orientation::AsStored,
             resize,
             crop,
             filter: Filter::Bilinear,
@@ -90,6 +106,7 @@ impl Preprocessing {
     /// Grey pixels scaled to `[0, 1]` and normalised.
     pub fn grey(size: usize, mean: f32, deviation: f32) -> Self {
         Self {
+            orientation: Orientation::AsStored,
             resize: size,
             crop: size,
             filter: Filter::Bilinear,
