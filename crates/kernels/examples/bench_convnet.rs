@@ -1,146 +1,133 @@
-//! Speed of the convolutions of GoogLeNet and Inception V3, layer by layer, and of a whole GoogLeNet, on the CPU.
+//! Speed of every convolution of GoogLeNet and Inception V3 on the CPU, for `cargo xtask bench convnet`.
 //!
-//! `cargo run --release -p lodestone-kernels --features cpu --example bench_convnet -- layers|googlenet|burn [BATCH]`
+//! `cargo run --release -p lodestone-kernels --features cpu --example bench_convnet`
 //!
-//! - `layers`: each distinct convolution, GFLOP/s forward and forward + backward, and share of the machine's peak, which is
-//!   taken to be the rate of a large matrix product.
-//! - `googlenet`: images per second of GoogLeNet in its form of 2014 (biases, response normalisation, no head), 224 × 224,
-//!   forward and forward + backward.
-//! - `burn`: the same network with burn's own operators.
+//! One line for each distinct shape: GFLOP/s by the multiply-adds of the plain sums, forward and forward + backward (median of five runs after one that is not counted), with 32 images for GoogLeNet and 8 for Inception V3. The
+//! first line is the peak: what all threads reach in fused multiply-adds of registers alone.
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
+#[path = "../tests/networks/mod.rs"]
+mod networks;
+
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use burn::tensor::activation::relu;
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Distribution, Tensor, module};
-use lodestone_kernels::{
-    Activation, ResponseNorm, concatenate, conv2d, global_average, local_response_norm, max_pool2d,
-};
+use burn::tensor::{Device, Distribution, Tensor};
+use lodestone_kernels::{Activation, conv2d, global_average, max_pool2d};
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let job = arguments.next().unwrap_or_else(|| "googlenet".into());
-    let batch = arguments
-        .next()
-        .map_or(32, |batch| batch.parse().expect("a batch size"));
-    match job.as_str() {
-        "layers" => layers(batch),
-        "googlenet" => networks(batch, Operators::Fast),
-        "burn" => networks(batch, Operators::Burn),
-        _ => println!("unknown job {job}: layers, googlenet or burn"),
+    print("peak", "registers", peak());
+    let mut seen = BTreeSet::new();
+    let networks = [(32, networks::googlenet()), (8, networks::inception())];
+    for (images, layers) in networks {
+        for layer in layers {
+            if seen.insert(layer) {
+                measure(images, layer);
+            }
+        }
     }
 }
 
-/// Input channels, input size, output channels, kernel, stride, padding.
-type Layer = (usize, usize, usize, [usize; 2], usize, [usize; 2]);
-
-const LAYERS: [Layer; 22] = [
-    (3, 224, 64, [7, 7], 2, [3, 3]),
-    (64, 56, 64, [1, 1], 1, [0, 0]),
-    (64, 56, 192, [3, 3], 1, [1, 1]),
-    (192, 28, 16, [1, 1], 1, [0, 0]),
-    (96, 28, 128, [3, 3], 1, [1, 1]),
-    (16, 28, 32, [5, 5], 1, [2, 2]),
-    (480, 14, 192, [1, 1], 1, [0, 0]),
-    (112, 14, 224, [3, 3], 1, [1, 1]),
-    (24, 14, 64, [5, 5], 1, [2, 2]),
-    (832, 7, 384, [1, 1], 1, [0, 0]),
-    (192, 7, 384, [3, 3], 1, [1, 1]),
-    (3, 299, 32, [3, 3], 2, [0, 0]),
-    (32, 149, 32, [3, 3], 1, [0, 0]),
-    (32, 147, 64, [3, 3], 1, [1, 1]),
-    (80, 73, 192, [3, 3], 1, [0, 0]),
-    (48, 35, 64, [5, 5], 1, [2, 2]),
-    (96, 35, 96, [3, 3], 1, [1, 1]),
-    (288, 35, 384, [3, 3], 2, [0, 0]),
-    (768, 17, 192, [1, 1], 1, [0, 0]),
-    (160, 17, 160, [1, 7], 1, [0, 3]),
-    (2048, 8, 320, [1, 1], 1, [0, 0]),
-    (448, 8, 384, [3, 3], 1, [1, 1]),
-];
-
-fn layers(batch: usize) {
-    let device = Device::flex();
-    let square = || Tensor::<2>::random([2048, 2048], Distribution::Default, &device);
-    let (left, right) = (square(), square());
-    let peak = 2.0 * 2048f64.powi(3) / median(|| left.clone().matmul(right.clone())) / 1e9;
-    println!("peak {peak:.0} GFLOP/s (product of 2048 × 2048)");
-    println!(
-        "{:40} {:>8} {:>6} {:>9} {:>6}",
-        "layer", "forward", "share", "fwd+bwd", "share"
-    );
-    for (input, size, output, kernel, stride, padding) in LAYERS {
-        let tracked = Device::flex().autodiff();
-        let images =
-            Tensor::<4>::random([batch, input, size, size], Distribution::Default, &tracked);
-        // As in a network, where the images come from another operator of the crate.
-        let images = max_pool2d(images, MaxPoolOptions::new([1, 1]));
-        let weights = Tensor::<4>::random(
-            [output, input, kernel[0], kernel[1]],
-            Distribution::Uniform(-0.1, 0.1),
-            &tracked,
-        )
-        .require_grad();
-        let options = ConvOptions::new([stride; 2], padding, [1, 1], 1);
-        let run = |images: Tensor<4>, weights: Tensor<4>| {
-            conv2d(images, weights, None, options.clone(), Activation::Relu)
-        };
-        let maps = run(images.clone().inner(), weights.clone().inner());
-        let [_, _, height, width] = maps.dims();
-        let products = batch * output * height * width * input * kernel[0] * kernel[1];
-        let rate = |seconds: f64, passes: f64| passes * 2.0 * products as f64 / seconds / 1e9;
-        let forward = rate(
-            median(|| run(images.clone().inner(), weights.clone().inner())),
-            1.0,
-        );
-        let images = if input == 3 {
-            images
-        } else {
-            images.require_grad()
-        };
-        let passes = if input == 3 { 2.0 } else { 3.0 };
-        let both = rate(
-            median(|| run(images.clone(), weights.clone()).sum().backward()),
-            passes,
-        );
-        let name = format!("{input} -> {output}, {kernel:?} / {stride}, {size} × {size}");
-        println!(
-            "{name:40} {forward:8.1} {:5.0}% {both:9.1} {:5.0}%",
-            100.0 * forward / peak,
-            100.0 * both / peak
-        );
-    }
+fn print(layer: &str, what: &str, rate: f64) {
+    println!("{{\"name\": \"{layer}, {what}\", \"value\": {rate:.1}, \"unit\": \"GFLOP/s\"}}");
 }
 
-#[derive(Clone, Copy)]
-enum Operators {
-    Fast,
-    Burn,
-}
-
-fn networks(batch: usize, operators: Operators) {
+fn measure(batch: usize, (input, size, output, kernel, stride, padding): networks::Layer) {
     let device = Device::flex().autodiff();
-    let network = GoogLeNet::new(&device, operators);
-    let images = Tensor::<4>::random([batch, 3, 224, 224], Distribution::Default, &device);
-    let inner = GoogLeNet {
-        weights: network
-            .weights
-            .iter()
-            .map(|(w, b)| (w.clone().inner(), b.clone().inner()))
-            .collect(),
-        operators,
+    let images = Tensor::<4>::random([batch, input, size, size], Distribution::Default, &device);
+    // As in a network, where the images come from another operator of the crate.
+    let images = max_pool2d(images, MaxPoolOptions::new([1, 1]));
+    let shape = [output, input, kernel[0], kernel[1]];
+    let weights = Tensor::<4>::random(shape, Distribution::Uniform(-0.1, 0.1), &device);
+    let weights = weights.require_grad();
+    let options = ConvOptions::new([stride; 2], padding, [1, 1], 1);
+    let run = |images: Tensor<4>, weights: Tensor<4>| {
+        conv2d(images, weights, None, options.clone(), Activation::None)
     };
-    let forward = median(|| inner.forward(images.clone().inner()));
-    println!(
-        "GoogLeNet, batch {batch}, forward: {:.2} images/s",
-        batch as f64 / forward
+    let maps = run(images.clone().inner(), weights.clone().inner());
+    let [_, _, height, width] = maps.dims();
+    let products = batch * output * height * width * input * kernel[0] * kernel[1];
+    let rate = |seconds: f64, passes: usize| 2e-9 * (passes * products) as f64 / seconds;
+    let forward = median(|| run(images.clone().inner(), weights.clone().inner()));
+    // Pictures have no gradient.
+    let passes = if input == 3 { 2 } else { 3 };
+    let images = if input == 3 {
+        images
+    } else {
+        images.require_grad()
+    };
+    // The mean's own passes are the crate's, and small beside the convolution's.
+    let both = median(|| {
+        let maps = run(images.clone(), weights.clone());
+        global_average(maps).sum().backward()
+    });
+    let name = format!(
+        "{batch} x {input} -> {output}, {}x{} / {stride}, {size} x {size}",
+        kernel[0], kernel[1]
     );
-    let both = median(|| network.forward(images.clone()).mean().backward());
-    println!(
-        "GoogLeNet, batch {batch}, forward + backward: {:.2} images/s",
-        batch as f64 / both
-    );
+    print(&name, "forward", rate(forward, 1));
+    print(&name, "forward+backward", rate(both, passes));
+}
+
+/// GFLOP/s of all threads in fused multiply-adds of registers alone, the best of five runs.
+fn peak() -> f64 {
+    const STEPS: usize = 50_000_000;
+    let threads = rayon::current_num_threads();
+    let run = || {
+        let start = Instant::now();
+        let sums: Vec<f32> = rayon::broadcast(|_| multiply_adds(STEPS));
+        std::hint::black_box(sums);
+        start.elapsed().as_secs_f64()
+    };
+    let best = (0..5).map(|_| run()).fold(f64::INFINITY, f64::min);
+    2e-9 * (threads * STEPS * SUMS * LANES) as f64 / best
+}
+
+/// Independent sums, enough to hide the latency of an addition.
+const SUMS: usize = 12;
+/// Floats in a sum.
+const LANES: usize = 16;
+
+/// Sums of so many multiply-adds, in the widest vectors that the processor has.
+fn multiply_adds(steps: usize) -> f32 {
+    #[inline(always)]
+    fn body(steps: usize) -> f32 {
+        let mut sums = [[0.0f32; LANES]; SUMS];
+        let factor = std::hint::black_box([0.999f32; LANES]);
+        for _ in 0..steps {
+            for sum in &mut sums {
+                for lane in 0..LANES {
+                    sum[lane] = sum[lane].mul_add(factor[lane], factor[lane]);
+                }
+            }
+        }
+        sums.as_flattened().iter().sum()
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[expect(
+        unsafe_code,
+        reason = "calls a function compiled for instructions that were found"
+    )]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(steps: usize) -> f32 {
+            body(steps)
+        }
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn avx512(steps: usize) -> f32 {
+            body(steps)
+        }
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has the instructions.
+            return unsafe { avx512(steps) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: as above.
+            return unsafe { avx2(steps) };
+        }
+    }
+    body(steps)
 }
 
 /// Median seconds of five runs after one that is not counted.
@@ -157,135 +144,4 @@ fn median<T>(mut run: impl FnMut() -> T) -> f64 {
         .collect();
     seconds.sort_by(f64::total_cmp);
     seconds[2]
-}
-
-/// Weights and biases in the order of use.
-struct GoogLeNet {
-    weights: Vec<(Tensor<4>, Tensor<1>)>,
-    operators: Operators,
-}
-
-/// Input channels, and channels of the four branches with their reductions.
-const BLOCKS: [(usize, [usize; 6]); 9] = [
-    (192, [64, 96, 128, 16, 32, 32]),
-    (256, [128, 128, 192, 32, 96, 64]),
-    (480, [192, 96, 208, 16, 48, 64]),
-    (512, [160, 112, 224, 24, 64, 64]),
-    (512, [128, 128, 256, 24, 64, 64]),
-    (512, [112, 144, 288, 32, 64, 64]),
-    (528, [256, 160, 320, 32, 128, 128]),
-    (832, [256, 160, 320, 32, 128, 128]),
-    (832, [384, 192, 384, 48, 128, 128]),
-];
-
-impl GoogLeNet {
-    fn new(device: &Device, operators: Operators) -> Self {
-        let mut shapes = vec![[64, 3, 7, 7], [64, 64, 1, 1], [192, 64, 3, 3]];
-        for (input, [one, three_in, three, five_in, five, pool]) in BLOCKS {
-            shapes.extend([
-                [one, input, 1, 1],
-                [three_in, input, 1, 1],
-                [three, three_in, 3, 3],
-            ]);
-            shapes.extend([
-                [five_in, input, 1, 1],
-                [five, five_in, 5, 5],
-                [pool, input, 1, 1],
-            ]);
-        }
-        let weight = |shape: [usize; 4]| {
-            let scale = (2.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt();
-            let weight = Tensor::random(shape, Distribution::Normal(0.0, scale), device);
-            (
-                weight.require_grad(),
-                Tensor::zeros([shape[0]], device).require_grad(),
-            )
-        };
-        Self {
-            weights: shapes.into_iter().map(weight).collect(),
-            operators,
-        }
-    }
-
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut weights = self.weights.iter();
-        let mut unit = |images: &Tensor<4>, stride: usize| {
-            let (weights, bias) = weights.next().expect("one for each unit").clone();
-            let padding = weights.dims()[2] / 2;
-            let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
-            match self.operators {
-                Operators::Fast => conv2d(
-                    images.clone(),
-                    weights,
-                    Some(bias),
-                    options,
-                    Activation::Relu,
-                ),
-                Operators::Burn => {
-                    relu(module::conv2d(images.clone(), weights, Some(bias), options))
-                }
-            }
-        };
-        let pool = |images: Tensor<4>, stride: usize| {
-            let options = MaxPoolOptions::new([3, 3])
-                .with_stride([stride; 2])
-                .with_padding([2 - stride; 2])
-                .with_ceil_mode(true);
-            match self.operators {
-                Operators::Fast => max_pool2d(images, options),
-                Operators::Burn => module::max_pool2d(images, options),
-            }
-        };
-        let maps = self.response_norm(pool(unit(&images, 2), 2));
-        let maps = unit(&maps, 1);
-        let mut maps = pool(self.response_norm(unit(&maps, 1)), 2);
-        for index in 0..BLOCKS.len() {
-            // Before the blocks 4a and 5a.
-            if index == 2 || index == 7 {
-                maps = pool(maps, 2);
-            }
-            let one = unit(&maps, 1);
-            let three = unit(&maps, 1);
-            let three = unit(&three, 1);
-            let five = unit(&maps, 1);
-            let five = unit(&five, 1);
-            let pooled = unit(&pool(maps, 1), 1);
-            let branches = vec![one, three, five, pooled];
-            maps = match self.operators {
-                Operators::Fast => concatenate(branches),
-                Operators::Burn => Tensor::cat(branches, 1),
-            };
-        }
-        match self.operators {
-            Operators::Fast => global_average(maps),
-            Operators::Burn => {
-                let [images, channels, height, width] = maps.dims();
-                let maps = maps.reshape([images, channels, height * width]);
-                maps.mean_dim(2).reshape([images, channels])
-            }
-        }
-    }
-
-    fn response_norm(&self, maps: Tensor<4>) -> Tensor<4> {
-        match self.operators {
-            Operators::Fast => {
-                let setting = ResponseNorm {
-                    size: 5,
-                    alpha: 1e-4,
-                    beta: 0.75,
-                    bias: 1.0,
-                };
-                local_response_norm(maps, setting)
-            }
-            Operators::Burn => {
-                let channels = maps.dims()[1];
-                let squares = maps.clone() * maps.clone();
-                let padded = squares.pad([(2, 2), (0, 0), (0, 0)], 0.0);
-                let sums = (0..5).map(|offset| padded.clone().narrow(1, offset, channels));
-                let base = sums.reduce(|a, b| a + b).expect("five") * (1e-4 / 5.0) + 1.0;
-                let root = base.sqrt();
-                maps / (root.clone() * root.sqrt())
-            }
-        }
-    }
 }

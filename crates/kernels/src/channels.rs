@@ -2,14 +2,16 @@
 
 use rayon::prelude::*;
 
+use crate::memory::Buffer;
+
 /// Pixels of a piece of work.
 const PIXELS: usize = 256;
 
 /// Joins `[pixels, channels]` parts of so many channels each into one.
-pub(crate) fn join(parts: &[(&[f32], usize)]) -> Vec<f32> {
+pub(crate) fn join(parts: &[(&[f32], usize)]) -> Buffer {
     let total: usize = parts.iter().map(|(_, channels)| channels).sum();
     let len = parts.iter().map(|(values, _)| values.len()).sum();
-    let mut joined = vec![0.0; len];
+    let mut joined = Buffer::stale(len);
     joined
         .par_chunks_mut((PIXELS * total).max(1))
         .enumerate()
@@ -30,8 +32,8 @@ pub(crate) fn join(parts: &[(&[f32], usize)]) -> Vec<f32> {
 }
 
 /// Channels `start..start + channels` of `[pixels, total]`.
-pub(crate) fn part(values: &[f32], total: usize, start: usize, channels: usize) -> Vec<f32> {
-    let mut part = vec![0.0; values.len() / total * channels];
+pub(crate) fn part(values: &[f32], total: usize, start: usize, channels: usize) -> Buffer {
+    let mut part = Buffer::stale(values.len() / total * channels);
     let pieces = part.par_chunks_mut((PIXELS * channels).max(1));
     pieces
         .zip(values.par_chunks(PIXELS * total))
@@ -53,7 +55,7 @@ mod tests {
         let second: Vec<f32> = (0..900).map(|value| -(value as f32)).collect();
         let joined = join(&[(&first, 2), (&second, 3)]);
         assert_eq!(joined[..5], [0.0, 1.0, 0.0, -1.0, -2.0]);
-        assert_eq!(part(&joined, 5, 0, 2), first);
-        assert_eq!(part(&joined, 5, 2, 3), second);
+        assert_eq!(*part(&joined, 5, 0, 2), first);
+        assert_eq!(*part(&joined, 5, 2, 3), second);
     }
 }

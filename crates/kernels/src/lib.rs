@@ -23,13 +23,13 @@
 //! feature `cpu` all operators are burn's own.
 
 #[cfg(feature = "cpu")]
-mod buffer;
-#[cfg(feature = "cpu")]
 mod channels;
 #[cfg(feature = "cpu")]
 mod conv;
 #[cfg(feature = "cpu")]
 mod flex;
+#[cfg(feature = "cpu")]
+mod memory;
 #[cfg(feature = "cpu")]
 mod norm;
 mod operators;
@@ -43,6 +43,6 @@ mod response_norm;
 mod simd;
 
 pub use operators::{
-    Activation, NormOutput, ResponseNorm, avg_pool2d, batch_norm, concatenate, conv2d,
-    global_average, local_response_norm, max_pool2d,
+    Activation, NormOutput, ResponseNorm, avg_pool2d, batch_norm, concatenate, conv2d, fork,
+    global_average, local_response_norm, max_pool2d, with_burn_operators,
 };

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::memory::Buffer;
 use crate::simd::{Level, for_level};
 
 /// Floats of a piece of work, which stays in a core's second-level cache while it is read twice. The pieces depend on the
@@ -107,10 +108,10 @@ impl Affine {
     }
 
     /// Of `[rows, channels]`.
-    pub(crate) fn apply(&self, level: Level, values: &[f32]) -> Vec<f32> {
+    pub(crate) fn apply(&self, level: Level, values: &[f32]) -> Buffer {
         let channels = self.scale.len();
         let piece = (PIECE / channels).max(1) * channels;
-        let mut output = vec![0.0; values.len()];
+        let mut output = Buffer::stale(values.len());
         output
             .par_chunks_mut(piece)
             .zip(values.par_chunks(piece))
@@ -153,17 +154,22 @@ pub(crate) fn gradient_in_place(
 ) -> NormGradients {
     let channels = affine.scale.len();
     let piece = (PIECE / channels).max(1) * channels;
-    let Affine { scale, shift, relu } = affine;
+    let scale = &affine.scale;
     let Statistics { mean, variance } = statistics;
     let pieces: Vec<[Vec<f32>; 2]> = gradient
-        .par_chunks_mut(piece)
+        .par_chunks(piece)
         .zip(input.par_chunks(piece))
         .map(|(gradient, input)| {
             let (mut sums, mut products) = (vec![0.0; channels], vec![0.0; channels]);
-            if *relu {
-                mask(level, scale, shift, input, gradient);
-            }
-            sum_products(level, mean, input, gradient, &mut sums, &mut products);
+            sum_products(
+                level,
+                affine,
+                mean,
+                input,
+                gradient,
+                &mut sums,
+                &mut products,
+            );
             [sums, products]
         })
         .collect();
@@ -192,7 +198,7 @@ pub(crate) fn gradient_in_place(
         .par_chunks_mut(piece)
         .zip(input.par_chunks(piece))
         .for_each(|(gradient, input)| {
-            combine(level, scale, &slope, &offset, input, gradient);
+            combine(level, affine, &slope, &offset, input, gradient);
         });
     NormGradients {
         gamma,
@@ -201,19 +207,9 @@ pub(crate) fn gradient_in_place(
 }
 
 for_level! {
-    fn mask(scale: &[f32], shift: &[f32], input: &[f32], gradient: &mut [f32]) {
-        let channels = scale.len();
-        for (gradient, input) in gradient.chunks_exact_mut(channels).zip(input.chunks_exact(channels)) {
-            for channel in 0..channels {
-                let positive = input[channel] * scale[channel] + shift[channel] > 0.0;
-                gradient[channel] = if positive { gradient[channel] } else { 0.0 };
-            }
-        }
-    }
-}
-
-for_level! {
+    /// Sums of the gradient where the cut passes, and of its products with the distance to the mean.
     fn sum_products(
+        affine: &Affine,
         mean: &[f32],
         input: &[f32],
         gradient: &[f32],
@@ -221,21 +217,31 @@ for_level! {
         products: &mut [f32],
     ) {
         let channels = mean.len();
+        let Affine { scale, shift, relu } = affine;
+        let (scale, shift) = (&scale[..channels], &shift[..channels]);
+        let (sums, products) = (&mut sums[..channels], &mut products[..channels]);
         for (gradient, input) in gradient.chunks_exact(channels).zip(input.chunks_exact(channels)) {
             for channel in 0..channels {
-                sums[channel] += gradient[channel];
-                products[channel] += gradient[channel] * (input[channel] - mean[channel]);
+                let passes = !relu || input[channel] * scale[channel] + shift[channel] > 0.0;
+                let gradient = if passes { gradient[channel] } else { 0.0 };
+                sums[channel] += gradient;
+                products[channel] += gradient * (input[channel] - mean[channel]);
             }
         }
     }
 }
 
 for_level! {
-    fn combine(scale: &[f32], slope: &[f32], offset: &[f32], input: &[f32], gradient: &mut [f32]) {
+    /// The input's gradient in place of the output's.
+    fn combine(affine: &Affine, slope: &[f32], offset: &[f32], input: &[f32], gradient: &mut [f32]) {
+        let Affine { scale, shift, relu } = affine;
         let channels = scale.len();
+        let (slope, offset, shift) = (&slope[..channels], &offset[..channels], &shift[..channels]);
         for (gradient, input) in gradient.chunks_exact_mut(channels).zip(input.chunks_exact(channels)) {
             for channel in 0..channels {
-                gradient[channel] = scale[channel] * gradient[channel]
+                let passes = !relu || input[channel] * scale[channel] + shift[channel] > 0.0;
+                let passed = if passes { gradient[channel] } else { 0.0 };
+                gradient[channel] = scale[channel] * passed
                     + (slope[channel] * input[channel] + offset[channel]);
             }
         }

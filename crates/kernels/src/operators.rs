@@ -1,16 +1,24 @@
 //! The operators on tensors: fast ones on the CPU backend, burn's own on every other device.
 
+use std::cell::Cell;
+
 use burn::tensor::activation::relu;
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Tensor, module};
 
 #[cfg(feature = "cpu")]
 use crate::{
-    flex::{Bias, FastBackend, Parts, runs_fast},
+    flex::{Bias, FastBackend, Fork, Parts, is_fast},
     pool::PoolWindow,
 };
 #[cfg(feature = "cpu")]
 use burn::backend::Dispatch;
+
+thread_local! {
+    /// Set by [`with_burn_operators`].
+    static BURN_OPERATORS: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Setting of [`local_response_norm`]: `x / (bias + alpha / size * Σ x²)^beta`, the sum over the `size` neighbouring channels, fewer at the ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResponseNorm {
@@ -297,6 +305,40 @@ pub fn concatenate(inputs: Vec<Tensor<4>>) -> Tensor<4> {
         }
     }
     Tensor::cat(inputs, 1)
+}
+
+/// The same tensor for several readers.
+///
+/// Clones do the same, but burn adds their gradients by one thread.
+///
+/// # Shapes
+/// - input: `[batch, channels, height, width]`
+/// - returns `readers` of that shape
+pub fn fork(input: Tensor<4>, readers: usize) -> Vec<Tensor<4>> {
+    #[cfg(feature = "cpu")]
+    if readers > 1 && runs_fast(&input) {
+        let fork = Fork::default();
+        let reader = || {
+            let input = input.clone().into_dispatch();
+            Tensor::from_dispatch(Dispatch::fork(input, fork.clone()))
+        };
+        return (0..readers).map(|_| reader()).collect();
+    }
+    vec![input; readers]
+}
+
+/// Calls `run` with burn's own operators instead of the fast ones on this thread: what they are tested and measured against.
+pub fn with_burn_operators<T>(run: impl FnOnce() -> T) -> T {
+    let before = BURN_OPERATORS.replace(true);
+    let result = run();
+    BURN_OPERATORS.set(before);
+    result
+}
+
+/// Whether the operators above exist for a tensor and are wanted.
+#[cfg(feature = "cpu")]
+fn runs_fast(tensor: &Tensor<4>) -> bool {
+    !BURN_OPERATORS.get() && is_fast(tensor)
 }
 
 /// The padding of both sides if it is the same.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::memory::Buffer;
 use crate::simd::{Level, for_level};
 
 /// The windows of a pool. Pairs are height, width.
@@ -105,9 +106,9 @@ fn windows(len: usize, window: PoolWindow, axis: usize) -> usize {
 }
 
 /// Maxima, and for each the number of its pixel within the window (row-major, padding counted), the first of equal ones.
-pub(crate) fn maximum(level: Level, pool: &Pool, input: &[f32]) -> (Vec<f32>, Vec<u8>) {
+pub(crate) fn maximum(level: Level, pool: &Pool, input: &[f32]) -> (Buffer, Vec<u8>) {
     let [height, _] = pool.output;
-    let mut output = vec![0.0; pool.batch * height * pool.row()];
+    let mut output = Buffer::stale(pool.batch * height * pool.row());
     let mut places = vec![0u8; output.len()];
     let row_floats = pool.row().max(1);
     let rows = output
@@ -152,7 +153,7 @@ pub(crate) fn maximum_gradient(
     pool: &Pool,
     gradient: &[f32],
     places: &[u8],
-) -> Vec<f32> {
+) -> Buffer {
     scatter(pool, gradient, |image, gradient, input| {
         let start = image * pool.output[0] * pool.row();
         maximum_scatter(
@@ -170,13 +171,16 @@ fn scatter(
     pool: &Pool,
     gradient: &[f32],
     add: impl Fn(usize, &[f32], &mut [f32]) + Sync,
-) -> Vec<f32> {
-    let mut input = vec![0.0; pool.batch * pool.input_image()];
+) -> Buffer {
+    let mut input = Buffer::stale(pool.batch * pool.input_image());
     let images = input.par_chunks_mut(pool.input_image().max(1));
     images
         .zip(gradient.par_chunks((pool.output[0] * pool.row()).max(1)))
         .enumerate()
-        .for_each(|(image, (input, gradient))| add(image, gradient, input));
+        .for_each(|(image, (input, gradient))| {
+            input.fill(0.0);
+            add(image, gradient, input);
+        });
     input
 }
 
@@ -204,9 +208,9 @@ for_level! {
 }
 
 /// Means. Padding counts as zeros if `count_padding`, else a mean is taken of what exists.
-pub(crate) fn average(level: Level, pool: &Pool, count_padding: bool, input: &[f32]) -> Vec<f32> {
+pub(crate) fn average(level: Level, pool: &Pool, count_padding: bool, input: &[f32]) -> Buffer {
     let [height, _] = pool.output;
-    let mut output = vec![0.0; pool.batch * height * pool.row()];
+    let mut output = Buffer::stale(pool.batch * height * pool.row());
     output
         .par_chunks_mut(pool.row().max(1))
         .enumerate()
@@ -221,6 +225,7 @@ for_level! {
     fn average_row(pool: &Pool, count_padding: bool, image: &[f32], row: usize, output: &mut [f32]) {
         let channels = pool.channels;
         for (column, sums) in output.chunks_exact_mut(channels).enumerate() {
+            sums.fill(0.0);
             for y in pool.span(0, row) {
                 for x in pool.span(1, column) {
                     let values = &image[(y * pool.input[1] + x) * channels..][..channels];
@@ -241,7 +246,7 @@ pub(crate) fn average_gradient(
     pool: &Pool,
     count_padding: bool,
     gradient: &[f32],
-) -> Vec<f32> {
+) -> Buffer {
     scatter(pool, gradient, |_, gradient, input| {
         average_scatter(level, pool, count_padding, gradient, input);
     })
@@ -305,11 +310,9 @@ mod tests {
         let pool = Pool::new(1, [2, 2], 1, window);
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
             let (output, places) = maximum(level, &pool, &[5.0, 7.0, 7.0, 1.0]);
-            assert_eq!((output, places.clone()), (vec![7.0], vec![1]));
-            assert_eq!(
-                maximum_gradient(level, &pool, &[2.0], &places),
-                [0.0, 2.0, 0.0, 0.0]
-            );
+            assert_eq!((&*output, &*places), (&[7.0][..], &[1][..]));
+            let gradient = maximum_gradient(level, &pool, &[2.0], &places);
+            assert_eq!(*gradient, [0.0, 2.0, 0.0, 0.0]);
         }
     }
 
@@ -323,10 +326,10 @@ mod tests {
             round_up: false,
         };
         let pool = Pool::new(1, [1, 1], 1, window);
-        assert_eq!(average(Level::Portable, &pool, false, &[9.0]), [9.0]);
-        assert_eq!(average(Level::Portable, &pool, true, &[9.0]), [1.0]);
+        assert_eq!(*average(Level::Portable, &pool, false, &[9.0]), [9.0]);
+        assert_eq!(*average(Level::Portable, &pool, true, &[9.0]), [1.0]);
         assert_eq!(
-            average_gradient(Level::Portable, &pool, true, &[9.0]),
+            *average_gradient(Level::Portable, &pool, true, &[9.0]),
             [1.0]
         );
     }

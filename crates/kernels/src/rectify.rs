@@ -1,7 +1,8 @@
-//! The gradient of a ReLU and of a bias.
+//! The gradients of a ReLU and of a bias, and sums of gradients.
 
 use rayon::prelude::*;
 
+use crate::memory::Buffer;
 use crate::simd::{Level, for_level};
 
 /// Floats of a piece of work: two operands of this size fit in a core's first-level cache several times over, and a
@@ -9,8 +10,8 @@ use crate::simd::{Level, for_level};
 const PIECE: usize = 64 * 1024;
 
 /// `gradient` where the ReLU's output is positive, 0 elsewhere.
-pub(crate) fn masked(level: Level, gradient: &[f32], output: &[f32]) -> Vec<f32> {
-    let mut values = vec![0.0; gradient.len()];
+pub(crate) fn masked(level: Level, gradient: &[f32], output: &[f32]) -> Buffer {
+    let mut values = Buffer::stale(gradient.len());
     let pieces = values.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
     pieces
         .zip(output.par_chunks(PIECE))
@@ -31,6 +32,20 @@ for_level! {
     fn mask(gradient: &mut [f32], output: &[f32]) {
         for (gradient, &output) in gradient.iter_mut().zip(output) {
             *gradient = if output > 0.0 { *gradient } else { 0.0 };
+        }
+    }
+}
+
+/// Adds `more` to `values`.
+pub(crate) fn add_in_place(level: Level, values: &mut [f32], more: &[f32]) {
+    let pieces = values.par_chunks_mut(PIECE).zip(more.par_chunks(PIECE));
+    pieces.for_each(|(values, more)| add(level, values, more));
+}
+
+for_level! {
+    fn add(values: &mut [f32], more: &[f32]) {
+        for (value, more) in values.iter_mut().zip(more) {
+            *value += more;
         }
     }
 }
@@ -71,7 +86,7 @@ mod tests {
     fn the_gradient_passes_where_the_output_is_positive() {
         let (mut gradient, output) = ([1.0, 2.0, 3.0, 4.0], [0.5, 0.0, 2.0, 0.0]);
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
-            assert_eq!(masked(level, &gradient, &output), [1.0, 0.0, 3.0, 0.0]);
+            assert_eq!(*masked(level, &gradient, &output), [1.0, 0.0, 3.0, 0.0]);
         }
         masked_in_place(Level::Portable, &mut gradient, &output);
         assert_eq!(gradient, [1.0, 0.0, 3.0, 0.0]);

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::ResponseNorm;
+use crate::memory::Buffer;
 use crate::simd::{Level, for_level};
 
 /// Pixels of a piece of work.
@@ -14,8 +15,8 @@ pub(crate) fn normalise(
     setting: ResponseNorm,
     channels: usize,
     input: &[f32],
-) -> Vec<f32> {
-    let mut output = vec![0.0; input.len()];
+) -> Buffer {
+    let mut output = Buffer::stale(input.len());
     let piece = (PIXELS * channels).max(1);
     output
         .par_chunks_mut(piece)
@@ -43,8 +44,8 @@ pub(crate) fn gradient(
     channels: usize,
     input: &[f32],
     gradient: &[f32],
-) -> Vec<f32> {
-    let mut output = vec![0.0; input.len()];
+) -> Buffer {
+    let mut output = Buffer::stale(input.len());
     let piece = (PIXELS * channels).max(1);
     let pieces = output.par_chunks_mut(piece).zip(input.par_chunks(piece));
     pieces

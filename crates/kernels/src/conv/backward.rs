@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::forward::convolve_packed;
+use super::forward::convolve_as;
 use super::geometry::Geometry;
-use super::pack::PackedWeights;
+use super::pack::Reading;
+use crate::memory::Buffer;
 use crate::simd::Level;
 
 /// Gradient of the input, channels last, given that of the output.
@@ -17,12 +18,12 @@ pub(crate) fn input_gradient(
     geometry: &Geometry,
     output_gradient: &[f32],
     weights: &[f32],
-) -> Vec<f32> {
+) -> Buffer {
     if geometry.stride == [1, 1] {
         let phases = [0, 1].map(|axis| Phase::new(geometry, axis, 0));
         return phase_gradient(level, geometry, phases, output_gradient, weights);
     }
-    let mut gradient = vec![0.0; geometry.batch * geometry.input_image()];
+    let mut gradient = Buffer::zeros(geometry.batch * geometry.input_image());
     let phases = |axis: usize| {
         (0..geometry.stride[axis]).map(move |phase| Phase::new(geometry, axis, phase))
     };
@@ -78,7 +79,7 @@ fn phase_gradient(
     phases: [Phase; 2],
     output_gradient: &[f32],
     weights: &[f32],
-) -> Vec<f32> {
+) -> Buffer {
     let Geometry {
         batch,
         in_channels,
@@ -97,12 +98,18 @@ fn phase_gradient(
         padding: phases.map(|phase| phase.kernel as isize - 1 - phase.output),
     };
     let shape = [out_channels, in_channels, kernel[0], kernel[1]];
-    let packed = if kernel == geometry.kernel {
-        PackedWeights::transposed(weights, shape)
-    } else {
-        PackedWeights::transposed(&sampled(geometry, phases, weights), shape)
-    };
-    convolve_packed(level, &reverse, output_gradient, &packed, None, false)
+    let sampled = (kernel != geometry.kernel).then(|| sampled(geometry, phases, weights));
+    let weights = sampled.as_deref().unwrap_or(weights);
+    let reading = Reading::transposed(shape);
+    convolve_as(
+        level,
+        &reverse,
+        output_gradient,
+        weights,
+        reading,
+        None,
+        false,
+    )
 }
 
 /// The rows and columns of the kernel that belong to the phases.

@@ -4,8 +4,9 @@ use rayon::prelude::*;
 
 use super::border::copy_bordered;
 use super::geometry::{Geometry, Strip};
-use super::pack::PackedWeights;
-use crate::buffer::Scratch;
+use super::pack::{PackedWeights, Reading};
+use super::winograd::{self, TransformedWeights};
+use crate::memory::Buffer;
 use crate::simd::{Finish, Left, Level, Right, multiply_panel};
 
 /// Pixels over which a strip spreads the reading of all weights, which come from the shared cache in deep layers. Few, so
@@ -22,31 +23,44 @@ pub(crate) fn convolve(
     weights: &[f32],
     bias: Option<&[f32]>,
     relu: bool,
-) -> Vec<f32> {
+) -> Buffer {
     let [height, width] = geometry.kernel;
     let shape = [geometry.out_channels, geometry.in_channels, height, width];
-    let packed = PackedWeights::forward(weights, shape);
-    convolve_packed(level, geometry, input, &packed, bias, relu)
+    convolve_as(
+        level,
+        geometry,
+        input,
+        weights,
+        Reading::forward(shape),
+        bias,
+        relu,
+    )
 }
 
-/// [`convolve`] with packed weights.
-pub(super) fn convolve_packed(
+/// [`convolve`] with weights that are read otherwise.
+pub(super) fn convolve_as(
     level: Level,
     geometry: &Geometry,
     input: &[f32],
-    weights: &PackedWeights,
+    weights: &[f32],
+    reading: Reading,
     bias: Option<&[f32]>,
     relu: bool,
-) -> Vec<f32> {
+) -> Buffer {
+    if winograd::suits(geometry) {
+        let weights = TransformedWeights::new(weights, reading);
+        return winograd::convolve(level, geometry, input, &weights, bias, relu);
+    }
+    let weights = &PackedWeights::new(weights, reading);
     let pointwise = geometry.is_pointwise();
     let geometry = if pointwise {
         geometry.flattened()
     } else {
         *geometry
     };
-    let mut output = vec![0.0; geometry.batch * geometry.output_image()];
+    let mut output = Buffer::stale(geometry.batch * geometry.output_image());
     let mut parts = Vec::new();
-    let mut rest = output.as_mut_slice();
+    let mut rest = &mut *output;
     for strip in geometry.strips(STRIP_PIXELS) {
         let (part, after) = rest.split_at_mut(geometry.pixels(&strip) * geometry.out_channels);
         parts.push((strip, part));
@@ -54,7 +68,7 @@ pub(super) fn convolve_packed(
     }
     parts
         .into_par_iter()
-        .for_each_init(Scratch::default, |scratch, (strip, part)| {
+        .for_each_init(Buffer::default, |scratch, (strip, part)| {
             let rows = if pointwise {
                 let channels = geometry.in_channels;
                 &input[strip.rows.start * channels..strip.rows.end * channels]

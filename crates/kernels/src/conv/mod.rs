@@ -10,7 +10,9 @@ mod border;
 mod forward;
 mod geometry;
 mod pack;
+mod shares;
 mod weight_gradient;
+mod winograd;
 
 pub(crate) use backward::input_gradient;
 pub(crate) use forward::convolve;
@@ -18,136 +20,4 @@ pub(crate) use geometry::Geometry;
 pub(crate) use weight_gradient::weight_gradient;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::simd::Level;
-
-    fn values(len: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1u32 << 24) as f32 - 0.5
-        };
-        (0..len).map(|_| next()).collect()
-    }
-
-    /// Calls `visit(input index, weight index, output index)` for every product of the convolution.
-    fn products(geometry: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
-        let Geometry {
-            batch,
-            input,
-            in_channels,
-            output,
-            out_channels,
-            kernel,
-            stride,
-            padding,
-        } = *geometry;
-        for image in 0..batch {
-            for (row, column) in pairs(output) {
-                for (down, right) in pairs(kernel) {
-                    let y = (row * stride[0] + down) as isize - padding[0];
-                    let x = (column * stride[1] + right) as isize - padding[1];
-                    if y < 0 || x < 0 || y >= input[0] as isize || x >= input[1] as isize {
-                        continue;
-                    }
-                    let from = (image * input[0] + y as usize) * input[1] + x as usize;
-                    let to = (image * output[0] + row) * output[1] + column;
-                    for (out, inner) in pairs([out_channels, in_channels]) {
-                        let weight =
-                            ((out * in_channels + inner) * kernel[0] + down) * kernel[1] + right;
-                        visit(from * in_channels + inner, weight, to * out_channels + out);
-                    }
-                }
-            }
-        }
-    }
-
-    fn pairs([first, second]: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
-        (0..first).flat_map(move |a| (0..second).map(move |b| (a, b)))
-    }
-
-    fn assert_close(what: &str, have: &[f32], want: &[f64]) {
-        assert_eq!(have.len(), want.len(), "{what}");
-        let largest = want
-            .iter()
-            .fold(0.0f64, |largest, value| largest.max(value.abs()));
-        for (index, (&have, want)) in have.iter().zip(want).enumerate() {
-            let error = (f64::from(have) - want).abs();
-            assert!(
-                error <= 1e-5 * largest,
-                "{what}: {have} is not {want} at {index}"
-            );
-        }
-    }
-
-    fn check(
-        batch: usize,
-        size: usize,
-        channels: [usize; 2],
-        kernel: [usize; 2],
-        stride: [usize; 2],
-        padding: [usize; 2],
-    ) {
-        let output = Geometry::output_size([size; 2], kernel, stride, padding).unwrap();
-        let [in_channels, out_channels] = channels;
-        let padding = padding.map(|padding| padding as isize);
-        let input = [size; 2];
-        let geometry = Geometry {
-            batch,
-            input,
-            in_channels,
-            output,
-            out_channels,
-            kernel,
-            stride,
-            padding,
-        };
-        let images = values(batch * geometry.input_image(), 1);
-        let weights = values(in_channels * out_channels * kernel[0] * kernel[1], 2);
-        let bias = values(out_channels, 3);
-        let gradient = values(batch * geometry.output_image(), 4);
-        let mut sums: Vec<f64> = (0..gradient.len())
-            .map(|index| f64::from(bias[index % out_channels]))
-            .collect();
-        let (mut images_sums, mut weights_sums) =
-            (vec![0.0; images.len()], vec![0.0; weights.len()]);
-        products(&geometry, |image, weight, out| {
-            let (x, w, g) = (
-                f64::from(images[image]),
-                f64::from(weights[weight]),
-                f64::from(gradient[out]),
-            );
-            sums[out] += x * w;
-            images_sums[image] += g * w;
-            weights_sums[weight] += g * x;
-        });
-        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
-            let what = |name: &str| format!("{name}, {level:?}, {geometry:?}");
-            let have = convolve(level, &geometry, &images, &weights, Some(&bias), false);
-            assert_close(&what("output"), &have, &sums);
-            let cut: Vec<f32> = have.iter().map(|value| value.max(0.0)).collect();
-            assert!(convolve(level, &geometry, &images, &weights, Some(&bias), true) == cut);
-            let have = input_gradient(level, &geometry, &gradient, &weights);
-            assert_close(&what("input gradient"), &have, &images_sums);
-            let have = weight_gradient(level, &geometry, &images, &gradient);
-            assert_close(&what("weight gradient"), &have, &weights_sums);
-        }
-    }
-
-    #[test]
-    fn every_level_agrees_with_plain_loops() {
-        check(2, 11, [3, 20], [7, 7], [2, 2], [3, 3]);
-        check(9, 7, [16, 50], [3, 3], [1, 1], [1, 1]);
-        check(3, 17, [5, 17], [1, 1], [1, 1], [0, 0]);
-        check(2, 9, [8, 24], [1, 7], [1, 1], [0, 3]);
-        check(2, 10, [8, 97], [3, 3], [2, 2], [0, 0]);
-        check(2, 9, [8, 24], [1, 1], [2, 2], [0, 0]);
-        check(1, 8, [20, 100], [5, 5], [1, 1], [2, 2]);
-        check(2, 9, [3, 4], [2, 3], [3, 1], [1, 2]);
-        check(1, 5, [4, 3], [2, 2], [4, 3], [0, 1]);
-        check(1, 1, [1, 1], [1, 1], [1, 1], [0, 0]);
-        // Rows wider than a strip's share of the cache, and many strips.
-        check(1, 60, [40, 16], [3, 3], [1, 1], [1, 1]);
-    }
-}
+mod tests;

@@ -2,53 +2,87 @@
 
 use rayon::prelude::*;
 
-use crate::buffer::Scratch;
+use crate::memory::Buffer;
 use crate::simd::{Panel, panels};
 
 /// Weights `[out channels, in channels, height, width]` of a convolution, in panels of output channels; inside a panel
 /// one row for each `(kernel row, kernel column, input channel)`.
 pub(super) struct PackedWeights {
-    pub(super) values: Scratch,
+    pub(super) values: Buffer,
     pub(super) panels: Vec<Panel>,
     /// Rows of a panel.
     pub(super) rows: usize,
 }
 
-/// How the four axes of a weight are read.
-struct Strides {
-    column: usize,
-    channel: usize,
-    height: usize,
-    width: usize,
-    /// Reads the kernel from its last row and column to its first.
-    flipped: bool,
+/// Which weight belongs to an output channel, an input channel and a position of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// Output channels.
+    pub(super) columns: usize,
+    /// Input channels.
+    pub(super) channels: usize,
+    /// Distance of output channels.
+    pub(super) column: usize,
+    /// Distance of input channels.
+    pub(super) channel: usize,
+    /// Kernel height times width.
+    pub(super) area: usize,
+    /// Whether the kernel is read from its last position to its first.
+    pub(super) flipped: bool,
 }
 
-impl PackedWeights {
-    /// For the convolution itself.
-    pub(super) fn forward(weights: &[f32], [output, input, height, width]: [usize; 4]) -> Self {
+impl Reading {
+    /// For the convolution itself, from the shape of its weights.
+    pub(super) fn forward([output, input, height, width]: [usize; 4]) -> Self {
         let area = height * width;
-        let strides = Strides {
+        Self {
+            columns: output,
+            channels: input,
             column: input * area,
             channel: area,
-            height: width,
-            width: 1,
+            area,
             flipped: false,
-        };
-        pack(weights, output, input, [height, width], strides)
+        }
     }
 
     /// For the gradient of its input, which is a convolution with the flipped kernel, input and output exchanged.
-    pub(super) fn transposed(weights: &[f32], [output, input, height, width]: [usize; 4]) -> Self {
+    pub(super) fn transposed([output, input, height, width]: [usize; 4]) -> Self {
         let area = height * width;
-        let strides = Strides {
+        Self {
+            columns: input,
+            channels: output,
             column: area,
             channel: input * area,
-            height: width,
-            width: 1,
+            area,
             flipped: true,
-        };
-        pack(weights, input, output, [height, width], strides)
+        }
+    }
+}
+
+/// Input channels that are brought over together: few, so that the lines they are written to stay in the first-level cache
+/// until all columns are there.
+const CHANNELS: usize = 8;
+
+impl PackedWeights {
+    pub(super) fn new(weights: &[f32], reading: Reading) -> Self {
+        let panels = panels(reading.columns);
+        let rows = reading.area * reading.channels;
+        let mut values = Buffer::stale(panels.iter().map(|panel| panel.width * rows).sum());
+        let mut parts = Vec::new();
+        let mut rest = &mut *values;
+        for panel in &panels {
+            let (part, after) = rest.split_at_mut(panel.width * rows);
+            parts.push((panel, part));
+            rest = after;
+        }
+        parts
+            .into_par_iter()
+            .for_each(|(panel, part)| pack(weights, &reading, panel, part));
+        Self {
+            values,
+            panels,
+            rows,
+        }
     }
 
     pub(super) fn panel(&self, panel: &Panel) -> &[f32] {
@@ -56,44 +90,28 @@ impl PackedWeights {
     }
 }
 
-fn pack(
-    weights: &[f32],
-    columns: usize,
-    channels: usize,
-    [height, width]: [usize; 2],
-    strides: Strides,
-) -> PackedWeights {
-    let panels = panels(columns);
-    let rows = height * width * channels;
-    let mut values = Scratch::zeros(panels.iter().map(|panel| panel.width * rows).sum());
-    let mut parts = Vec::new();
-    let mut rest = &mut *values;
-    for panel in &panels {
-        let (part, after) = rest.split_at_mut(panel.width * rows);
-        parts.push((panel, part));
-        rest = after;
+fn pack(weights: &[f32], reading: &Reading, panel: &Panel, part: &mut [f32]) {
+    let Reading { channels, area, .. } = *reading;
+    if panel.columns < panel.width {
+        for row in part.chunks_exact_mut(panel.width) {
+            row[panel.columns..].fill(0.0);
+        }
     }
-    parts.into_par_iter().for_each(|(panel, part)| {
-        for position in 0..height * width {
-            let read = if strides.flipped {
-                height * width - 1 - position
-            } else {
-                position
-            };
-            let offset = read / width * strides.height + read % width * strides.width;
-            let part = &mut part[position * channels * panel.width..][..channels * panel.width];
-            for column in 0..panel.columns {
-                let from = &weights[(panel.start + column) * strides.column + offset..];
-                for channel in 0..channels {
-                    part[channel * panel.width + column] = from[channel * strides.channel];
+    for first in (0..channels).step_by(CHANNELS) {
+        for column in 0..panel.columns {
+            for channel in first..(first + CHANNELS).min(channels) {
+                let start = (panel.start + column) * reading.column + channel * reading.channel;
+                let kernel = &weights[start..][..area];
+                for (position, &value) in kernel.iter().enumerate() {
+                    let position = if reading.flipped {
+                        area - 1 - position
+                    } else {
+                        position
+                    };
+                    part[(position * channels + channel) * panel.width + column] = value;
                 }
             }
         }
-    });
-    PackedWeights {
-        values,
-        panels,
-        rows,
     }
 }
 
@@ -105,7 +123,7 @@ mod tests {
     fn rows_are_kernel_positions_then_channels() {
         // Two output channels, one input channel, a kernel of one row and two columns.
         let weights = [1.0, 2.0, 3.0, 4.0];
-        let packed = PackedWeights::forward(&weights, [2, 1, 1, 2]);
+        let packed = PackedWeights::new(&weights, Reading::forward([2, 1, 1, 2]));
         assert_eq!(packed.rows, 2);
         assert_eq!(
             (packed.values[0], packed.values[1], packed.values[2]),
@@ -113,7 +131,7 @@ mod tests {
         );
         assert_eq!((packed.values[16], packed.values[17]), (2.0, 4.0));
 
-        let packed = PackedWeights::transposed(&weights, [2, 1, 1, 2]);
+        let packed = PackedWeights::new(&weights, Reading::transposed([2, 1, 1, 2]));
         // One column; rows: last column of the kernel first, output channels inside.
         let rows: Vec<f32> = packed.values.iter().step_by(16).copied().collect();
         assert_eq!(rows, [2.0, 4.0, 1.0, 3.0]);

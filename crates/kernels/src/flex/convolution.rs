@@ -6,7 +6,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::Shape;
+use burn::tensor::{Bytes, Shape};
 
 use super::pixels::{Contiguous, Pixels, contiguous, dims};
 use crate::conv::{Geometry, convolve, input_gradient, weight_gradient};
@@ -168,12 +168,12 @@ impl<const N: usize> Backward<Flex, N> for Convolution {
         if let Some(Some(node)) = ops.parents.get(2) {
             let sums = column_sums(level, gradient.values(), geometry.out_channels);
             let shape = Shape::from([geometry.out_channels]);
-            gradients.register::<Flex>(node.id, contiguous(sums, shape));
+            gradients.register::<Flex>(node.id, contiguous(Bytes::from_elems(sums), shape));
         }
         if let Some(node) = &ops.parents[1] {
             let values = weight_gradient(level, &geometry, input.values(), gradient.values());
             let shape = weights.layout().shape().clone();
-            gradients.register::<Flex>(node.id, contiguous(values, shape));
+            gradients.register::<Flex>(node.id, contiguous(values.into_bytes(), shape));
         }
         if let Some(node) = &ops.parents[0] {
             let weights = Contiguous::of(&weights);

@@ -7,7 +7,8 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
-use super::{concatenate, convolution, norm, pooling, response_norm};
+use super::fork::Fork;
+use super::{concatenate, convolution, fork, norm, pooling, response_norm};
 use crate::ResponseNorm;
 use crate::pool::PoolWindow;
 
@@ -83,12 +84,14 @@ pub(crate) trait FastBackend: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// See [`crate::local_response_norm`].
     fn response_norm(input: FloatTensor<Self>, setting: ResponseNorm) -> FloatTensor<Self>;
+    /// One of the tensors that [`crate::fork`] returns.
+    fn fork(input: FloatTensor<Self>, fork: Fork) -> FloatTensor<Self>;
     /// See [`crate::concatenate`].
     fn concatenate(#[extension_type] inputs: Parts<Self>) -> FloatTensor<Self>;
 }
 
 /// Whether the operators above exist for a tensor: `f32` on the CPU backend, tracked or not.
-pub(crate) fn runs_fast(tensor: &Tensor<4>) -> bool {
+pub(crate) fn is_fast(tensor: &Tensor<4>) -> bool {
     let on_flex = match tensor.clone().into_dispatch().kind {
         DispatchTensorKind::Flex(_) => true,
         DispatchTensorKind::Autodiff(inner) => matches!(*inner, DispatchTensorKind::Flex(_)),
@@ -142,6 +145,10 @@ impl FastBackend for Flex {
         response_norm::forward(input, setting)
     }
 
+    fn fork(input: FloatTensor<Self>, _fork: Fork) -> FloatTensor<Self> {
+        input
+    }
+
     fn concatenate(inputs: Parts<Self>) -> FloatTensor<Self> {
         concatenate::forward(inputs.into_vec())
     }
@@ -187,6 +194,10 @@ impl<C: CheckpointStrategy> FastBackend for Autodiff<Flex, C> {
 
     fn response_norm(input: FloatTensor<Self>, setting: ResponseNorm) -> FloatTensor<Self> {
         response_norm::tracked::<C>(input, setting)
+    }
+
+    fn fork(input: FloatTensor<Self>, fork: Fork) -> FloatTensor<Self> {
+        fork::tracked::<C>(input, fork)
     }
 
     fn concatenate(inputs: Parts<Self>) -> FloatTensor<Self> {

@@ -3,9 +3,11 @@
 mod concatenate;
 mod convolution;
 mod extension;
+mod fork;
 mod norm;
 mod pixels;
 mod pooling;
 mod response_norm;
 
-pub(crate) use extension::{Bias, FastBackend, Parts, runs_fast};
+pub(crate) use extension::{Bias, FastBackend, Parts, is_fast};
+pub(crate) use fork::Fork;

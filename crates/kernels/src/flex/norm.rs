@@ -6,7 +6,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::Shape;
+use burn::tensor::{Bytes, Shape};
 
 use super::pixels::{Contiguous, Pixels, contiguous};
 use crate::norm::{Affine, Statistics, gradient_in_place, statistics};
@@ -52,8 +52,12 @@ fn run(
 
 fn vectors(statistics: &Statistics) -> (FlexTensor, FlexTensor) {
     let Statistics { mean, variance } = statistics.clone();
-    let shape = Shape::from([mean.len()]);
-    (contiguous(mean, shape.clone()), contiguous(variance, shape))
+    (vector(mean), vector(variance))
+}
+
+fn vector(values: Vec<f32>) -> FlexTensor {
+    let shape = Shape::from([values.len()]);
+    contiguous(Bytes::from_elems(values), shape)
 }
 
 pub(super) fn tracked<C: CheckpointStrategy>(
@@ -96,13 +100,12 @@ impl Backward<Flex, 3> for Normalisation {
         let level = Level::best();
         let parameters =
             gradient_in_place(level, &affine, &statistics, epsilon, input.values(), values);
-        let shape = Shape::from([input.channels]);
         let [input_node, gamma_node, beta_node] = ops.parents;
         if let Some(node) = gamma_node {
-            gradients.register::<Flex>(node.id, contiguous(parameters.gamma, shape.clone()));
+            gradients.register::<Flex>(node.id, vector(parameters.gamma));
         }
         if let Some(node) = beta_node {
-            gradients.register::<Flex>(node.id, contiguous(parameters.beta, shape));
+            gradients.register::<Flex>(node.id, vector(parameters.beta));
         }
         if let Some(node) = input_node {
             gradients.register::<Flex>(node.id, gradient.into_tensor());

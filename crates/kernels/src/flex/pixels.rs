@@ -3,6 +3,12 @@
 use burn::backend::DType;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, Shape};
+use rayon::prelude::*;
+
+use crate::memory::Buffer;
+
+/// Floats that a thread copies at a time.
+const PIECE: usize = 64 * 1024;
 
 /// Images whose channels are adjacent in memory.
 #[derive(Clone, Debug)]
@@ -30,6 +36,11 @@ impl Pixels {
             .all(|((&len, &have), want)| len == 1 || have == want);
         let tensor = if dense {
             tensor
+        } else if tensor.layout().is_contiguous() && height * width > 1 {
+            let start = tensor.layout().start_offset();
+            let values = &tensor.storage()[start..start + batch * channels * height * width];
+            let values = interleaved(values, height * width, channels);
+            return Self::new(values, batch, [height, width], channels);
         } else {
             let layout = tensor.layout().permute(&[0, 2, 3, 1]);
             let copy = tensor.with_layout(layout).to_contiguous();
@@ -47,7 +58,7 @@ impl Pixels {
     }
 
     /// Takes `[batch, height, width, channels]`.
-    pub(super) fn new(values: Vec<f32>, batch: usize, size: [usize; 2], channels: usize) -> Self {
+    pub(super) fn new(values: Buffer, batch: usize, size: [usize; 2], channels: usize) -> Self {
         assert_eq!(
             values.len(),
             batch * size[0] * size[1] * channels,
@@ -55,7 +66,7 @@ impl Pixels {
         );
         let shape = Shape::from([batch, channels, size[0], size[1]]);
         let layout = Layout::new(shape, strides(size, channels).to_vec(), 0);
-        let tensor = FlexTensor::new(Bytes::from_elems(values), layout, DType::F32);
+        let tensor = FlexTensor::new(values.into_bytes(), layout, DType::F32);
         Self {
             tensor,
             batch,
@@ -84,7 +95,8 @@ impl Pixels {
         if self.values_mut().is_some() {
             return self;
         }
-        Self::new(self.values().to_vec(), self.batch, self.size, self.channels)
+        let copy = copied(self.values());
+        Self::new(copy, self.batch, self.size, self.channels)
     }
 
     /// The values, if no other tensor shares them.
@@ -111,13 +123,45 @@ pub(super) fn dims(tensor: &FlexTensor) -> [usize; 4] {
     [shape[0], shape[1], shape[2], shape[3]]
 }
 
-/// A contiguous tensor of any rank.
-pub(super) fn contiguous(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(
-        Bytes::from_elems(values),
-        Layout::contiguous(shape),
-        DType::F32,
-    )
+/// A copy by all threads.
+fn copied(values: &[f32]) -> Buffer {
+    let mut copy = Buffer::stale(values.len());
+    let pieces = copy.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE));
+    pieces.for_each(|(to, from)| to.copy_from_slice(from));
+    copy
+}
+
+/// Channels-last pixels of images whose pixels are adjacent.
+fn interleaved(values: &[f32], pixels: usize, channels: usize) -> Buffer {
+    let mut output = Buffer::stale(values.len());
+    let images = output.len() / (pixels * channels).max(1);
+    // A piece reads a short run of each channel; all of it stays in the first-level cache.
+    let run = (PIECE / 16 / channels).clamp(1, pixels.max(1));
+    let pieces: Vec<(usize, usize)> = (0..images)
+        .flat_map(|image| (0..pixels).step_by(run).map(move |start| (image, start)))
+        .collect();
+    let mut parts = Vec::with_capacity(pieces.len());
+    let mut rest = &mut *output;
+    for (image, start) in pieces {
+        let len = run.min(pixels - start);
+        let (part, after) = rest.split_at_mut(len * channels);
+        parts.push((image * pixels * channels + start, part));
+        rest = after;
+    }
+    parts.into_par_iter().for_each(|(start, part)| {
+        for channel in 0..channels {
+            let from = &values[start + channel * pixels..];
+            for (pixel, to) in part.chunks_exact_mut(channels).enumerate() {
+                to[channel] = from[pixel];
+            }
+        }
+    });
+    output
+}
+
+/// A contiguous tensor.
+pub(super) fn contiguous(values: Bytes, shape: Shape) -> FlexTensor {
+    FlexTensor::new(values, Layout::contiguous(shape), DType::F32)
 }
 
 /// The values in the order of the axes, copied if they lie otherwise.

@@ -8,6 +8,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 
 use super::pixels::Pixels;
+use crate::memory::Buffer;
 use crate::pool::{self, Pool, PoolWindow};
 use crate::simd::Level;
 
@@ -47,7 +48,7 @@ fn pool_of(input: &Pixels, window: PoolWindow) -> Pool {
     Pool::new(input.batch, input.size, input.channels, window)
 }
 
-fn output(pool: &Pool, values: Vec<f32>) -> FlexTensor {
+fn output(pool: &Pool, values: Buffer) -> FlexTensor {
     Pixels::new(values, pool.batch, pool.output, pool.channels).into_tensor()
 }
 

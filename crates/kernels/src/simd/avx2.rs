@@ -51,6 +51,10 @@ impl Lanes for Avx2 {
         unsafe { _mm256_add_ps(left, right) }
     }
     #[inline(always)]
+    unsafe fn subtract(left: __m256, right: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(left, right) }
+    }
+    #[inline(always)]
     unsafe fn multiply_add(left: __m256, right: __m256, sum: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(left, right, sum) }
     }

@@ -47,6 +47,10 @@ impl Lanes for Avx512 {
         unsafe { _mm512_add_ps(left, right) }
     }
     #[inline(always)]
+    unsafe fn subtract(left: __m512, right: __m512) -> __m512 {
+        unsafe { _mm512_sub_ps(left, right) }
+    }
+    #[inline(always)]
     unsafe fn multiply_add(left: __m512, right: __m512, sum: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(left, right, sum) }
     }

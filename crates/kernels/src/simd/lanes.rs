@@ -25,6 +25,8 @@ pub(super) trait Lanes {
     /// Leaves the memory beyond the first `lanes` lanes as it is.
     unsafe fn store_first(to: *mut f32, value: Self::Vector, lanes: usize);
     unsafe fn add(left: Self::Vector, right: Self::Vector) -> Self::Vector;
+    /// `left - right`
+    unsafe fn subtract(left: Self::Vector, right: Self::Vector) -> Self::Vector;
     /// `left * right + sum`
     unsafe fn multiply_add(
         left: Self::Vector,
@@ -33,4 +35,29 @@ pub(super) trait Lanes {
     ) -> Self::Vector;
     /// The larger of each pair; `right` where `left` is not a number, so that a NaN in `right` survives.
     unsafe fn max(left: Self::Vector, right: Self::Vector) -> Self::Vector;
+
+    /// The first `lanes` lanes, all if there are so many; the others are zero.
+    #[inline(always)]
+    unsafe fn load_up_to(from: *const f32, lanes: usize) -> Self::Vector {
+        // SAFETY: the caller's.
+        unsafe {
+            if lanes >= Self::WIDTH {
+                Self::load(from)
+            } else {
+                Self::load_first(from, lanes)
+            }
+        }
+    }
+    /// Stores the first `lanes` lanes, all if there are so many.
+    #[inline(always)]
+    unsafe fn store_up_to(to: *mut f32, value: Self::Vector, lanes: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            if lanes >= Self::WIDTH {
+                Self::store(to, value)
+            } else {
+                Self::store_first(to, value, lanes)
+            }
+        }
+    }
 }

@@ -82,6 +82,38 @@ macro_rules! for_level {
 }
 pub(crate) use for_level;
 
+/// Calls `name::<S>(arguments..)`, an `unsafe fn` over [`Lanes`](super::lanes::Lanes), with the lanes of a level, compiled
+/// for its instructions. What the function asks of its arguments is left to the caller.
+macro_rules! for_lanes {
+    ($level:expr, $name:ident($($argument:ident: $kind:ty),* $(,)?)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2($($argument: $kind),*) {
+            // SAFETY: the caller's; the instructions are those of this function.
+            unsafe { $name::<$crate::simd::avx2::Avx2>($($argument),*) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        unsafe fn avx512($($argument: $kind),*) {
+            // SAFETY: the caller's; the instructions are those of this function.
+            unsafe { $name::<$crate::simd::avx512::Avx512>($($argument),*) }
+        }
+        let level: $crate::simd::Level = $level;
+        assert!(level.is_available(), "this processor has no {level:?}");
+        // SAFETY: the level is available, and the arguments are what the function asks for, as said beside the call.
+        unsafe {
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx512 => avx512($($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx2 => avx2($($argument),*),
+                _ => $name::<$crate::simd::portable::Portable>($($argument),*),
+            }
+        }
+    }};
+}
+pub(crate) use for_lanes;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,8 @@
     reason = "checks the operands and calls the kernel of the level"
 )]
 
-use super::Level;
-use super::portable::Portable;
 use super::tile::multiply;
+use super::{Level, for_lanes};
 
 /// Columns in a full panel: the three vectors of 16 that leave room for the sums of 8 rows in 32 registers.
 const WIDEST: usize = 48;
@@ -74,6 +73,14 @@ pub(crate) enum Finish<'a> {
     Store { bias: Option<&'a [f32]>, relu: bool },
 }
 
+impl Finish<'_> {
+    /// They replace the output as they are.
+    pub(crate) const PLAIN: Self = Self::Store {
+        bias: None,
+        relu: false,
+    };
+}
+
 /// `out[i][j] = finish(Σ_{b,s,k} left(i, b, s, k) · right(b, s, k, j))` for all rows `i < count` and columns `j < columns`.
 ///
 /// `out` has rows `out_row` apart; `right` has at least `columns`, rounded up to 16, floats in a row.
@@ -128,104 +135,20 @@ pub(crate) fn multiply_panel(
     {
         assert!(columns <= bias.len(), "bias is too short");
     }
-    assert!(level.is_available(), "this processor has no {level:?}");
     let (left, right, out) = (left.as_ptr(), right.as_ptr(), out.as_mut_ptr());
-    // SAFETY: the operands are long enough for all indices and the level is available, both checked above.
-    unsafe {
-        match level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512(
-                left,
-                left_steps,
-                count,
-                right,
-                right_steps,
-                out,
-                out_row,
-                columns,
-                finish,
-            ),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2(
-                left,
-                left_steps,
-                count,
-                right,
-                right_steps,
-                out,
-                out_row,
-                columns,
-                finish,
-            ),
-            _ => multiply::<Portable>(
-                left,
-                left_steps,
-                count,
-                right,
-                right_steps,
-                out,
-                out_row,
-                columns,
-                finish,
-            ),
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-unsafe fn avx512(
-    left: *const f32,
-    left_steps: Left,
-    count: usize,
-    right: *const f32,
-    right_steps: Right,
-    out: *mut f32,
-    out_row: usize,
-    columns: usize,
-    finish: Finish<'_>,
-) {
-    // SAFETY: the caller's; the instructions are those of this function.
-    unsafe {
-        multiply::<super::avx512::Avx512>(
-            left,
-            left_steps,
-            count,
-            right,
-            right_steps,
-            out,
-            out_row,
-            columns,
-            finish,
+    // SAFETY: the operands are long enough for all indices, checked above.
+    for_lanes!(
+        level,
+        multiply(
+            left: *const f32,
+            left_steps: Left,
+            count: usize,
+            right: *const f32,
+            right_steps: Right,
+            out: *mut f32,
+            out_row: usize,
+            columns: usize,
+            finish: Finish<'_>,
         )
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2(
-    left: *const f32,
-    left_steps: Left,
-    count: usize,
-    right: *const f32,
-    right_steps: Right,
-    out: *mut f32,
-    out_row: usize,
-    columns: usize,
-    finish: Finish<'_>,
-) {
-    // SAFETY: the caller's; the instructions are those of this function.
-    unsafe {
-        multiply::<super::avx2::Avx2>(
-            left,
-            left_steps,
-            count,
-            right,
-            right_steps,
-            out,
-            out_row,
-            columns,
-            finish,
-        )
-    }
+    );
 }

@@ -40,6 +40,10 @@ impl Lanes for Portable {
         std::array::from_fn(|lane| left[lane] + right[lane])
     }
     #[inline(always)]
+    unsafe fn subtract(left: [f32; 8], right: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|lane| left[lane] - right[lane])
+    }
+    #[inline(always)]
     unsafe fn multiply_add(left: [f32; 8], right: [f32; 8], sum: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|lane| left[lane] * right[lane] + sum[lane])
     }

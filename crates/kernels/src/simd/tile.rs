@@ -135,12 +135,12 @@ impl Tile<'_> {
                     let to = self.out.add(i * self.out_row + start);
                     let mut value = sums[i][j];
                     match self.finish {
-                        Finish::Add => value = S::add(load::<S>(to, lanes), value),
+                        Finish::Add => value = S::add(S::load_up_to(to, lanes), value),
                         Finish::Store { bias, relu } => {
                             if let Some(bias) = bias {
                                 value = S::add(
                                     value,
-                                    load::<S>(bias.as_ptr().add(self.column + start), lanes),
+                                    S::load_up_to(bias.as_ptr().add(self.column + start), lanes),
                                 );
                             }
                             if relu {
@@ -148,25 +148,9 @@ impl Tile<'_> {
                             }
                         }
                     }
-                    if lanes == S::WIDTH {
-                        S::store(to, value);
-                    } else {
-                        S::store_first(to, value, lanes);
-                    }
+                    S::store_up_to(to, value, lanes);
                 }
             }
-        }
-    }
-}
-
-// SAFETY: `from` is valid for `lanes` floats.
-#[inline(always)]
-unsafe fn load<S: Lanes>(from: *const f32, lanes: usize) -> S::Vector {
-    unsafe {
-        if lanes == S::WIDTH {
-            S::load(from)
-        } else {
-            S::load_first(from, lanes)
         }
     }
 }
