@@ -31,7 +31,7 @@ use crate::triplet::TripletLossConfig;
 /// assert!(!config.wants_unit_length());
 /// assert!(serde_json::from_str::<LossConfig>(r#"{ "kind": "magnet", "gapp": 7.18 }"#).is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LossConfig {
     /// `arc_face`: see [`ArcFaceLoss`](crate::ArcFaceLoss).

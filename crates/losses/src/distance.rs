@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::tensors::{epsilon, unit_rows};
 
 /// A distance between embeddings; it shrinks as they come closer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Distance {
     /// `‖a - b‖`.

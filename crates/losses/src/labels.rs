@@ -3,7 +3,7 @@
 /// Labels of one batch, borrowed from whoever drew it.
 ///
 /// Every loss reads the classes; the magnet loss also reads the clusters. They stay on the host, so that masks and lists
-/// of pairs are known without reading the device.
+/// of pairs are known without reading the device. Where a loss asks for labels, a slice of classes will do.
 ///
 /// # Example
 /// ```
@@ -101,6 +101,30 @@ impl<'a> Labels<'a> {
             .map(|class| present.partition_point(|c| c < class))
             .collect();
         (clusters, present)
+    }
+}
+
+impl<'a> From<&'a [usize]> for Labels<'a> {
+    fn from(classes: &'a [usize]) -> Self {
+        Labels::new(classes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [usize; N]> for Labels<'a> {
+    fn from(classes: &'a [usize; N]) -> Self {
+        Labels::new(classes)
+    }
+}
+
+impl<'a> From<&'a Vec<usize>> for Labels<'a> {
+    fn from(classes: &'a Vec<usize>) -> Self {
+        Labels::new(classes)
+    }
+}
+
+impl<'a> From<&Labels<'a>> for Labels<'a> {
+    fn from(labels: &Labels<'a>) -> Self {
+        *labels
     }
 }
 

@@ -14,24 +14,60 @@
 //! - **Mining**: [`mining`] chooses pairs or triplets of a batch for any loss on pairs or triplets
 //! - **Memory**: [`CrossBatchMemory`] adds the embeddings of earlier batches
 //!
-//! # In a training loop
+//! # In a training loop, in five lines
 //! ```
 //! # use burn::module::Module;
 //! # use burn::nn::LinearConfig;
 //! # use burn::optim::{GradientsParams, Optimizer, SgdConfig};
 //! # use burn::tensor::{Device, Tensor};
-//! use lodestone_losses::{Labels, MagnetLossConfig};
 //! # let device = Device::flex().autodiff();
+//! # device.seed(1);
 //! # let mut model = LinearConfig::new(2, 2).init(&device);
 //! # let mut optimizer = SgdConfig::new().init();
-//! # let batches = [(Tensor::<2>::from_data([[0., 0.], [0., 1.], [1., 0.], [1., 1.]], &device), [0, 0, 1, 1])];
+//! # let images = Tensor::<2>::from_data([[0., 0.], [0., 1.], [1., 0.], [1., 1.], [4., 0.], [4., 1.]], &device);
+//! # let batches = vec![(images, [0, 0, 1, 1, 2, 2]); 50];
+//! # let mut losses = Vec::new();
+//! use lodestone_losses::TripletLossConfig;
+//! let loss = TripletLossConfig { margin: 0.5, ..Default::default() }.init();
+//! # for (images, labels) in batches {
+//! let output = loss.forward(model.forward(images), &labels);
+//! # losses.push(output.read().mean);
+//! let gradients = GradientsParams::from_grads(output.mean.backward(), &model);
+//! model = optimizer.step(0.1, model, gradients);
+//! # }
+//! # assert!(losses[49] < 0.9 * losses[0], "{losses:?}");
+//! ```
 //!
-//! let loss = MagnetLossConfig { gap: 1.0, ..Default::default() }.init();
-//! for (images, clusters) in batches {
-//!     let output = loss.forward(model.forward(images), &clusters, &[3, 8]);
-//!     let gradients = GradientsParams::from_grads(output.mean.backward(), &model);
-//!     model = optimizer.step(0.01, model, gradients);
+//! [`MagnetLoss`] asks for the cluster of each example and the class of each cluster instead of labels. A loss that learns
+//! vectors is a burn module: an optimiser of its own steps it, with [`LossConfig::learning_rate_factor`] times the
+//! network's rate.
+//!
+//! ```
+//! # use burn::module::Module;
+//! # use burn::nn::LinearConfig;
+//! # use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+//! # use burn::tensor::{Device, Tensor};
+//! use lodestone_losses::{LossConfig, ProxyAnchorLossConfig};
+//! # let device = Device::flex().autodiff();
+//! # device.seed(1);
+//! # let mut model = LinearConfig::new(2, 2).init(&device);
+//! # let images = Tensor::<2>::from_data([[0., 0.], [0., 1.], [1., 0.], [1., 1.], [4., 0.], [4., 1.]], &device);
+//! # let (batches, rate) = (vec![(images, [0, 0, 1, 1, 2, 2]); 50], 1e-3);
+//! # let mut losses = Vec::new();
+//!
+//! let config = LossConfig::ProxyAnchor(ProxyAnchorLossConfig::default());
+//! let mut loss = config.init(2, 3, &device);
+//! let (mut of_model, mut of_loss) = (AdamConfig::new().init(), AdamConfig::new().init());
+//! for (images, labels) in batches {
+//!     let output = loss.forward(model.forward(images), &labels);
+//!     # losses.push(output.read().mean);
+//!     let mut gradients = output.mean.backward();
+//!     let of_vectors = GradientsParams::from_module(&mut gradients, &loss);
+//!     let of_network = GradientsParams::from_module(&mut gradients, &model);
+//!     loss = of_loss.step(rate * config.learning_rate_factor(), loss, of_vectors);
+//!     model = of_model.step(rate, model, of_network);
 //! }
+//! # assert!(losses[49] < 0.9 * losses[0], "{losses:?}");
 //! ```
 //!
 //! # What holds for all of them
@@ -45,6 +81,7 @@
 //!   their place, and call the loss on the whole: value and gradient of the own rows are those of the whole batch on one
 //!   device. Gradients of learned proxies come out equal on every device.
 
+mod candidates;
 mod config;
 #[cfg(test)]
 mod contract;

@@ -53,25 +53,25 @@ impl Loss {
     /// # Panics
     /// As the loss itself: if embeddings and labels differ in length, if a label is not below the number of classes of a
     /// loss that learns them, and for magnet if all clusters share one class.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let classes = labels.classes();
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
         match self {
-            Loss::ArcFace(loss) => loss.forward(embeddings, classes),
+            Loss::ArcFace(loss) => loss.forward(embeddings, labels),
             Loss::Contrastive(loss) => loss.forward(embeddings, labels),
-            Loss::CosFace(loss) => loss.forward(embeddings, classes),
-            Loss::KlPairwise(loss) => loss.forward(embeddings, classes),
+            Loss::CosFace(loss) => loss.forward(embeddings, labels),
+            Loss::KlPairwise(loss) => loss.forward(embeddings, labels),
             Loss::Magnet(loss) => {
                 let (clusters, cluster_classes) = labels.clusters();
                 loss.forward(embeddings, &clusters, &cluster_classes)
             }
             Loss::MultiSimilarity(loss) => loss.forward(embeddings, labels),
-            Loss::NormalizedSoftmax(loss) => loss.forward(embeddings, classes),
+            Loss::NormalizedSoftmax(loss) => loss.forward(embeddings, labels),
             Loss::NtXent(loss) => loss.forward(embeddings, labels),
-            Loss::ProxyAnchor(loss) => loss.forward(embeddings, classes),
-            Loss::ProxyNca(loss) => loss.forward(embeddings, classes),
-            Loss::RepMet(loss) => loss.forward(embeddings, classes),
-            Loss::SoftTriple(loss) => loss.forward(embeddings, classes),
-            Loss::Softmax(loss) => loss.forward(embeddings, classes),
+            Loss::ProxyAnchor(loss) => loss.forward(embeddings, labels),
+            Loss::ProxyNca(loss) => loss.forward(embeddings, labels),
+            Loss::RepMet(loss) => loss.forward(embeddings, labels),
+            Loss::SoftTriple(loss) => loss.forward(embeddings, labels),
+            Loss::Softmax(loss) => loss.forward(embeddings, labels),
             Loss::SupCon(loss) => loss.forward(embeddings, labels),
             Loss::Triplet(loss) => loss.forward(embeddings, labels),
         }

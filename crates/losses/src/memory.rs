@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 
+use crate::candidates::Candidates;
+use crate::labels::Labels;
 use crate::output::LossOutput;
 use crate::pair_matrix::PairLoss;
 use crate::pairs::{ContrastiveLoss, MultiSimilarityLoss, NtXentLoss, SupConLoss};
-use crate::relation::{ChosenPairs, Relation};
 use crate::triplet::TripletLoss;
 
 /// A loss that can compare a batch with a memory.
@@ -27,7 +28,7 @@ pub enum MemoryLoss {
 ///
 /// Embeddings drift slowly, so old ones serve as extra positives and negatives at the cost of a few rows of memory:
 /// `capacity × dim` numbers, never more. Anchors are the examples of the batch; within the batch gradients flow through
-/// both ends of a pair. All pairs count, whatever miner the loss was made with.
+/// both ends of a pair. The miner that the loss was made with chooses among batch and memory.
 ///
 /// # Example
 /// ```
@@ -87,17 +88,23 @@ impl CrossBatchMemory {
     ///
     /// # Panics
     /// If the batch is empty or the lengths differ.
-    pub fn forward(&mut self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(
+        &mut self,
+        embeddings: Tensor<2>,
+        labels: impl Into<Labels<'a>>,
+    ) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
+        let classes = labels.classes();
         let rows = self.loss.prepare(embeddings);
         let mut columns = rows.clone();
-        let mut column_labels = labels.to_vec();
+        let mut column_labels = classes.to_vec();
         if let Some(memory) = &self.embeddings {
             columns = Tensor::cat(vec![columns, memory.clone()], 0);
             column_labels.extend(&self.labels);
         }
-        let relation = Relation::new(labels, &column_labels, &rows.device());
-        let output = LossOutput::of_pairs(self.loss.between(rows.clone(), columns, &relation));
-        self.remember(rows.inner(), labels);
+        let among = Candidates::new(rows.clone(), columns, classes, &column_labels);
+        let output = LossOutput::of_pairs(self.loss.between(&among, labels.draw()));
+        self.remember(rows.inner(), classes);
         output
     }
 
@@ -126,132 +133,16 @@ impl MemoryLoss {
         }
     }
 
-    fn between(&self, rows: Tensor<2>, columns: Tensor<2>, relation: &Relation<'_>) -> PairLoss {
-        let all = ChosenPairs::new(relation, None);
+    fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
         match self {
-            MemoryLoss::Contrastive(loss) => loss.between(rows, columns, all),
-            MemoryLoss::MultiSimilarity(loss) => loss.between(rows, columns, all),
-            MemoryLoss::NtXent(loss) => loss.between(rows, columns, all),
-            MemoryLoss::SupCon(loss) => loss.between(rows, columns, all),
-            MemoryLoss::Triplet(loss) => loss.between(rows, columns, relation),
+            MemoryLoss::Contrastive(loss) => loss.between(among, draw),
+            MemoryLoss::MultiSimilarity(loss) => loss.between(among, draw),
+            MemoryLoss::NtXent(loss) => loss.between(among, draw),
+            MemoryLoss::SupCon(loss) => loss.between(among, draw),
+            MemoryLoss::Triplet(loss) => loss.between(among, draw),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use burn::tensor::DType;
-
-    use super::*;
-    use crate::testing::{Matrix, assert_close, assert_close_to_largest, differentiate, numbers};
-    use crate::{
-        ContrastiveLossConfig, Distance, Labels, Miner, MultiSimilarityLossConfig,
-        NtXentLossConfig, Reduction, SupConLossConfig, TripletLossConfig,
-    };
-
-    fn losses() -> Vec<MemoryLoss> {
-        let mining = Miner::All;
-        vec![
-            MemoryLoss::Contrastive(ContrastiveLossConfig::default().init()),
-            MemoryLoss::MultiSimilarity(
-                MultiSimilarityLossConfig {
-                    mining,
-                    ..Default::default()
-                }
-                .init(),
-            ),
-            MemoryLoss::NtXent(NtXentLossConfig::default().init()),
-            MemoryLoss::SupCon(SupConLossConfig::default().init()),
-            MemoryLoss::Triplet(
-                TripletLossConfig {
-                    mining,
-                    ..Default::default()
-                }
-                .init(),
-            ),
-        ]
-    }
-
-    #[test]
-    fn an_empty_memory_leaves_the_loss_of_the_batch() {
-        let (x, labels) = (Matrix::random(8, 4, 1), [0, 1, 2, 0, 1, 2, 0, 1]);
-        for loss in losses() {
-            let alone = differentiate(&x, |x| match &loss {
-                MemoryLoss::Contrastive(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-                MemoryLoss::MultiSimilarity(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-                MemoryLoss::NtXent(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-                MemoryLoss::SupCon(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-                MemoryLoss::Triplet(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-            });
-            let (value, slope) = differentiate(&x, |x| {
-                CrossBatchMemory::new(loss.clone(), 5)
-                    .forward(x, &labels)
-                    .mean
-            });
-            assert_close(&[value], &[alone.0], 1e-6, 0.0);
-            assert_close_to_largest("memory", &slope.values, &alone.1.values, 1e-6);
-        }
-    }
-
-    #[test]
-    fn earlier_batches_are_positives_and_negatives_without_gradient() {
-        let (old, new) = (Matrix::random(3, 2, 5), Matrix::random(2, 2, 6));
-        let (old_labels, new_labels) = ([0, 1, 2], [0, 1]);
-        let config = ContrastiveLossConfig {
-            distance: Distance::Euclidean,
-            negative_margin: 5.0,
-            reduction: Reduction::Mean,
-            ..Default::default()
-        };
-        let mut memory = CrossBatchMemory::new(MemoryLoss::Contrastive(config.init()), 16);
-        memory.forward(old.leaf(DType::F32), &old_labels);
-        // By plain loops: anchors of the new batch against new and old.
-        let all = |i: usize| {
-            if i < 2 {
-                (new.row(i), new_labels[i])
-            } else {
-                (old.row(i - 2), old_labels[i - 2])
-            }
-        };
-        let (mut positive, mut negative) = (Vec::new(), Vec::new());
-        for i in 0..2 {
-            for j in (0..5).filter(|&j| j != i) {
-                let ((a, of_a), (b, of_b)) = (all(i), all(j));
-                let d = a
-                    .iter()
-                    .zip(b)
-                    .map(|(a, b)| (a - b).powi(2))
-                    .sum::<f64>()
-                    .sqrt();
-                if of_a == of_b {
-                    positive.push(d)
-                } else {
-                    negative.push(f64::max(0.0, 5.0 - d))
-                }
-            }
-        }
-        let mean = |terms: &[f64]| terms.iter().sum::<f64>() / terms.len() as f64;
-        let (value, slope) = differentiate(&new, |x| memory.clone().forward(x, &new_labels).mean);
-        assert_close(&[value], &[mean(&positive) + mean(&negative)], 1e-5, 0.0);
-        assert!(slope.values.iter().any(|&g| g != 0.0));
-    }
-
-    #[test]
-    fn the_memory_holds_the_newest_and_no_more_than_its_capacity() {
-        let mut memory = CrossBatchMemory::new(losses().remove(0), 5);
-        for step in 0..4 {
-            let x = Matrix::of(&[[1.0, f64::from(step)], [2.0, f64::from(step)]]);
-            memory.forward(x.leaf(DType::F32), &[step as usize, 9]);
-        }
-        assert_eq!((memory.len(), &memory.labels), (5, &vec![3, 9, 2, 9, 1]));
-        assert_eq!(
-            memory.embeddings.as_ref().map(|kept| kept.dims()),
-            Some([5, 2])
-        );
-        // Rows are stored as compared: of unit length.
-        let newest = numbers(memory.embeddings.clone().unwrap().narrow(0, 0, 1));
-        assert_close(&newest, &[0.1f64.sqrt(), 0.9f64.sqrt()], 1e-6, 0.0);
-        memory.clear();
-        assert!(memory.is_empty());
-    }
-}
+mod tests;

@@ -114,6 +114,10 @@ pub enum Statistic {
     /// Magnet: mean over the examples of (squared distance to the nearest imposter − to the own mean) / 2·variance, in
     /// nats; to be compared with the gap.
     ImposterGap,
+    /// Magnet: the loss if all exponents were 0, gap + ln(M - 1) for M clusters of M classes, in nats; with siblings the
+    /// mean over the examples of gap + ln(clusters of other classes). A loss that stays here has collapsed: see
+    /// [`pinned_level`](crate::pinned_level).
+    CollapseLevel,
     /// Magnet: 1 if the variance had to be raised to its floor, which means that every example sits on its own mean.
     VarianceFloored,
     /// Magnet, importance-weighted: effective number of neighbourhoods, (Σw)² / Σw².
@@ -133,6 +137,7 @@ impl Statistic {
             Statistic::Variance => "variance",
             Statistic::HingedOut => "hinged_out",
             Statistic::ImposterGap => "imposter_gap",
+            Statistic::CollapseLevel => "collapse_level",
             Statistic::VarianceFloored => "variance_floored",
             Statistic::EffectiveSampleSize => "effective_sample_size",
             Statistic::Active => "active",

@@ -4,7 +4,9 @@ use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// What the sum of the losses is divided by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
     /// Number of pairs or triplets that count.

@@ -24,11 +24,6 @@ pub(crate) struct Relation<'a> {
 }
 
 impl<'a> Relation<'a> {
-    /// A batch against itself.
-    pub(crate) fn within(labels: &'a [usize], device: &Device) -> Self {
-        Relation::new(labels, labels, device)
-    }
-
     /// A batch against itself and more: `columns` starts with `rows`.
     pub(crate) fn new(rows: &'a [usize], columns: &'a [usize], device: &Device) -> Self {
         assert!(!rows.is_empty(), "a batch without examples has no loss");

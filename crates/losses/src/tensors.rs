@@ -34,6 +34,11 @@ pub(crate) fn constant(
     )
 }
 
+/// A constant `[1]` of the type and on the device of `like`, outside any graph.
+pub(crate) fn number<const D: usize>(value: f64, like: &Tensor<D>) -> Tensor<1> {
+    Tensor::full([1], value, (&like.device().inner(), like.dtype()))
+}
+
 /// A constant mask `[rows, columns]` from a rule on row and column.
 pub(crate) fn mask(
     [rows, columns]: [usize; 2],

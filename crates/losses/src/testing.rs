@@ -71,6 +71,33 @@ impl Matrix {
     }
 }
 
+/// Fractions of the Mersenne twister, 53 bits each, as `numpy.random.RandomState(seed).rand(count)` draws them.
+pub(crate) fn mersenne_twister(seed: u32, count: usize) -> Vec<f64> {
+    const WORDS: usize = 624;
+    let mut state = vec![seed];
+    for at in 1..WORDS {
+        let last = state[at - 1];
+        let next = (last ^ (last >> 30)).wrapping_mul(1_812_433_253);
+        state.push(next.wrapping_add(at as u32));
+    }
+    let mut word = (0..).map(|at: usize| {
+        let now = at % WORDS;
+        let pair = (state[now] & 0x8000_0000) | (state[(now + 1) % WORDS] & 0x7FFF_FFFF);
+        let turned = if pair & 1 == 1 { 0x9908_B0DF } else { 0 };
+        state[now] = state[(now + 397) % WORDS] ^ (pair >> 1) ^ turned;
+        let mut y = state[now];
+        y ^= y >> 11;
+        y ^= (y << 7) & 0x9D2C_5680;
+        y ^= (y << 15) & 0xEFC6_0000;
+        y ^ (y >> 18)
+    });
+    let mut fraction = || {
+        let (high, low) = (word.next().unwrap() >> 5, word.next().unwrap() >> 6);
+        (f64::from(high) * f64::from(1 << 26) + f64::from(low)) / (1u64 << 53) as f64
+    };
+    (0..count).map(|_| fraction()).collect()
+}
+
 /// The CPU with gradients.
 pub(crate) fn device() -> Device {
     Device::flex().autodiff()
@@ -161,6 +188,52 @@ pub(crate) fn assert_gradient_is_slope(x: &Matrix, f: impl Fn(Tensor<2>) -> Tens
     );
     let gradient = probed.map(|at| gradient.values[at]).collect::<Vec<_>>();
     assert_close_to_largest("slope", &gradient, &slopes, 1e-6);
+}
+
+/// Fails unless a batch split over devices has the value and gradient of the whole batch.
+///
+/// Each shard is what one device does: it has embedded its own rows, received the others as numbers, and calls the loss on
+/// all of them in their order.
+#[track_caller]
+pub(crate) fn assert_shards_are_the_whole(
+    name: &str,
+    x: &Matrix,
+    f: impl Fn(Tensor<2>) -> Tensor<1>,
+) {
+    let (whole, gradient) = differentiate(x, &f);
+    let (n, third) = (x.rows, x.rows / 3);
+    for shards in [
+        vec![0..n / 2, n / 2..n],
+        vec![0..third, third..third + 1, third + 1..n],
+    ] {
+        let mut joined = Vec::new();
+        for own in shards {
+            let (leaf, all) = gathered(x, own.clone());
+            let value = f(all);
+            joined.extend(
+                leaf.grad(&value.backward())
+                    .map_or_else(|| vec![0.0; own.len() * x.columns], numbers),
+            );
+            assert_close(&[number(value)], &[whole], 1e-6, 1e-7);
+        }
+        assert_close_to_largest(name, &joined, &gradient.values, 1e-6);
+    }
+}
+
+/// The rows of one device as a leaf, and the whole batch with that leaf in its place.
+pub(crate) fn gathered(x: &Matrix, own: std::ops::Range<usize>) -> (Tensor<2>, Tensor<2>) {
+    let rows = |range: std::ops::Range<usize>| x.select(&range.collect::<Vec<_>>());
+    let received = |range: std::ops::Range<usize>| rows(range).leaf(DType::F32).inner();
+    let leaf = rows(own.clone()).leaf(DType::F32);
+    let mut parts = vec![leaf.clone()];
+    if own.start > 0 {
+        parts.insert(0, received(0..own.start));
+    }
+    if own.end < x.rows {
+        parts.push(received(own.end..x.rows));
+    }
+    let all = Tensor::cat(parts.into_iter().map(Tensor::autodiff).collect(), 0);
+    (leaf, all)
 }
 
 /// `log Σ exp`, in f64.

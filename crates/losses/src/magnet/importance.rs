@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::terms::terms;
 use crate::error::{ConfigError, require};
 use crate::output::{LossOutput, Statistic, Statistics};
-use crate::tensors::{constant, indices, mean_of, share, widen};
+use crate::tensors::{indices, mean_of, number, share, widen};
 
 /// Effective share of neighbourhoods below which weights are clipped.
 const LEAST_EFFECTIVE: f64 = 0.2;
@@ -28,9 +28,10 @@ pub enum WeightedMean {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImportanceMagnetLossConfig {
-    /// Cluster separation gap α, in nats. Default 1.
+    /// Cluster separation gap α, in nats. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
     pub gap: f64,
-    /// How the neighbourhoods are averaged. Default [`WeightedMean::SelfNormalised`].
+    /// How the neighbourhoods are averaged. Default [`WeightedMean::SelfNormalised`], which the
+    /// scale of the losses that make the probabilities does not touch.
     pub mean: WeightedMean,
     /// Clip the largest weights when the effective sample size falls below a fifth of the neighbourhoods, which trades
     /// spread for bias. Default `true`.
@@ -88,10 +89,15 @@ pub struct Neighbourhood {
 /// L = Σ_s w_s L_s / Σ_s w_s      or      Σ_s w_s L_s / S
 /// ```
 ///
-/// where `L_s` is the magnet loss of neighbourhood `s` alone, with its own means and its own variance. Weights are
-/// constants. Neighbourhoods may be disjoint, or share clusters of a **union batch**, loaded and embedded once: then the
-/// expectation is the same and the terms are correlated. An example in several neighbourhoods reports the mean of its
-/// losses; one in none reports 0. Half precision is widened to f32 first.
+/// in nats, where `L_s` is the magnet loss of neighbourhood `s` alone, with its own means and its own variance. Weights are
+/// constants. Two forms, by what a batch holds:
+///
+/// - **form A**, neighbourhoods apart: each is loaded and embedded by itself, whatever else the batch holds
+/// - **form C1**, the union batch: neighbourhoods share clusters that are loaded and embedded once. The expectation is the
+///   same; the terms are correlated.
+///
+/// An example in several neighbourhoods reports the mean of its losses; one in none reports 0. If all weights are 0, so are
+/// loss and gradient. Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -109,6 +115,8 @@ pub struct Neighbourhood {
 /// // (1.6 + 0.4)² / (1.6² + 0.4²)
 /// assert!((output.get(Statistic::EffectiveSampleSize).unwrap() - 1.470588).abs() < 1e-5);
 /// ```
+///
+/// Source: eq. 5 of Rippel et al. 2016 for each neighbourhood; the weights are those of importance sampling, not of the paper.
 #[derive(Module, Debug)]
 pub struct ImportanceMagnetLoss {
     gap: f64,
@@ -121,7 +129,7 @@ impl ImportanceMagnetLoss {
     /// Loss of a batch of neighbourhoods.
     ///
     /// Reports [`Statistic::EffectiveSampleSize`] of the weights before any clipping, [`Statistic::Variance`], on average
-    /// over the neighbourhoods, and [`Statistic::HingedOut`].
+    /// over the neighbourhoods, [`Statistic::CollapseLevel`], averaged as the loss is, and [`Statistic::HingedOut`].
     ///
     /// # Shapes
     /// - embeddings: `[batch, dim]`, not normalised
@@ -129,7 +137,7 @@ impl ImportanceMagnetLoss {
     /// - cluster_classes: class of each cluster
     ///
     /// # Panics
-    /// If there is no neighbourhood, a proposal is not above 0, all weights are 0, or a neighbourhood is one that
+    /// If there is no neighbourhood, a proposal is not above 0, a probability is negative, or a neighbourhood is one that
     /// [`MagnetLoss::forward`](crate::MagnetLoss::forward) refuses.
     pub fn forward(
         &self,
@@ -148,6 +156,7 @@ impl ImportanceMagnetLoss {
         let mut sums = Tensor::<1>::zeros([n], like);
         let mut visits = Tensor::<1>::zeros([n], like);
         let mut variances = Tensor::<1>::zeros([1], like);
+        let mut collapse = 0.0;
         for (neighbourhood, weight) in neighbourhoods.iter().zip(weights) {
             let slice = Slice::new(neighbourhood, clusters, cluster_classes);
             let rows = indices(&slice.rows, &device);
@@ -168,14 +177,18 @@ impl ImportanceMagnetLoss {
                 visits.select_assign(0, rows.clone(), values.ones_like(), IndexingUpdateOp::Add);
             sums = sums.select_assign(0, rows, values, IndexingUpdateOp::Add);
             variances = variances + part.variance.inner();
+            collapse += part.collapse * weight;
         }
         let per_example = mean_of(sums, visits);
-        let effective = constant(vec![effective as f32], [1, 1], &x).reshape([1]);
         LossOutput {
             mean: mean.expect("the weights of at least one neighbourhood were checked"),
             statistics: Statistics::default()
-                .with(Statistic::EffectiveSampleSize, effective)
+                .with(
+                    Statistic::EffectiveSampleSize,
+                    number(effective, &per_example),
+                )
                 .with(Statistic::Variance, variances / neighbourhoods.len() as f64)
+                .with(Statistic::CollapseLevel, number(collapse, &per_example))
                 .with(
                     Statistic::HingedOut,
                     share(per_example.clone().equal_scalar(0.0)),
@@ -199,12 +212,13 @@ impl ImportanceMagnetLoss {
             .map(|n| n.probability / n.proposal)
             .collect::<Vec<_>>();
         let effective = effective_sample_size(&weights);
-        assert!(effective > 0.0, "all weights are 0");
         if self.clip {
             clip(&mut weights);
         }
         let divisor = match self.mean {
             WeightedMean::Unbiased => weights.len() as f64,
+            // If no neighbourhood has weight, the sum is 0, and so must the loss be.
+            WeightedMean::SelfNormalised if effective == 0.0 => 1.0,
             WeightedMean::SelfNormalised => weights.iter().sum(),
         };
         (weights.iter().map(|w| w / divisor).collect(), effective)

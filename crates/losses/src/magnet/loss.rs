@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::terms::terms;
 use crate::error::{ConfigError, require};
 use crate::output::{LossOutput, Statistic, Statistics};
-use crate::tensors::{share, widen};
+use crate::tensors::{number, share, widen};
 
 /// Settings of [`MagnetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MagnetLossConfig {
     /// Cluster separation gap α, in nats. Default 1, the value of the public implementations; runs tuned on pets and
@@ -90,8 +90,8 @@ pub struct MagnetLoss {
 impl MagnetLoss {
     /// Loss of one neighbourhood.
     ///
-    /// Reports [`Statistic::Variance`], [`Statistic::HingedOut`], [`Statistic::ImposterGap`] and
-    /// [`Statistic::VarianceFloored`].
+    /// Reports [`Statistic::Variance`], [`Statistic::HingedOut`], [`Statistic::ImposterGap`],
+    /// [`Statistic::CollapseLevel`] and [`Statistic::VarianceFloored`].
     ///
     /// # Shapes
     /// - embeddings: `[batch, dim]`, any scale, not normalised
@@ -111,6 +111,7 @@ impl MagnetLoss {
         let x = widen(embeddings);
         let terms = terms(x, clusters, cluster_classes, self.gap, self.detach_variance);
         let per_example = terms.hinged.clone().inner();
+        let collapse = number(terms.collapse, &per_example);
         LossOutput {
             mean: terms.hinged.mean(),
             statistics: Statistics::default()
@@ -120,6 +121,7 @@ impl MagnetLoss {
                     share(per_example.clone().equal_scalar(0.0)),
                 )
                 .with(Statistic::ImposterGap, terms.lead.mean())
+                .with(Statistic::CollapseLevel, collapse)
                 .with(Statistic::VarianceFloored, terms.floored),
             per_example,
         }

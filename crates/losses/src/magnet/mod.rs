@@ -1,5 +1,7 @@
 //! Magnet loss: one file for the loss of a neighbourhood, one for its terms, one for what its value should be.
 
+#[cfg(test)]
+mod defects;
 mod importance;
 mod levels;
 mod loss;
@@ -7,6 +9,9 @@ mod objective;
 mod terms;
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use terms::means;
 
 pub use importance::{
     ImportanceMagnetLoss, ImportanceMagnetLossConfig, Neighbourhood, WeightedMean, cluster_weights,

@@ -21,6 +21,8 @@ pub(crate) struct Terms {
     pub(crate) floored: Tensor<1>,
     /// Lead of the own mean over the nearest imposter, in nats.
     pub(crate) lead: Tensor<1>,
+    /// Mean loss if all exponents were 0, in nats.
+    pub(crate) collapse: f64,
 }
 
 /// Computes the terms. `clusters` holds each row's position in `classes`.
@@ -35,12 +37,7 @@ pub(crate) fn terms(
     let sizes = check(n, clusters, classes);
     let device = x.device();
 
-    let mut averaging = vec![0.0; classes.len() * n];
-    for (row, &cluster) in clusters.iter().enumerate() {
-        averaging[cluster * n + row] = 1.0 / sizes[cluster] as f32;
-    }
-    let means = constant(averaging, [classes.len(), n], &x).matmul(x.clone());
-
+    let means = means(&x, clusters, &sizes);
     let own_mean = means.clone().select(0, indices(clusters, &device));
     let own = (x.clone() - own_mean).square().sum_dim(1);
     let (variance, floored) = variance(&x, own.clone(), detach_variance);
@@ -60,7 +57,29 @@ pub(crate) fn terms(
         variance,
         floored,
         lead: lead.reshape([n]),
+        collapse: collapse_level(&sizes, classes, gap),
     }
+}
+
+/// Mean over the examples of `gap + ln(clusters of other classes)`.
+fn collapse_level(sizes: &[usize], classes: &[usize], gap: f64) -> f64 {
+    let level = |class: usize| {
+        let others = classes.iter().filter(|&&other| other != class).count();
+        gap + (others as f64).ln()
+    };
+    let total = sizes.iter().zip(classes);
+    let total = total.map(|(&size, &class)| size as f64 * level(class));
+    total.sum::<f64>() / sizes.iter().sum::<usize>() as f64
+}
+
+/// Mean of each cluster, `[M, p]`.
+pub(crate) fn means(x: &Tensor<2>, clusters: &[usize], sizes: &[usize]) -> Tensor<2> {
+    let [n, _] = x.dims();
+    let mut averaging = vec![0.0; sizes.len() * n];
+    for (row, &cluster) in clusters.iter().enumerate() {
+        averaging[cluster * n + row] = 1.0 / sizes[cluster] as f32;
+    }
+    constant(averaging, [sizes.len(), n], x).matmul(x.clone())
 }
 
 /// Size of each cluster.

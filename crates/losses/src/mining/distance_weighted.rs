@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::distances::for_each_positive;
 use super::pairs::Triplets;
+use crate::candidates::Candidates;
 use crate::distance::Distance;
-use crate::relation::Relation;
 
 /// Settings of [`distance_weighted`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,12 +37,17 @@ pub fn distance_weighted(
     labels: &[usize],
     weighting: DistanceWeighting,
 ) -> Triplets {
-    let device = embeddings.device().inner();
-    let [_, dim] = embeddings.dims();
-    let (dim, dtype) = (dim as f64, embeddings.dtype());
-    let relation = Relation::within(labels, &device);
+    weighted(&Candidates::within(embeddings, labels), weighting)
+}
+
+/// For each anchor and each of its positives a negative among the candidates, drawn by distance.
+pub(super) fn weighted(among: &Candidates<'_>, weighting: DistanceWeighting) -> Triplets {
+    let device = among.device();
+    let [_, dim] = among.rows.dims();
+    let (dim, dtype) = (dim as f64, among.rows.dtype());
+    let relation = &among.relation;
     let mut draws = ChaCha8Rng::seed_from_u64(weighting.seed);
-    let parts = for_each_positive(embeddings, Distance::Euclidean, &relation, |pairs| {
+    let parts = for_each_positive(among, Distance::Euclidean, |pairs| {
         let [count] = pairs.anchors.dims();
         let far = pairs.distances.clone().greater_scalar(weighting.farthest);
         let never = relation

@@ -1,30 +1,29 @@
-//! Distances of a batch for the eyes of a miner: no gradient, a block of rows at a time.
+//! Distances between anchors and candidates for the eyes of a miner: no gradient, a block of rows at a time.
 
 use std::ops::Range;
 
 use burn::tensor::{Int, Tensor};
 
+use crate::candidates::Candidates;
 use crate::distance::{Distance, SquaredDistances};
 use crate::pair_matrix::{blocks, blocks_of_anchors};
-use crate::relation::Relation;
 use crate::tensors::indices;
 
-/// Calls `look` with blocks `[rows, batch]` of the squared distances within a batch.
+/// Calls `look` with blocks `[rows, columns]` of the squared distances.
 pub(crate) fn for_each_block<T>(
-    x: Tensor<2>,
+    among: &Candidates<'_>,
     look: impl FnMut(Tensor<2>, Range<usize>) -> T,
 ) -> Vec<T> {
-    let [n, _] = x.dims();
-    in_blocks(x, blocks(n, n), look)
+    let [rows, columns] = among.shape();
+    in_blocks(among, blocks(rows, columns), look)
 }
 
 fn in_blocks<T>(
-    x: Tensor<2>,
+    among: &Candidates<'_>,
     blocks: Vec<Range<usize>>,
     mut look: impl FnMut(Tensor<2>, Range<usize>) -> T,
 ) -> Vec<T> {
-    let x = x.inner();
-    let factors = SquaredDistances::new(x.clone(), x);
+    let factors = SquaredDistances::new(among.rows.clone().inner(), among.columns.clone().inner());
     let right = factors.right.transpose();
     let block = |rows: &Range<usize>| {
         factors
@@ -39,11 +38,11 @@ fn in_blocks<T>(
         .collect()
 }
 
-/// The positive pairs of a block of anchors, with the distances of each pair's anchor to the whole batch.
+/// The positive pairs of a block of anchors, with the distances of each pair's anchor to all columns.
 pub(crate) struct PositivePairs {
     pub(crate) anchors: Tensor<1, Int>,
     pub(crate) positives: Tensor<1, Int>,
-    /// `[pairs, batch]`
+    /// `[pairs, columns]`
     pub(crate) distances: Tensor<2>,
     /// Distance to the positive, `[pairs, 1]`.
     pub(crate) own: Tensor<2>,
@@ -51,16 +50,16 @@ pub(crate) struct PositivePairs {
 
 /// Calls `look` with the positive pairs of anchors that also have a negative, ordered by anchor, then positive.
 pub(crate) fn for_each_positive<T>(
-    x: Tensor<2>,
+    among: &Candidates<'_>,
     distance: Distance,
-    relation: &Relation<'_>,
     mut look: impl FnMut(PositivePairs) -> T,
 ) -> Vec<T> {
-    let device = x.device().inner();
-    let zero = Tensor::<1>::zeros([1], (&device, x.dtype()));
+    let device = among.device();
+    let zero = Tensor::<1>::zeros([1], (&device, among.rows.dtype()));
+    let relation = &among.relation;
     let positives = relation.positives();
     let of_anchors = blocks_of_anchors(&positives, relation.columns.len());
-    let found = in_blocks(x, of_anchors, |squared, rows| {
+    let found = in_blocks(among, of_anchors, |squared, rows| {
         let anchors = rows.clone().filter(|&row| relation.is_anchor(row));
         let pairs =
             anchors.flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::distances::for_each_block;
 use super::pairs::Triplets;
-use crate::relation::Relation;
+use crate::candidates::Candidates;
 use crate::tensors::indices;
 
 /// Which negative goes with an easy positive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum NegativeChoice {
     /// The nearest one.
@@ -34,9 +36,14 @@ pub fn easy_positive(
     labels: &[usize],
     negatives: NegativeChoice,
 ) -> Triplets {
-    let device = embeddings.device().inner();
-    let relation = Relation::within(labels, &device);
-    let parts = for_each_block(embeddings, |squared, rows| {
+    easy(&Candidates::within(embeddings, labels), negatives)
+}
+
+/// For each anchor the nearest positive and one negative among the candidates.
+pub(super) fn easy(among: &Candidates<'_>, negatives: NegativeChoice) -> Triplets {
+    let device = among.device();
+    let relation = &among.relation;
+    let parts = for_each_block(among, |squared, rows| {
         let count = rows.len();
         let [positive, negative] = relation.masks(rows.clone());
         let to_positive = squared.clone().mask_fill(positive.bool_not(), f32::MAX);

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::distances::for_each_block;
 use super::pairs::Triplets;
-use crate::relation::Relation;
+use crate::candidates::Candidates;
 use crate::tensors::indices;
 
 /// For each anchor the farthest positive and the nearest negative.
@@ -19,9 +19,14 @@ use crate::tensors::indices;
 /// # Panics
 /// If the batch is empty or the lengths differ.
 pub fn batch_hard(embeddings: Tensor<2>, labels: &[usize]) -> Triplets {
-    let device = embeddings.device().inner();
-    let relation = Relation::within(labels, &device);
-    let parts = for_each_block(embeddings, |squared, rows| {
+    hard(&Candidates::within(embeddings, labels))
+}
+
+/// For each anchor the farthest positive and the nearest negative among the candidates.
+pub(super) fn hard(among: &Candidates<'_>) -> Triplets {
+    let device = among.device();
+    let relation = &among.relation;
+    let parts = for_each_block(among, |squared, rows| {
         let count = rows.len();
         let [positive, negative] = relation.masks(rows.clone());
         let keep = rows

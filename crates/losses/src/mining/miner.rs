@@ -3,23 +3,24 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::distance_weighted::{DistanceWeighting, distance_weighted};
-use super::easy_positive::{NegativeChoice, easy_positive};
-use super::hard::batch_hard;
-use super::multi_similarity::multi_similarity;
+use super::distance_weighted::{DistanceWeighting, weighted};
+use super::easy_positive::{NegativeChoice, easy};
+use super::hard::hard;
+use super::multi_similarity::out_of_order;
 use super::pairs::{Pairs, Triplets};
-use super::semi_hard::{SemiHardRest, semi_hard_pairs, semi_hard_per_pair};
+use super::semi_hard::{SemiHardRest, per_positive, within_margin};
+use crate::candidates::Candidates;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 
 /// Which pairs or triplets of a batch count. `{ kind = "hard" }` in a run file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Miner {
     /// All of them.
     All,
-    /// Per anchor the farthest positive and the nearest negative; see [`batch_hard`].
+    /// Per anchor the farthest positive and the nearest negative; see [`batch_hard`](super::batch_hard).
     #[default]
     Hard,
     /// All triplets whose negative is farther than the positive, by at most the margin.
@@ -28,19 +29,20 @@ pub enum Miner {
         margin: f64,
     },
     /// Per positive pair the nearest negative farther than the positive, if inside the margin; see
-    /// [`semi_hard_per_pair`].
+    /// [`semi_hard_per_pair`](super::semi_hard_per_pair).
     SemiHardNearest {
         /// Margin, in units of the distance.
         margin: f64,
     },
     /// The same, and the farthest negative where none is farther than the positive, as in TensorFlow's contributed loss.
     SemiHardOrFarthest,
-    /// Per anchor the nearest positive with one negative; see [`easy_positive`].
+    /// Per anchor the nearest positive with one negative; see [`easy_positive`](super::easy_positive).
     EasyPositive {
         /// Which negative goes with it.
         negatives: NegativeChoice,
     },
-    /// Per positive pair a negative drawn evenly over distances; see [`distance_weighted`]. For unit-length embeddings.
+    /// Per positive pair a negative drawn evenly over distances; see [`distance_weighted`](super::distance_weighted). For
+    /// unit-length embeddings.
     DistanceWeighted {
         /// Distances below this count as this; 0.5 in the paper.
         nearest: f64,
@@ -49,7 +51,8 @@ pub enum Miner {
         /// Seed, mixed with [`Labels::with_draw`].
         seed: u64,
     },
-    /// Per anchor the pairs that are not yet in order; see [`multi_similarity`]. For unit-length embeddings.
+    /// Per anchor the pairs that are not yet in order; see [`multi_similarity`](super::multi_similarity). For unit-length
+    /// embeddings.
     MultiSimilarity {
         /// Tolerance in cosine similarity; 0.1 in the paper.
         epsilon: f64,
@@ -87,39 +90,40 @@ impl Miner {
     /// # Panics
     /// If the batch is empty or the lengths differ.
     pub fn mine(self, embeddings: Tensor<2>, distance: Distance, labels: &Labels<'_>) -> Mined {
-        let classes = labels.classes();
+        let among = Candidates::within(embeddings, labels.classes());
+        self.among(&among, distance, labels.draw())
+    }
+
+    /// Chooses among candidates; `draw` is the number that random miners mix with their seed.
+    pub(crate) fn among(self, among: &Candidates<'_>, distance: Distance, draw: u64) -> Mined {
         match self {
             Miner::All => Mined::All,
-            Miner::Hard => Mined::Triplets(batch_hard(embeddings, classes)),
+            Miner::Hard => Mined::Triplets(hard(among)),
             Miner::SemiHard { margin } => Mined::SemiHard { margin },
             Miner::SemiHardNearest { margin } => {
                 let rest = SemiHardRest::Dropped { margin };
-                Mined::Triplets(semi_hard_per_pair(embeddings, classes, distance, rest))
+                Mined::Triplets(per_positive(among, distance, rest))
             }
             Miner::SemiHardOrFarthest => {
                 let rest = SemiHardRest::FarthestNegative;
-                Mined::Triplets(semi_hard_per_pair(embeddings, classes, distance, rest))
+                Mined::Triplets(per_positive(among, distance, rest))
             }
-            Miner::EasyPositive { negatives } => {
-                Mined::Triplets(easy_positive(embeddings, classes, negatives))
-            }
+            Miner::EasyPositive { negatives } => Mined::Triplets(easy(among, negatives)),
             Miner::DistanceWeighted {
                 nearest,
                 farthest,
                 seed,
             } => {
                 // An odd multiplier spreads the steps over all seeds, so that neighbouring runs share no draw.
-                let seed = seed ^ labels.draw().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let seed = seed ^ draw.wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 let weighting = DistanceWeighting {
                     nearest,
                     farthest,
                     seed,
                 };
-                Mined::Triplets(distance_weighted(embeddings, classes, weighting))
+                Mined::Triplets(weighted(among, weighting))
             }
-            Miner::MultiSimilarity { epsilon } => {
-                Mined::Pairs(multi_similarity(embeddings, classes, epsilon))
-            }
+            Miner::MultiSimilarity { epsilon } => Mined::Pairs(out_of_order(among, epsilon)),
         }
     }
 
@@ -156,18 +160,13 @@ impl Miner {
 }
 
 impl Mined {
-    /// The chosen pairs of a batch in the form that `distance` compares; `None` for all of them.
-    pub(crate) fn to_pairs(
-        &self,
-        x: Tensor<2>,
-        distance: Distance,
-        labels: &[usize],
-    ) -> Option<Pairs> {
+    /// The chosen pairs of candidates in the form that `distance` compares; `None` for all of them.
+    pub(crate) fn to_pairs(&self, among: &Candidates<'_>, distance: Distance) -> Option<Pairs> {
         match self {
             Mined::All => None,
-            Mined::SemiHard { margin } => Some(semi_hard_pairs(x, labels, distance, *margin)),
+            Mined::SemiHard { margin } => Some(within_margin(among, distance, *margin)),
             Mined::Pairs(pairs) => Some(pairs.clone()),
-            Mined::Triplets(triplets) => Some(triplets.to_pairs(labels.len())),
+            Mined::Triplets(triplets) => Some(triplets.to_pairs_of(among.shape())),
         }
     }
 }

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::pairs::Pairs;
+use crate::candidates::Candidates;
 use crate::pair_matrix::blocks;
-use crate::relation::Relation;
 
 /// Per anchor, the positives less similar than its nearest negative, and the negatives more similar than its farthest
 /// positive, each with a tolerance `epsilon` of cosine similarity.
@@ -18,16 +18,21 @@ use crate::relation::Relation;
 /// # Panics
 /// If the batch is empty or the lengths differ.
 pub fn multi_similarity(embeddings: Tensor<2>, labels: &[usize], epsilon: f64) -> Pairs {
-    let x = embeddings.inner();
-    let relation = Relation::within(labels, &x.device());
-    let columns = x.clone().transpose();
+    out_of_order(&Candidates::within(embeddings, labels), epsilon)
+}
+
+/// The pairs that are not yet in order among the candidates.
+pub(super) fn out_of_order(among: &Candidates<'_>, epsilon: f64) -> Pairs {
+    let anchors = among.rows.clone().inner();
+    let columns = among.columns.clone().inner().transpose();
     let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-    for rows in blocks(labels.len(), labels.len()) {
-        let similarity = x
+    let [all, of_columns] = among.shape();
+    for rows in blocks(all, of_columns) {
+        let similarity = anchors
             .clone()
             .narrow(0, rows.start, rows.len())
             .matmul(columns.clone());
-        let [positive, negative] = relation.masks(rows);
+        let [positive, negative] = among.relation.masks(rows);
         let nearest_negative = similarity
             .clone()
             .mask_fill(negative.clone().bool_not(), f32::MIN)

@@ -39,7 +39,12 @@ impl Triplets {
 
     /// The pairs that occur in these triplets of a batch of `examples`.
     pub fn to_pairs(&self, examples: usize) -> Pairs {
-        let mut flags = PairFlags::new(examples, &self.anchors.device());
+        self.to_pairs_of([examples, examples])
+    }
+
+    /// The same where the columns of the pair matrix are not only its rows.
+    pub(crate) fn to_pairs_of(&self, shape: [usize; 2]) -> Pairs {
+        let mut flags = PairFlags::new(shape, &self.anchors.device());
         flags.add_positive(
             self.anchors.clone(),
             self.positives.clone(),
@@ -85,8 +90,8 @@ pub(crate) struct PairFlags {
 }
 
 impl PairFlags {
-    pub(crate) fn new(examples: usize, device: &Device) -> Self {
-        let none = || Tensor::zeros([examples, examples], device);
+    pub(crate) fn new(shape: [usize; 2], device: &Device) -> Self {
+        let none = || Tensor::zeros(shape, device);
         PairFlags {
             positive: none(),
             negative: none(),

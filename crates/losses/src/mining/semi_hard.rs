@@ -4,8 +4,8 @@ use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::distances::{PositivePairs, for_each_positive};
 use super::pairs::{PairFlags, Pairs, Triplets};
+use crate::candidates::Candidates;
 use crate::distance::Distance;
-use crate::relation::Relation;
 
 /// What becomes of a positive pair without a semi-hard negative.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,10 +35,18 @@ pub fn semi_hard_per_pair(
     distance: Distance,
     rest: SemiHardRest,
 ) -> Triplets {
-    let device = embeddings.device().inner();
-    let relation = Relation::within(labels, &device);
-    let parts = for_each_positive(embeddings, distance, &relation, |pairs| {
-        let negatives = relation.negatives_of(pairs.anchors.clone());
+    per_positive(&Candidates::within(embeddings, labels), distance, rest)
+}
+
+/// For each anchor and each of its positives, the nearest negative beyond it among the candidates.
+pub(super) fn per_positive(
+    among: &Candidates<'_>,
+    distance: Distance,
+    rest: SemiHardRest,
+) -> Triplets {
+    let device = among.device();
+    let parts = for_each_positive(among, distance, |pairs| {
+        let negatives = among.relation.negatives_of(pairs.anchors.clone());
         let (negative, keep) = per_pair(pairs.distances, pairs.own, negatives, rest);
         Triplets {
             anchors: pairs.anchors,
@@ -94,10 +102,13 @@ pub fn semi_hard_pairs(
     distance: Distance,
     margin: f64,
 ) -> Pairs {
-    let device = embeddings.device().inner();
-    let relation = Relation::within(labels, &device);
-    let mut flags = PairFlags::new(labels.len(), &device);
-    for_each_positive(embeddings, distance, &relation, |pairs| {
+    within_margin(&Candidates::within(embeddings, labels), distance, margin)
+}
+
+/// The pairs of the semi-hard triplets among the candidates.
+pub(super) fn within_margin(among: &Candidates<'_>, distance: Distance, margin: f64) -> Pairs {
+    let mut flags = PairFlags::new(among.shape(), &among.device());
+    for_each_positive(among, distance, |pairs| {
         let PositivePairs {
             anchors,
             positives,
@@ -109,7 +120,7 @@ pub fn semi_hard_pairs(
             .clone()
             .greater_scalar(0.0)
             .bool_and(lead.lower_equal_scalar(margin));
-        let inside = inside.bool_and(relation.negatives_of(anchors.clone()));
+        let inside = inside.bool_and(among.relation.negatives_of(anchors.clone()));
         let any = inside.clone().any_dim(1).reshape([anchors.dims()[0]]);
         flags.add_positive(anchors.clone(), positives, any);
         let rows = flags.negative.clone();

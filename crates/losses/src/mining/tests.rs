@@ -8,7 +8,7 @@ use super::{
 };
 use crate::tensors::unit_rows;
 use crate::testing::{Matrix, assert_close, differentiate, euclidean, numbers};
-use crate::{Distance, Labels, Reduction, TripletLossConfig};
+use crate::{Distance, KlPairwiseLossConfig, Labels, Reduction, TripletLossConfig};
 
 /// One lone class, the rest of two to five.
 const LABELS: [usize; 15] = [0, 1, 2, 2, 1, 3, 3, 3, 2, 1, 3, 2, 3, 4, 4];
@@ -255,4 +255,28 @@ fn pairs_of_triplets_are_their_sides() {
     }
     assert_eq!(numbers(pairs.positive), positive);
     assert_eq!(numbers(pairs.negative), negative);
+}
+
+#[test]
+fn divergences_of_mined_pairs_are_averaged_over_those_alone() {
+    let x = embeddings();
+    let mined = batch_hard(x.leaf(DType::F32), &LABELS);
+    let p = |i: usize| {
+        let total = x.row(i).iter().map(|v| v.exp()).sum::<f64>();
+        x.row(i).iter().map(|v| v.exp() / total).collect::<Vec<_>>()
+    };
+    let divergence = |i: usize, j: usize| {
+        let terms = p(i).into_iter().zip(p(j)).map(|(p, q)| p * (p / q).ln());
+        terms.sum::<f64>()
+    };
+    let triplets = listed(&mined);
+    let terms = triplets
+        .iter()
+        .map(|&[a, p, n]| divergence(a, p) + f64::max(0.0, 2.0 - divergence(a, n)));
+    // An anchor has two ordered pairs, each half of a pair.
+    let want = terms.sum::<f64>() / triplets.len() as f64;
+    let loss = KlPairwiseLossConfig::default().init();
+    let mined = Mined::Triplets(mined);
+    let (value, _) = differentiate(&x, |x| loss.forward_mined(x, &LABELS, &mined).mean);
+    assert_close(&[value], &[want], 1e-5, 0.0);
 }

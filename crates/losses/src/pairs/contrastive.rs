@@ -5,6 +5,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::candidates::Candidates;
 use crate::distance::{Distance, SquaredDistances};
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -12,22 +13,23 @@ use crate::mining::{Mined, Miner};
 use crate::output::LossOutput;
 use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
 use crate::reduction::Reduction;
-use crate::relation::{ChosenPairs, Relation};
+use crate::relation::ChosenPairs;
 use crate::tensors::{count, mean_of, widen};
 
 /// Settings of [`ContrastiveLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContrastiveLossConfig {
-    /// Distance between embeddings. Default [`Distance::UnitEuclidean`].
+    /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning.
     pub distance: Distance,
-    /// Distance below which a positive pair costs nothing. Default 0, as in the paper.
+    /// Distance below which a positive pair costs nothing, in units of the distance. Default 0, as in the paper.
     pub positive_margin: f64,
-    /// Distance above which a negative pair costs nothing. Default 1, as in pytorch-metric-learning.
+    /// Distance above which a negative pair costs nothing, in units of the distance. Default 1, as in
+    /// pytorch-metric-learning; the paper leaves it open.
     pub negative_margin: f64,
-    /// What each of the two sums is divided by. Default [`Reduction::Nonzero`].
+    /// What each of the two sums is divided by. Default [`Reduction::Nonzero`], as in pytorch-metric-learning.
     pub reduction: Reduction,
-    /// Which pairs count. Default [`Miner::All`].
+    /// Which pairs count. Default [`Miner::All`], as in the paper.
     pub mining: Miner,
 }
 
@@ -79,7 +81,8 @@ impl ContrastiveLossConfig {
 /// ```
 ///
 /// Each of the two means is reduced by itself; one without pairs is 0. The paper squares both terms; like most later
-/// work this does so only through [`Distance::SquaredEuclidean`]. Per example: its positive plus its negative mean.
+/// work this does so only through [`Distance::SquaredEuclidean`]. The loss has the unit of the distance. Per example: its
+/// positive plus its negative mean.
 /// Half precision is widened to f32 first.
 ///
 /// # Example
@@ -94,6 +97,8 @@ impl ContrastiveLossConfig {
 /// let value = loss.forward(embeddings, &Labels::new(&[0, 0, 1])).read().mean;
 /// assert!((value - 0.625).abs() < 1e-5);
 /// ```
+///
+/// Source: Hadsell, Chopra & LeCun, *Dimensionality Reduction by Learning an Invariant Mapping*, CVPR 2006.
 #[derive(Module, Debug)]
 pub struct ContrastiveLoss {
     #[module(skip)]
@@ -117,41 +122,40 @@ impl ContrastiveLoss {
     ///
     /// # Panics
     /// If the batch is empty or the lengths differ.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self
-            .mining
-            .mine(self.prepare(embeddings.clone()), self.distance, labels);
-        self.forward_mined(embeddings, labels.classes(), &mined)
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
+        let x = self.prepare(embeddings);
+        let among = Candidates::within(x, labels.classes());
+        LossOutput::of_pairs(self.between(&among, labels.draw()))
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
     pub fn forward_mined(
         &self,
         embeddings: Tensor<2>,
         labels: &[usize],
         mined: &Mined,
     ) -> LossOutput {
-        let x = self.prepare(embeddings);
-        let chosen = mined.to_pairs(x.clone(), self.distance, labels);
-        let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(
-            x.clone(),
-            x,
-            ChosenPairs::new(&relation, chosen.as_ref()),
-        ))
+        let among = Candidates::within(self.prepare(embeddings), labels);
+        LossOutput::of_pairs(self.of_mined(&among, mined))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
         self.distance.prepare(widen(embeddings))
     }
 
-    /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(
-        &self,
-        rows: Tensor<2>,
-        columns: Tensor<2>,
-        chosen: ChosenPairs<'_>,
-    ) -> PairLoss {
+    /// Loss over the pairs among prepared rows and columns that the configured miner chooses.
+    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
+        self.of_mined(among, &self.mining.among(among, self.distance, draw))
+    }
+
+    fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
+        let chosen = mined.to_pairs(among, self.distance);
+        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
+        let (rows, columns) = (among.rows.clone(), among.columns.clone());
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
         let squared = SquaredDistances::new(rows, columns);
         over_blocks(squared.left, squared.right, blocks, |block, rows| {

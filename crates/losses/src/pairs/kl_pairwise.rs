@@ -5,20 +5,26 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 use serde::{Deserialize, Serialize};
 
+use crate::candidates::Candidates;
+use crate::distance::Distance;
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
+use crate::mining::{Mined, Miner};
 use crate::output::LossOutput;
-use crate::pair_matrix::{BlockLoss, blocks, over_blocks};
-use crate::relation::Relation;
-use crate::tensors::{count, mean_of, widen};
+use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
+use crate::relation::ChosenPairs;
+use crate::tensors::{count, mean_of, unit_rows, widen};
 
 /// Settings of [`KlPairwiseLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KlPairwiseLossConfig {
     /// Divergence, in nats, beyond which a negative pair costs nothing. Default 2, as in the paper.
     pub margin: f64,
     /// Treat the first distribution of each divergence as a constant in the gradient, as some codes do. Default `false`.
     pub detach_first: bool,
+    /// Which pairs count. Default [`Miner::All`], as in the paper.
+    pub mining: Miner,
 }
 
 impl Default for KlPairwiseLossConfig {
@@ -26,6 +32,7 @@ impl Default for KlPairwiseLossConfig {
         KlPairwiseLossConfig {
             margin: 2.0,
             detach_first: false,
+            mining: Miner::All,
         }
     }
 }
@@ -36,6 +43,7 @@ impl KlPairwiseLossConfig {
         KlPairwiseLoss {
             margin: self.margin,
             detach_first: self.detach_first,
+            mining: self.mining,
         }
     }
 
@@ -45,7 +53,8 @@ impl KlPairwiseLossConfig {
             "margin",
             self.margin,
             "must be a number above 0",
-        )
+        )?;
+        self.mining.validate()
     }
 }
 
@@ -57,7 +66,9 @@ impl KlPairwiseLossConfig {
 /// other class:  max(0, margin - KL(p_i, p_j)) + max(0, margin - KL(p_j, p_i))
 /// ```
 ///
-/// Mean over the n(n - 1) / 2 pairs. Per example: mean over its n - 1 pairs. Half precision is widened to f32 first.
+/// Mean over the n(n - 1) / 2 pairs, in nats. Per example: mean over its n - 1 pairs. A miner chooses ordered pairs, each of
+/// which stands for its one direction, and compares the distributions by the angle between them. Half precision is
+/// widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -71,10 +82,14 @@ impl KlPairwiseLossConfig {
 /// assert!((loss.forward(equal.clone(), &[0, 1]).read().mean - 4.0).abs() < 1e-5);
 /// assert!(loss.forward(equal, &[0, 0]).read().mean.abs() < 1e-5);
 /// ```
+///
+/// Source: Hsu & Kira, *Neural Network-based Clustering using Pairwise Constraints*, 2016, arXiv 1511.06321.
 #[derive(Module, Debug)]
 pub struct KlPairwiseLoss {
     margin: f64,
     detach_first: bool,
+    #[module(skip)]
+    mining: Miner,
 }
 
 impl KlPairwiseLoss {
@@ -87,11 +102,33 @@ impl KlPairwiseLoss {
     ///
     /// # Panics
     /// If the batch is empty or the lengths differ.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
-        let x = widen(embeddings);
-        let relation = Relation::within(labels, &x.device());
-        let n = labels.len();
-        let log_p = log_softmax(x, 1);
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
+        let log_p = log_softmax(widen(embeddings), 1);
+        let among = compared(&log_p, labels.classes());
+        let mined = self.mining.among(&among, DISTANCE, labels.draw());
+        LossOutput::of_pairs(self.of_mined(log_p, &among, &mined))
+    }
+
+    /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
+    pub fn forward_mined(
+        &self,
+        embeddings: Tensor<2>,
+        labels: &[usize],
+        mined: &Mined,
+    ) -> LossOutput {
+        let log_p = log_softmax(widen(embeddings), 1);
+        let among = compared(&log_p, labels);
+        LossOutput::of_pairs(self.of_mined(log_p, &among, mined))
+    }
+
+    fn of_mined(&self, log_p: Tensor<2>, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
+        let chosen = mined.to_pairs(among, DISTANCE);
+        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
+        let [n, _] = log_p.dims();
         let first = if self.detach_first {
             log_p.clone().detach()
         } else {
@@ -103,8 +140,8 @@ impl KlPairwiseLoss {
         let ones = self_term.clone().detach().ones_like();
         let left = Tensor::cat(vec![self_term, p.neg()], 1);
         let right = Tensor::cat(vec![ones, log_p], 1);
-        let loss = over_blocks(left, right, blocks(n, n), |divergence, rows| {
-            let [positive, negative] = relation.masks(rows.clone());
+        over_blocks(left, right, blocks(n, n), |divergence, rows| {
+            let [positive, negative] = chosen.masks(rows.clone());
             let apart = relu(divergence.clone().neg() + self.margin)
                 .mask_fill(negative.clone().bool_not(), 0.0);
             let together = divergence.mask_fill(positive.clone().bool_not(), 0.0);
@@ -124,7 +161,14 @@ impl KlPairwiseLoss {
                 counts: [entries.sum()],
                 active: [count(active, dtype), count(pairs, dtype)],
             }
-        });
-        LossOutput::of_pairs(loss)
+        })
     }
+}
+
+/// How a miner compares distributions.
+const DISTANCE: Distance = Distance::UnitEuclidean;
+
+/// The distributions as a miner compares them, without gradient.
+fn compared<'a>(log_p: &Tensor<2>, labels: &'a [usize]) -> Candidates<'a> {
+    Candidates::within(unit_rows(log_p.clone().inner().exp()), labels)
 }

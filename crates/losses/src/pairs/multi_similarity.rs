@@ -5,17 +5,18 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::candidates::Candidates;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::mining::{Mined, Miner};
 use crate::output::LossOutput;
 use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
-use crate::relation::{ChosenPairs, Relation};
+use crate::relation::ChosenPairs;
 use crate::tensors::{count, log1p_sumexp, unit_rows, widen};
 
 /// Settings of [`MultiSimilarityLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultiSimilarityLossConfig {
     /// Sharpness for positive pairs. Default 2, as in the paper.
@@ -66,7 +67,7 @@ impl MultiSimilarityLossConfig {
 ///           + log(1 + Σ_{negative j} exp( beta (s_ij - base))) / beta )
 /// ```
 ///
-/// The mean is over all examples; one without pairs counts as 0. Half precision is widened to f32 first.
+/// The mean is over all examples, in units of cosine similarity; one without pairs counts as 0. Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -80,6 +81,8 @@ impl MultiSimilarityLossConfig {
 /// // One positive with s = 1: log(1 + exp(-2 · 0.5)) / 2.
 /// assert!((value - 0.156631).abs() < 1e-5);
 /// ```
+///
+/// Source: Wang et al., *Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning*, CVPR 2019.
 #[derive(Module, Debug)]
 pub struct MultiSimilarityLoss {
     alpha: f64,
@@ -93,7 +96,7 @@ impl MultiSimilarityLoss {
     /// Loss of a batch over the pairs of the configured miner.
     ///
     /// Reports [`Statistic::Active`](crate::Statistic::Active), the share of examples with a loss, and
-    /// [`Statistic::Counted`](crate::Statistic::Counted), the number of pairs.
+    /// [`Statistic::Counted`](crate::Statistic::Counted), the number of examples.
     ///
     /// # Shapes
     /// - embeddings: `[batch, dim]`, of any length
@@ -101,43 +104,43 @@ impl MultiSimilarityLoss {
     ///
     /// # Panics
     /// If the batch is empty or the lengths differ.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self.mining.mine(
-            self.prepare(embeddings.clone()),
-            Distance::UnitEuclidean,
-            labels,
-        );
-        self.forward_mined(embeddings, labels.classes(), &mined)
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
+        let x = self.prepare(embeddings);
+        let among = Candidates::within(x, labels.classes());
+        LossOutput::of_pairs(self.between(&among, labels.draw()))
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
     pub fn forward_mined(
         &self,
         embeddings: Tensor<2>,
         labels: &[usize],
         mined: &Mined,
     ) -> LossOutput {
-        let x = self.prepare(embeddings);
-        let chosen = mined.to_pairs(x.clone(), Distance::UnitEuclidean, labels);
-        let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(
-            x.clone(),
-            x,
-            ChosenPairs::new(&relation, chosen.as_ref()),
-        ))
+        let among = Candidates::within(self.prepare(embeddings), labels);
+        LossOutput::of_pairs(self.of_mined(&among, mined))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
         unit_rows(widen(embeddings))
     }
 
-    /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(
-        &self,
-        rows: Tensor<2>,
-        columns: Tensor<2>,
-        chosen: ChosenPairs<'_>,
-    ) -> PairLoss {
+    /// Loss over the pairs among prepared rows and columns that the configured miner chooses.
+    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
+        self.of_mined(
+            among,
+            &self.mining.among(among, Distance::UnitEuclidean, draw),
+        )
+    }
+
+    fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
+        let chosen = mined.to_pairs(among, Distance::UnitEuclidean);
+        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
+        let (rows, columns) = (among.rows.clone(), among.columns.clone());
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
         over_blocks(rows, columns, blocks, |similarity, rows| {
             let [positive, negative] = chosen.masks(rows.clone());

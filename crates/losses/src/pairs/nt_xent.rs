@@ -5,22 +5,23 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::candidates::Candidates;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::mining::{Mined, Miner};
 use crate::output::LossOutput;
 use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
-use crate::relation::{ChosenPairs, Relation};
+use crate::relation::ChosenPairs;
 use crate::tensors::{count, logsumexp, mean_of, softplus, unit_rows, widen};
 
 /// Settings of [`NtXentLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NtXentLossConfig {
     /// What cosine similarities are divided by. Default 0.07, as in pytorch-metric-learning.
     pub temperature: f64,
-    /// Which pairs count. Default [`Miner::All`].
+    /// Which pairs count. Default [`Miner::All`], as in the papers.
     pub mining: Miner,
 }
 
@@ -59,7 +60,7 @@ impl NtXentLossConfig {
 /// log( exp(s_ij / t) + Σ_{negative k} exp(s_ik / t) ) - s_ij / t
 /// ```
 ///
-/// so that the anchor's other positives are not in the denominator. Mean over the pairs; per example over its own.
+/// so that the anchor's other positives are not in the denominator. Mean over the pairs, in nats; per example over its own.
 /// Half precision is widened to f32 first.
 ///
 /// # Example
@@ -74,6 +75,9 @@ impl NtXentLossConfig {
 /// let value = loss.forward(embeddings, &Labels::new(&[0, 0, 1])).read().mean;
 /// assert!((value - 0.313262).abs() < 1e-5);
 /// ```
+///
+/// Source: Sohn, *Improved Deep Metric Learning with Multi-class N-pair Loss Objective*, NIPS 2016; Chen et al., *SimCLR*, ICML
+/// 2020.
 #[derive(Module, Debug)]
 pub struct NtXentLoss {
     temperature: f64,
@@ -93,43 +97,43 @@ impl NtXentLoss {
     ///
     /// # Panics
     /// If the batch is empty or the lengths differ.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self.mining.mine(
-            self.prepare(embeddings.clone()),
-            Distance::UnitEuclidean,
-            labels,
-        );
-        self.forward_mined(embeddings, labels.classes(), &mined)
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
+        let x = self.prepare(embeddings);
+        let among = Candidates::within(x, labels.classes());
+        LossOutput::of_pairs(self.between(&among, labels.draw()))
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
     pub fn forward_mined(
         &self,
         embeddings: Tensor<2>,
         labels: &[usize],
         mined: &Mined,
     ) -> LossOutput {
-        let x = self.prepare(embeddings);
-        let chosen = mined.to_pairs(x.clone(), Distance::UnitEuclidean, labels);
-        let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(
-            x.clone(),
-            x,
-            ChosenPairs::new(&relation, chosen.as_ref()),
-        ))
+        let among = Candidates::within(self.prepare(embeddings), labels);
+        LossOutput::of_pairs(self.of_mined(&among, mined))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
         unit_rows(widen(embeddings))
     }
 
-    /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(
-        &self,
-        rows: Tensor<2>,
-        columns: Tensor<2>,
-        chosen: ChosenPairs<'_>,
-    ) -> PairLoss {
+    /// Loss over the pairs among prepared rows and columns that the configured miner chooses.
+    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
+        self.of_mined(
+            among,
+            &self.mining.among(among, Distance::UnitEuclidean, draw),
+        )
+    }
+
+    fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
+        let chosen = mined.to_pairs(among, Distance::UnitEuclidean);
+        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
+        let (rows, columns) = (among.rows.clone(), among.columns.clone());
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
         over_blocks(
             rows / self.temperature,

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::candidates::Candidates;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -11,19 +12,19 @@ use crate::mining::{Mined, Miner};
 use crate::output::LossOutput;
 use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
 use crate::reduction::Reduction;
-use crate::relation::{ChosenPairs, Relation};
+use crate::relation::ChosenPairs;
 use crate::tensors::{count, logsumexp, mean_of, unit_rows, widen};
 
 /// Settings of [`SupConLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SupConLossConfig {
     /// What cosine similarities are divided by. Default 0.1, as in the paper.
     pub temperature: f64,
-    /// Divide by all examples or by those with a loss. Default [`Reduction::Nonzero`], which leaves out an example
-    /// without positives.
+    /// Divide by all examples or by those with a loss. Default [`Reduction::Nonzero`], as in pytorch-metric-learning:
+    /// it leaves out an example without positives.
     pub reduction: Reduction,
-    /// Which pairs count. Default [`Miner::All`].
+    /// Which pairs count. Default [`Miner::All`], as in the paper.
     pub mining: Miner,
 }
 
@@ -64,7 +65,7 @@ impl SupConLossConfig {
 /// L_i = logsumexp_{j ≠ i}(s_ij / t) - mean_{positive j}(s_ij / t)        the form L_out of the paper
 /// ```
 ///
-/// An example without positives has loss 0. Half precision is widened to f32 first.
+/// Mean over the examples, in nats; one without positives has loss 0. Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -78,6 +79,8 @@ impl SupConLossConfig {
 /// let value = loss.forward(embeddings, &Labels::new(&[0, 0, 1])).read().mean;
 /// assert!((value - 0.313262).abs() < 1e-5);
 /// ```
+///
+/// Source: Khosla et al., *Supervised Contrastive Learning*, NeurIPS 2020, the form L_out.
 #[derive(Module, Debug)]
 pub struct SupConLoss {
     temperature: f64,
@@ -99,43 +102,43 @@ impl SupConLoss {
     ///
     /// # Panics
     /// If the batch is empty or the lengths differ.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        let mined = self.mining.mine(
-            self.prepare(embeddings.clone()),
-            Distance::UnitEuclidean,
-            labels,
-        );
-        self.forward_mined(embeddings, labels.classes(), &mined)
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
+        let x = self.prepare(embeddings);
+        let among = Candidates::within(x, labels.classes());
+        LossOutput::of_pairs(self.between(&among, labels.draw()))
     }
 
     /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
     pub fn forward_mined(
         &self,
         embeddings: Tensor<2>,
         labels: &[usize],
         mined: &Mined,
     ) -> LossOutput {
-        let x = self.prepare(embeddings);
-        let chosen = mined.to_pairs(x.clone(), Distance::UnitEuclidean, labels);
-        let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(self.between(
-            x.clone(),
-            x,
-            ChosenPairs::new(&relation, chosen.as_ref()),
-        ))
+        let among = Candidates::within(self.prepare(embeddings), labels);
+        LossOutput::of_pairs(self.of_mined(&among, mined))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
         unit_rows(widen(embeddings))
     }
 
-    /// Loss over pairs of prepared rows and columns.
-    pub(crate) fn between(
-        &self,
-        rows: Tensor<2>,
-        columns: Tensor<2>,
-        chosen: ChosenPairs<'_>,
-    ) -> PairLoss {
+    /// Loss over the pairs among prepared rows and columns that the configured miner chooses.
+    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
+        self.of_mined(
+            among,
+            &self.mining.among(among, Distance::UnitEuclidean, draw),
+        )
+    }
+
+    fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
+        let chosen = mined.to_pairs(among, Distance::UnitEuclidean);
+        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
+        let (rows, columns) = (among.rows.clone(), among.columns.clone());
         let blocks = blocks(rows.dims()[0], columns.dims()[0]);
         over_blocks(
             rows / self.temperature,

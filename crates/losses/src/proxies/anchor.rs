@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::softmax::accuracy;
 use crate::tensors::{label_mask, log1p_sumexp};
 
 /// Settings of [`ProxyAnchorLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyAnchorLossConfig {
     /// Margin δ, in cosine similarity. Default 0.1, as in the paper.
@@ -69,8 +70,8 @@ impl ProxyAnchorLossConfig {
 /// ```
 ///
 /// The terms belong to proxies, so the mean is not the mean of the examples: per example this reports its hinges alone,
-/// `alpha max(0, margin - s_iy)` plus the mean over other classes of `alpha max(0, s_ic + margin)`. Half precision is widened to f32
-/// first.
+/// `alpha max(0, margin - s_iy)` plus the mean over other classes of `alpha max(0, s_ic + margin)`. In nats. Half
+/// precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -82,6 +83,8 @@ impl ProxyAnchorLossConfig {
 /// let output = loss.forward(Tensor::from_data([[0.5, -1.0], [2.0, 0.0]], &device), &[0, 2]).read();
 /// assert!(output.mean > 0.0);
 /// ```
+///
+/// Source: Kim et al., *Proxy Anchor Loss for Deep Metric Learning*, CVPR 2020.
 #[derive(Module, Debug)]
 pub struct ProxyAnchorLoss {
     pub(crate) proxies: Prototypes,
@@ -98,7 +101,8 @@ impl ProxyAnchorLoss {
     ///
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels = labels.into().classes();
         let similarity = self.logits(embeddings);
         let accuracy = accuracy(similarity.clone(), labels);
         let [n, classes] = similarity.dims();

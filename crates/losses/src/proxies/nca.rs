@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::softmax::{accuracy, cross_entropy, target};
 use crate::tensors::{label_mask, logsumexp};
 
 /// Whether the own proxy stands in the denominator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ProxyNcaForm {
     /// It does not: the form of the first paper, whose loss may be negative.
@@ -23,14 +26,15 @@ pub enum ProxyNcaForm {
 }
 
 /// Settings of [`ProxyNcaLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyNcaLossConfig {
-    /// Whether the own proxy stands in the denominator. Default [`ProxyNcaForm::PlusPlus`].
+    /// Whether the own proxy stands in the denominator. Default [`ProxyNcaForm::PlusPlus`], the later and better one.
     pub form: ProxyNcaForm,
     /// What squared distances are multiplied by. Default 9, the temperature 1/9 of ProxyNCA++; the first paper has 1.
     pub scale: f64,
-    /// Learning rate of the proxies, as a multiple of the network's. Default 100.
+    /// Learning rate of the proxies, as a multiple of the network's. Default 100, that of Proxy-Anchor; ProxyNCA++ also
+    /// moves its proxies faster than the network.
     pub learning_rate_factor: f64,
 }
 
@@ -74,7 +78,7 @@ impl ProxyNcaLossConfig {
 /// L = mean_i( d_iy + logsumexp_c(-d_ic) )       c over all proxies (++), or all but the own (paper)
 /// ```
 ///
-/// Half precision is widened to f32 first.
+/// In nats. Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -86,6 +90,9 @@ impl ProxyNcaLossConfig {
 /// let output = loss.forward(Tensor::from_data([[0.5, -1.0], [2.0, 0.0]], &device), &[0, 2]).read();
 /// assert!(output.mean > 0.0);
 /// ```
+///
+/// Source: Movshovitz-Attias et al., *No Fuss Distance Metric Learning using Proxies*, ICCV 2017; Teh et al., *ProxyNCA++*, ECCV
+/// 2020.
 #[derive(Module, Debug)]
 pub struct ProxyNcaLoss {
     pub(crate) proxies: Prototypes,
@@ -103,7 +110,8 @@ impl ProxyNcaLoss {
     ///
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels = labels.into().classes();
         let logits = self.logits(embeddings);
         match self.form {
             ProxyNcaForm::PlusPlus => cross_entropy(logits, labels),

@@ -9,21 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::Prototypes;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
 use crate::output::{LossOutput, Statistic};
 use crate::softmax::cross_entropy;
 use crate::tensors::{epsilon, label_mask, share};
 
 /// Settings of [`RepMetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RepMetLossConfig {
-    /// Modes per class. Default 3.
+    /// Modes per class. Default 3, as in public code.
     pub modes_per_class: usize,
     /// Variance of each mode, in squared distance between unit vectors. Default 0.5, as in the paper.
     pub variance: f64,
     /// How much nearer the nearest own mode must be than the nearest other one. Default 1, as in public code.
     pub margin: f64,
-    /// Learning rate of the modes, as a multiple of the network's. Default 1.
+    /// Learning rate of the modes, as a multiple of the network's. Default 1: they learn as fast as the network.
     pub learning_rate_factor: f64,
 }
 
@@ -86,7 +87,7 @@ impl RepMetLossConfig {
 /// L        = mean_i( -log p(y_i | i) + max(0, min_k d_iyk - min_{c ≠ y, k} d_ick + margin) )
 /// ```
 ///
-/// The posterior is the paper's for classification; for detection it has a background class besides. Half precision is
+/// The first term is in nats, the second a distance between unit vectors. The posterior is the paper's for classification; for detection it has a background class besides. Half precision is
 /// widened to f32 first.
 ///
 /// # Example
@@ -99,6 +100,8 @@ impl RepMetLossConfig {
 /// let output = loss.forward(Tensor::from_data([[0.5, -1.0], [2.0, 0.0]], &device), &[0, 2]).read();
 /// assert!(output.mean > 0.0);
 /// ```
+///
+/// Source: Karlinsky et al., *RepMet*, CVPR 2019.
 #[derive(Module, Debug)]
 pub struct RepMetLoss {
     pub(crate) modes: Prototypes,
@@ -116,7 +119,8 @@ impl RepMetLoss {
     ///
     /// # Panics
     /// If the lengths differ, a label is not below the number of classes, or there is only one class.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels = labels.into().classes();
         let squared = self.squared_distances(embeddings);
         let [n, classes, _] = squared.dims();
         assert!(classes > 1, "with one class there is no other mode");

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
 use crate::output::LossOutput;
 use crate::softmax::cross_entropy_with_margin;
 use crate::tensors::label_mask;
 
 /// Settings of [`SoftTripleLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SoftTripleLossConfig {
     /// Centres per class. Default 10, as in the paper.
@@ -88,8 +89,8 @@ impl SoftTripleLossConfig {
 /// L    = cross-entropy of scale · (S_ic - margin · [c = y_i])
 /// ```
 ///
-/// The paper's regulariser, which merges centres, is left out: it does not depend on the batch. Half precision is widened to
-/// f32 first.
+/// The paper's regulariser, which merges centres, is left out: it does not depend on the batch. In nats. Half
+/// precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -101,6 +102,8 @@ impl SoftTripleLossConfig {
 /// let output = loss.forward(Tensor::from_data([[0.5, -1.0], [2.0, 0.0]], &device), &[0, 2]).read();
 /// assert!(output.mean > 0.0);
 /// ```
+///
+/// Source: Qian et al., *SoftTriple Loss: Deep Metric Learning Without Triplet Sampling*, ICCV 2019.
 #[derive(Module, Debug)]
 pub struct SoftTripleLoss {
     pub(crate) centers: Prototypes,
@@ -118,7 +121,8 @@ impl SoftTripleLoss {
     ///
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels = labels.into().classes();
         let logits = self.logits(embeddings);
         let [_, classes] = logits.dims();
         let own = label_mask(labels, classes, &logits.device());

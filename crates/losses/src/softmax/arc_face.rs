@@ -7,19 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::{cross_entropy_with_margin, target};
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
 use crate::output::LossOutput;
 use crate::proxies::Prototypes;
 use crate::tensors::label_mask;
 
 /// Settings of [`ArcFaceLoss`] with one weight a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArcFaceLossConfig {
     /// What is added to the angle to the own class, in degrees. Default 28.6, the paper's 0.5 radians.
     pub margin_degrees: f64,
     /// What cosines are multiplied by. Default 64, as in the paper.
     pub scale: f64,
-    /// Learning rate of the class weights, as a multiple of the network's. Default 1.
+    /// Learning rate of the class weights, as a multiple of the network's. Default 1: they learn as fast as the network.
     pub learning_rate_factor: f64,
 }
 
@@ -63,7 +64,7 @@ impl ArcFaceLossConfig {
 }
 
 /// Settings of [`ArcFaceLoss`] with several centres a class, so that noisy or varied classes need not share one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SubCenterArcFaceLossConfig {
     /// Centres per class. Default 3, as in the paper.
@@ -72,7 +73,7 @@ pub struct SubCenterArcFaceLossConfig {
     pub margin_degrees: f64,
     /// What cosines are multiplied by. Default 64, as in the paper.
     pub scale: f64,
-    /// Learning rate of the centres, as a multiple of the network's. Default 1.
+    /// Learning rate of the centres, as a multiple of the network's. Default 1: they learn as fast as the network.
     pub learning_rate_factor: f64,
 }
 
@@ -133,8 +134,8 @@ impl SubCenterArcFaceLossConfig {
 /// L = cross-entropy of scale · (cos(t_ic + m) if c = y_i, else cos(t_ic))
 /// ```
 ///
-/// Beyond `π - m`, where `cos(t + m)` would grow again, the own class has `cos(t) - m sin(m)`. Half precision is widened to
-/// f32 first.
+/// In nats. Beyond `π - m`, where `cos(t + m)` would grow again, the own class has `cos(t) - m sin(m)`, with `m` in radians.
+/// Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -148,6 +149,9 @@ impl SubCenterArcFaceLossConfig {
 /// let with_centres = SubCenterArcFaceLossConfig::default().init(2, 3, &device);
 /// assert!(with_centres.forward(embeddings, &[0, 2]).read().mean > 0.0);
 /// ```
+///
+/// Source: Deng et al., *ArcFace: Additive Angular Margin Loss for Deep Face Recognition*, CVPR 2019; several centres: Deng et
+/// al., *Sub-center ArcFace*, ECCV 2020.
 #[derive(Module, Debug)]
 pub struct ArcFaceLoss {
     pub(crate) weights: Prototypes,
@@ -164,7 +168,8 @@ impl ArcFaceLoss {
     ///
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels = labels.into().classes();
         let cosines = self.cosines(embeddings);
         let [n, classes] = cosines.dims();
         let own = label_mask(labels, classes, &cosines.device());

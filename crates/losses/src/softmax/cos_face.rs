@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::cross_entropy_with_margin;
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
 use crate::output::LossOutput;
 use crate::proxies::Prototypes;
 use crate::tensors::label_mask;
 
 /// Settings of [`CosFaceLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CosFaceLossConfig {
     /// What is taken off the own class's cosine. Default 0.35, as in the paper.
     pub margin: f64,
     /// What cosines are multiplied by. Default 64, as in the paper.
     pub scale: f64,
-    /// Learning rate of the class weights, as a multiple of the network's. Default 1.
+    /// Learning rate of the class weights, as a multiple of the network's. Default 1: they learn as fast as the network.
     pub learning_rate_factor: f64,
 }
 
@@ -66,7 +67,7 @@ impl CosFaceLossConfig {
 /// L = cross-entropy of scale · (cos(x_i, w_c) - margin · [c = y_i])
 /// ```
 ///
-/// Half precision is widened to f32 first.
+/// In nats. Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -78,6 +79,8 @@ impl CosFaceLossConfig {
 /// let output = loss.forward(Tensor::from_data([[0.5, -1.0], [2.0, 0.0]], &device), &[0, 2]).read();
 /// assert!(output.mean > 0.0);
 /// ```
+///
+/// Source: Wang et al., *CosFace: Large Margin Cosine Loss for Deep Face Recognition*, CVPR 2018.
 #[derive(Module, Debug)]
 pub struct CosFaceLoss {
     pub(crate) weights: Prototypes,
@@ -94,7 +97,8 @@ impl CosFaceLoss {
     ///
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels = labels.into().classes();
         let logits = self.logits(embeddings);
         let [_, classes] = logits.dims();
         let own = label_mask(labels, classes, &logits.device());

@@ -6,16 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::cross_entropy;
 use crate::error::{ConfigError, require};
+use crate::labels::Labels;
 use crate::output::LossOutput;
 use crate::proxies::Prototypes;
 
 /// Settings of [`NormalizedSoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NormalizedSoftmaxLossConfig {
     /// What cosines are divided by. Default 0.05, as in the paper.
     pub temperature: f64,
-    /// Learning rate of the class weights, as a multiple of the network's. Default 1.
+    /// Learning rate of the class weights, as a multiple of the network's. Default 1: they learn as fast as the network.
     pub learning_rate_factor: f64,
 }
 
@@ -65,7 +66,7 @@ impl NormalizedSoftmaxLossConfig {
 /// L = cross-entropy of cos(x_i, w_c) / temperature
 /// ```
 ///
-/// Half precision is widened to f32 first.
+/// In nats. Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -77,6 +78,8 @@ impl NormalizedSoftmaxLossConfig {
 /// let output = loss.forward(Tensor::from_data([[0.5, -1.0], [2.0, 0.0]], &device), &[0, 2]).read();
 /// assert!(output.mean > 0.0);
 /// ```
+///
+/// Source: Zhai & Wu, *Classification is a Strong Baseline for Deep Metric Learning*, BMVC 2019.
 #[derive(Module, Debug)]
 pub struct NormalizedSoftmaxLoss {
     pub(crate) weights: Prototypes,
@@ -92,7 +95,8 @@ impl NormalizedSoftmaxLoss {
     ///
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels = labels.into().classes();
         cross_entropy(self.logits(embeddings), labels)
     }
 

@@ -2,7 +2,9 @@
 
 use burn::tensor::DType;
 
-use crate::testing::{Matrix, assert_close, cosine, device, differentiate, host, log_sum_exp};
+use crate::testing::{
+    Matrix, assert_close, cosine, device, differentiate, host, log_sum_exp, numbers,
+};
 use crate::{
     ArcFaceLossConfig, CosFaceLossConfig, NormalizedSoftmaxLossConfig, SoftmaxLossConfig,
     Statistic, SubCenterArcFaceLossConfig,
@@ -38,10 +40,17 @@ fn nearest_cosines(x: &Matrix, vectors: &Matrix) -> Vec<Vec<f64>> {
 fn softmax_is_cross_entropy_of_a_linear_layer() {
     let x = embeddings();
     let loss = SoftmaxLossConfig::default().init(x.columns, CLASSES, &device());
-    let scores = host(loss.logits(x.leaf(DType::F32)));
+    let weight = host(loss.classifier.weight.val());
+    let bias = numbers(loss.classifier.bias.as_ref().unwrap().val());
+    let score = |i: usize, c: usize| {
+        (0..x.columns)
+            .map(|k| x.row(i)[k] * weight.row(k)[c])
+            .sum::<f64>()
+            + bias[c]
+    };
     let scores = (0..x.rows)
-        .map(|i| scores.row(i).to_vec())
-        .collect::<Vec<_>>();
+        .map(|i| (0..CLASSES).map(|c| score(i, c)).collect())
+        .collect::<Vec<Vec<_>>>();
     let (value, _) = differentiate(&x, |x| loss.forward(x, &LABELS).mean);
     assert_close(&[value], &[cross_entropy(&scores)], 1e-5, 0.0);
     let best = |row: &Vec<f64>| {

@@ -8,6 +8,7 @@ use std::ops::Range;
 use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
 
 use super::loss::TripletLoss;
+use crate::candidates::Candidates;
 use crate::distance::SquaredDistances;
 use crate::mining::Pairs;
 use crate::pair_matrix::{BlockLoss, PairLoss, blocks_of_anchors, over_blocks};
@@ -25,15 +26,14 @@ pub(crate) enum Choice<'a> {
     Pairs(&'a Pairs),
 }
 
-/// Loss over the triplets with anchors in `rows` and the rest in `columns`.
+/// Loss over the triplets whose anchors are rows and whose other corners are columns.
 pub(crate) fn all_triplets(
     loss: &TripletLoss,
-    rows: Tensor<2>,
-    columns: Tensor<2>,
-    relation: &Relation<'_>,
+    among: &Candidates<'_>,
     choice: Choice<'_>,
 ) -> PairLoss {
-    let squared = SquaredDistances::new(rows, columns);
+    let squared = SquaredDistances::new(among.rows.clone(), among.columns.clone());
+    let relation = &among.relation;
     let positives = relation.positives();
     let blocks = blocks_of_anchors(&positives, relation.columns.len());
     over_blocks(squared.left, squared.right, blocks, |block, rows| {

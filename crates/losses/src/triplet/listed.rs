@@ -3,6 +3,7 @@
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 use super::loss::TripletLoss;
+use crate::candidates::Candidates;
 use crate::mining::Triplets;
 use crate::pair_matrix::{PairLoss, with_gradient};
 use crate::tensors::{count, mean_of};
@@ -13,8 +14,14 @@ const CHUNK: usize = 1 << 22;
 /// Loss over a list of triplets.
 ///
 /// A long list is taken in chunks that are differentiated one by one, so that the graph of only one of them exists.
-pub(crate) fn listed_triplets(loss: &TripletLoss, x: Tensor<2>, triplets: &Triplets) -> PairLoss {
-    let [n, dim] = x.dims();
+pub(crate) fn listed_triplets(
+    loss: &TripletLoss,
+    among: &Candidates<'_>,
+    triplets: &Triplets,
+) -> PairLoss {
+    // The columns start with the rows, so every corner is a column.
+    let x = among.columns.clone();
+    let ([n, _], [_, dim]) = (among.shape(), x.dims());
     let plain = x.clone().inner();
     let like = (&plain.device(), plain.dtype());
     let step = (CHUNK / dim).max(1);

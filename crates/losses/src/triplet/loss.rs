@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::all::{Choice, all_triplets};
 use super::listed::listed_triplets;
+use crate::candidates::Candidates;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -15,11 +16,12 @@ use crate::mining::{Mined, Miner};
 use crate::output::LossOutput;
 use crate::pair_matrix::PairLoss;
 use crate::reduction::Reduction;
-use crate::relation::Relation;
 use crate::tensors::{softplus, widen};
 
 /// How a triplet's loss follows from its lead, the distance to the negative less the distance to the positive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TripletForm {
     /// `max(0, margin - lead)`.
@@ -30,18 +32,18 @@ pub enum TripletForm {
 }
 
 /// Settings of [`TripletLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TripletLossConfig {
-    /// Distance between embeddings. Default [`Distance::UnitEuclidean`].
+    /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning; FaceNet squares it.
     pub distance: Distance,
     /// Margin, in units of the distance. Default 0.2, that of FaceNet. The soft form has none.
     pub margin: f64,
-    /// Hinge or soft. Default [`TripletForm::Hinge`].
+    /// Hinge or soft. Default [`TripletForm::Hinge`], that of FaceNet.
     pub form: TripletForm,
-    /// What the sum is divided by. Default [`Reduction::Nonzero`].
+    /// What the sum is divided by. Default [`Reduction::Nonzero`], which Hermans et al. found to matter for all triplets.
     pub reduction: Reduction,
-    /// Which triplets count. Default [`Miner::Hard`].
+    /// Which triplets count. Default [`Miner::Hard`], the batch-hard triplets of Hermans et al.
     pub mining: Miner,
 }
 
@@ -86,8 +88,8 @@ impl TripletLossConfig {
 /// L = Σ max(0, d(a, p) - d(a, n) + margin) / count      or      Σ log(1 + exp(d(a, p) - d(a, n))) / count
 /// ```
 ///
-/// over the triplets that the miner chooses. A batch without triplets has loss 0 and gradient 0. There is never an
-/// array of n³ numbers. Half precision is widened to f32 first.
+/// over the triplets that the miner chooses, in units of the distance (the soft form in nats). A batch without triplets has
+/// loss 0 and gradient 0. There is never an array of n³ numbers. Per example: the mean over its triplets as anchor. Half precision is widened to f32 first.
 ///
 /// # Example
 /// ```
@@ -102,6 +104,9 @@ impl TripletLossConfig {
 /// assert!((output.mean - 0.7).abs() < 1e-6);
 /// assert_eq!(output.per_example.len(), 3);
 /// ```
+///
+/// Source: Schroff et al., *FaceNet*, CVPR 2015; batch-hard and the soft form: Hermans et al., *In Defense of the Triplet Loss
+/// for Person Re-Identification*, 2017, arXiv 1703.07737.
 #[derive(Module, Debug)]
 pub struct TripletLoss {
     #[module(skip)]
@@ -126,56 +131,43 @@ impl TripletLoss {
     ///
     /// # Panics
     /// If the batch is empty or the lengths differ.
-    pub fn forward(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
-        // Neighbours are sought with the distance that the loss compares, so on rows in the same form.
-        let x = self.prepare(embeddings);
-        let mined = self.mining.mine(x.clone(), self.distance, labels);
-        self.of_mined(x, labels.classes(), &mined)
+    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
+        let labels: Labels<'a> = labels.into();
+        let among = Candidates::within(self.prepare(embeddings), labels.classes());
+        LossOutput::of_pairs(self.between(&among, labels.draw()))
     }
 
     /// Loss of a batch over triplets or pairs from any miner.
+    ///
+    /// # Panics
+    /// If the batch is empty or the lengths differ.
     pub fn forward_mined(
         &self,
         embeddings: Tensor<2>,
         labels: &[usize],
         mined: &Mined,
     ) -> LossOutput {
-        self.of_mined(self.prepare(embeddings), labels, mined)
+        let among = Candidates::within(self.prepare(embeddings), labels);
+        LossOutput::of_pairs(self.of_mined(&among, mined))
     }
 
     pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
         self.distance.prepare(widen(embeddings))
     }
 
-    /// Loss over all triplets with anchors in prepared rows and the rest in columns.
-    pub(crate) fn between(
-        &self,
-        rows: Tensor<2>,
-        columns: Tensor<2>,
-        relation: &Relation<'_>,
-    ) -> PairLoss {
-        all_triplets(self, rows, columns, relation, Choice::All)
+    /// Loss over the triplets among prepared rows and columns that the configured miner chooses.
+    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
+        // Neighbours are sought with the distance that the loss compares.
+        self.of_mined(among, &self.mining.among(among, self.distance, draw))
     }
 
-    fn of_mined(&self, x: Tensor<2>, labels: &[usize], mined: &Mined) -> LossOutput {
-        assert_eq!(
-            x.dims()[0],
-            labels.len(),
-            "{} embeddings, {} labels",
-            x.dims()[0],
-            labels.len()
-        );
+    fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
         match mined {
-            Mined::All => self.of_choice(x, labels, Choice::All),
-            Mined::SemiHard { margin } => self.of_choice(x, labels, Choice::SemiHard(*margin)),
-            Mined::Pairs(pairs) => self.of_choice(x, labels, Choice::Pairs(pairs)),
-            Mined::Triplets(triplets) => LossOutput::of_pairs(listed_triplets(self, x, triplets)),
+            Mined::All => all_triplets(self, among, Choice::All),
+            Mined::SemiHard { margin } => all_triplets(self, among, Choice::SemiHard(*margin)),
+            Mined::Pairs(pairs) => all_triplets(self, among, Choice::Pairs(pairs)),
+            Mined::Triplets(triplets) => listed_triplets(self, among, triplets),
         }
-    }
-
-    fn of_choice(&self, x: Tensor<2>, labels: &[usize], choice: Choice<'_>) -> LossOutput {
-        let relation = Relation::within(labels, &x.device());
-        LossOutput::of_pairs(all_triplets(self, x.clone(), x, &relation, choice))
     }
 
     /// Loss of triplets from how much farther their negative is than their positive.

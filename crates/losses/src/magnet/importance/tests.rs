@@ -3,10 +3,11 @@
 use burn::tensor::DType;
 
 use super::*;
-use crate::MagnetLossConfig;
 use crate::testing::{
-    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate,
+    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope,
+    assert_shards_are_the_whole, differentiate,
 };
+use crate::{MagnetLossConfig, magnet_objective, pinned_level};
 
 /// Five clusters of three, the last two of one class, with the two nearest imposters of each as seed.
 fn index() -> (Matrix, Vec<usize>, Vec<usize>, Vec<Vec<usize>>) {
@@ -42,6 +43,9 @@ fn alone(x: &Matrix, clusters: &[usize], classes: &[usize], seen: &[usize]) -> (
     let (value, slope) = differentiate(&x.select(&rows), |x| {
         loss.forward(x, &of_rows, &classes).mean
     });
+    // The full-data objective is written as plain loops.
+    let loops = magnet_objective(&x.select(&rows).values, x.columns, &of_rows, &classes, 1.0);
+    assert_close(&[value], &[loops], 1e-5, 0.0);
     let mut full = Matrix::new(x.rows, x.columns, vec![0.0; x.values.len()]);
     for (at, row) in rows.into_iter().enumerate() {
         full.values[row * x.columns..(row + 1) * x.columns].copy_from_slice(slope.row(at));
@@ -171,6 +175,82 @@ fn the_loss_of_a_whole_set_is_the_objective() {
             .forward(x, &clusters, &classes)
             .mean
     });
-    let objective = crate::magnet_objective(&x.values, 3, &clusters, &classes, 1.0);
+    let objective = magnet_objective(&x.values, 3, &clusters, &classes, 1.0);
     assert_close(&[value], &[objective], 1e-5, 0.0);
+}
+
+/// Two neighbourhoods of the index: apart (form A), or with a cluster in common (form C1).
+fn two_forms() -> [(&'static str, [Neighbourhood; 2]); 2] {
+    let of = |clusters: &[usize], probability| Neighbourhood {
+        clusters: clusters.to_vec(),
+        probability,
+        proposal: 0.2,
+    };
+    [
+        ("form A", [of(&[0, 1], 0.1), of(&[3, 2], 0.4)]),
+        ("form C1", [of(&[0, 1, 3], 0.1), of(&[1, 0, 4], 0.3)]),
+    ]
+}
+
+#[test]
+fn a_batch_in_shards_has_the_loss_and_gradient_of_the_whole() {
+    let (x, clusters, classes, _) = index();
+    for (name, drawn) in two_forms() {
+        for mean in [WeightedMean::Unbiased, WeightedMean::SelfNormalised] {
+            let loss = config(mean).init();
+            assert_shards_are_the_whole(name, &x, |x| {
+                loss.forward(x, &clusters, &classes, &drawn).mean
+            });
+        }
+    }
+}
+
+#[test]
+fn half_precision_is_computed_in_single() {
+    let (x, clusters, classes, _) = index();
+    for (_, drawn) in two_forms() {
+        let loss = config(WeightedMean::SelfNormalised).init();
+        let half = x.leaf(DType::F32).inner().cast(DType::BF16);
+        let exact = loss.forward(half.clone().cast(DType::F32), &clusters, &classes, &drawn);
+        let output = loss.forward(half, &clusters, &classes, &drawn);
+        assert_eq!(output.mean.dtype(), DType::F32);
+        assert_eq!(output.read(), exact.read());
+    }
+}
+
+#[test]
+fn scale_shift_and_order_change_nothing() {
+    let (x, clusters, classes, _) = index();
+    let order = [7, 2, 11, 0, 5, 9, 14, 3, 1, 10, 4, 12, 6, 8, 13];
+    let reordered = order.map(|row| clusters[row]);
+    for (_, drawn) in two_forms() {
+        let loss = config(WeightedMean::SelfNormalised).init();
+        let value = |x: &Matrix, clusters: &[usize]| {
+            differentiate(x, |x| loss.forward(x, clusters, &classes, &drawn).mean).0
+        };
+        let want = [value(&x, &clusters)];
+        for scale in [1e4, 1e-4] {
+            let scaled = x.map(|v| v * scale);
+            assert_close(&[value(&scaled, &clusters)], &want, 1e-5, 0.0);
+        }
+        assert_close(&[value(&x.map(|v| v + 3.0), &clusters)], &want, 1e-5, 0.0);
+        assert_close(&[value(&x.select(&order), &reordered)], &want, 1e-5, 0.0);
+    }
+}
+
+#[test]
+fn the_collapse_level_is_averaged_as_the_loss_is() {
+    let (x, clusters, classes, _) = index();
+    let [_, (_, drawn)] = two_forms();
+    let output = config(WeightedMean::SelfNormalised)
+        .init()
+        .forward(x.leaf(DType::F32), &clusters, &classes, &drawn)
+        .read();
+    // Both neighbourhoods have three clusters of three classes.
+    assert_close(
+        &[output.get(Statistic::CollapseLevel).unwrap().into()],
+        &[pinned_level(1.0, 3)],
+        1e-6,
+        0.0,
+    );
 }

@@ -1,0 +1,93 @@
+//! Every loss in every form that the contract holds for.
+
+use crate::mining::NegativeChoice;
+use crate::{
+    ContrastiveLossConfig, KlPairwiseLossConfig, LossConfig, Miner, MultiSimilarityLossConfig,
+    NtXentLossConfig, SupConLossConfig, TripletForm, TripletLossConfig,
+};
+
+/// Each loss in each of its forms, with a name for messages.
+pub(super) fn every_loss() -> Vec<(String, LossConfig)> {
+    let kinds = [
+        "arc_face",
+        "contrastive",
+        "cos_face",
+        "kl_pairwise",
+        "magnet",
+        "multi_similarity",
+        "normalized_softmax",
+        "nt_xent",
+        "proxy_anchor",
+        "proxy_nca",
+        "rep_met",
+        "soft_triple",
+        "softmax",
+        "sub_center_arc_face",
+        "sup_con",
+    ];
+    let read = |kind: &str| serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
+    let mut all = kinds
+        .iter()
+        .map(|&kind| (kind.to_owned(), read(kind)))
+        .collect::<Vec<_>>();
+    for mining in every_miner() {
+        for form in [TripletForm::Hinge, TripletForm::Soft] {
+            let config = TripletLossConfig {
+                mining,
+                form,
+                margin: 0.5,
+                ..Default::default()
+            };
+            all.push((
+                format!("triplet {form:?} {mining:?}"),
+                LossConfig::Triplet(config),
+            ));
+        }
+        let pairs = [
+            LossConfig::Contrastive(ContrastiveLossConfig {
+                mining,
+                ..Default::default()
+            }),
+            LossConfig::KlPairwise(KlPairwiseLossConfig {
+                mining,
+                ..Default::default()
+            }),
+            LossConfig::MultiSimilarity(MultiSimilarityLossConfig {
+                mining,
+                ..Default::default()
+            }),
+            LossConfig::NtXent(NtXentLossConfig {
+                mining,
+                ..Default::default()
+            }),
+            LossConfig::SupCon(SupConLossConfig {
+                mining,
+                ..Default::default()
+            }),
+        ];
+        all.extend(pairs.map(|config| (format!("pairs {config:?}"), config)));
+    }
+    all
+}
+
+fn every_miner() -> Vec<Miner> {
+    vec![
+        Miner::All,
+        Miner::Hard,
+        Miner::SemiHard { margin: 0.5 },
+        Miner::SemiHardNearest { margin: 0.5 },
+        Miner::SemiHardOrFarthest,
+        Miner::EasyPositive {
+            negatives: NegativeChoice::Hard,
+        },
+        Miner::EasyPositive {
+            negatives: NegativeChoice::SemiHard,
+        },
+        Miner::DistanceWeighted {
+            nearest: 0.5,
+            farthest: 1.4,
+            seed: 3,
+        },
+        Miner::MultiSimilarity { epsilon: 0.1 },
+    ]
+}
