@@ -15,7 +15,7 @@ use crate::view::DrawKey;
 const ATTEMPTS: usize = 10;
 
 /// What training varies. The default varies nothing.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
     /// A random window instead of the centre crop.
@@ -31,7 +31,7 @@ pub struct Augmentation {
 }
 
 /// A window of random area and aspect ratio, stretched to the input square.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RandomCrop {
     /// Smallest and largest area, as parts of the image's.
@@ -42,7 +42,7 @@ pub struct RandomCrop {
 
 /// A rectangle that is set to 0 after normalisation, which is the mean colour. Zhong et al., *Random Erasing Data
 /// Augmentation*, AAAI 2020.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Erasing {
     /// Probability of erasing at all.

@@ -29,16 +29,18 @@
 //! | `sets` | one file a data set: official layout in, table out |
 //! | `table`, `hold_out` | rows, splits, coarse classes |
 //! | `mat`, `sums`, `listing` | MATLAB 5 list files, checksums, remembered file trees |
-//! | `official`, `doctor` | the publishers' numbers; what is wrong with a folder |
+//! | `official`, `doctor`, `broken` | the publishers' numbers; what is wrong with a folder; leaving it out |
 //! | `fetch` | downloads, when asked; nothing else here uses the network |
-//! | `jpeg`, `pixels`, `resize`, `rotate`, `colour` | bytes to RGB, RGB to RGB |
+//! | `jpeg`, `pixels`, `look` | bytes to RGB: of a JPEG only the part, and at the scale, that a view needs |
+//! | `photograph`, `resize`, `rotate`, `colour` | RGB to RGB |
 //! | `preprocessing`, `augmentation`, `view` | what is wished for, and its random draws |
-//! | `render`, `loader`, `cache` | one image, many batches, kept pixels |
+//! | `render`, `renderer`, `loader`, `cache` | one image, one row, many batches, kept photographs |
 
 // A test without its files says that it was skipped.
 #![cfg_attr(test, allow(clippy::print_stderr))]
 
 mod augmentation;
+mod broken;
 mod cache;
 mod colour;
 mod doctor;
@@ -50,13 +52,16 @@ mod hold_out;
 mod jpeg;
 mod listing;
 mod loader;
+mod look;
 pub mod mat;
 mod official;
 #[cfg(test)]
 mod parity;
+mod photograph;
 mod pixels;
 mod preprocessing;
 mod render;
+mod renderer;
 mod resize;
 mod rotate;
 mod sets;
@@ -65,9 +70,11 @@ mod table;
 mod view;
 
 pub use augmentation::{Augmentation, Erasing, RandomCrop};
+pub use broken::find_broken;
+pub use cache::{CacheConfig, CacheContent, CachePlace};
 pub use colour::Jitter;
 pub use doctor::{
-    Count, Finding, FindingKind, Group, Leak, Report, SplitCount, SumCheck, examine,
+    ClassCount, Count, Finding, FindingKind, Group, Leak, Report, SplitCount, SumCheck, examine,
     verify_archives,
 };
 pub use error::{DataError, DecodeError};
@@ -77,6 +84,6 @@ pub use official::{Archive, Official, catalogue, official};
 pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
 pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
 pub use render::{Images, image_from_bytes, load_image};
-pub use sets::{Attributes, Dataset, FlowersProtocol, Regions, read_attributes};
+pub use sets::{Attributes, Dataset, FlowersProtocol, Regions, detect, read_attributes};
 pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
 pub use view::{DrawKey, Draws, View};

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::augmentation::Draw;
-use crate::cache::PixelCache;
+use crate::cache::{Cache, CacheConfig};
 use crate::error::DataError;
-use crate::pixels::{DecodeLimits, Pixels, decode};
+use crate::pixels::DecodeLimits;
 use crate::preprocessing::Preprocessing;
 use crate::render::{Images, Workspace};
-use crate::table::{Row, Source, Table};
-use crate::view::{DrawKey, View};
+use crate::renderer::{Job, Renderer};
+use crate::table::Table;
+use crate::view::View;
 
 /// What a broken image does to the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,15 +27,16 @@ pub enum Broken {
     Skip,
 }
 
-/// How a loader works; none of it changes the values it delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a loader works. Only a cache of resized photographs changes the values it delivers; see
+/// [`CacheContent`](crate::CacheContent).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderConfig {
     /// Threads that decode; at least 1.
     pub threads: usize,
     /// Bytes of rendered images that may wait for the caller. One batch is always worked on, whatever its size.
     pub ahead_bytes: usize,
-    /// Bytes of decoded photographs that are kept for the next epoch; 0 keeps none.
-    pub cache_bytes: usize,
+    /// Photographs that are kept for the next epoch.
+    pub cache: Option<CacheConfig>,
     /// What a broken image does.
     pub broken: Broken,
     /// Bounds on what one file may unpack to.
@@ -48,7 +49,7 @@ impl Default for LoaderConfig {
         LoaderConfig {
             threads: 2,
             ahead_bytes: 96 << 20,
-            cache_bytes: 0,
+            cache: None,
             broken: Broken::Fail,
             limits: DecodeLimits::default(),
         }
@@ -94,7 +95,7 @@ impl Loader {
     /// A loader of `table`; starts nothing yet.
     ///
     /// # Errors
-    /// If `preprocessing` contradicts itself.
+    /// If `preprocessing` contradicts itself, or the folder of the cache cannot be used.
     ///
     /// # Panics
     /// If `config.threads` is 0.
@@ -105,17 +106,11 @@ impl Loader {
     ) -> Result<Self, DataError> {
         assert!(config.threads > 0, "a loader needs at least one thread");
         preprocessing.validate()?;
-        let LoaderConfig {
-            limits,
-            cache_bytes,
-            ..
-        } = config;
-        let cache = PixelCache::new(cache_bytes);
         let renderer = Renderer {
             table,
             preprocessing,
-            limits,
-            cache,
+            limits: config.limits,
+            cache: config.cache.as_ref().map(Cache::new).transpose()?,
         };
         Ok(Loader {
             renderer: Arc::new(renderer),
@@ -279,84 +274,6 @@ impl Drop for Stream {
     }
 }
 
-/// What all streams of a loader read.
-#[derive(Debug)]
-struct Renderer {
-    table: Arc<Table>,
-    preprocessing: Preprocessing,
-    limits: DecodeLimits,
-    cache: PixelCache,
-}
-
-impl Renderer {
-    /// The photograph of a row, from the cache if it is there.
-    fn pixels(&self, row: usize) -> Result<Arc<Pixels>, DataError> {
-        if let Some(pixels) = self.cache.get(row) {
-            return Ok(pixels);
-        }
-        let pixels = Arc::new(self.read(row)?);
-        self.cache.offer(row, &pixels);
-        Ok(pixels)
-    }
-
-    fn read(&self, row: usize) -> Result<Pixels, DataError> {
-        let Row { source, region, .. } = &self.table.rows[row];
-        let pixels = match source {
-            Source::Packed(position) => {
-                let packed = self
-                    .table
-                    .packed
-                    .as_ref()
-                    .expect("a table with packed rows has packed pixels");
-                Pixels::from_grey(packed.width, packed.height, packed.image(*position))
-            }
-            Source::File(relative) => {
-                let path = self.table.root.join(relative);
-                let bytes =
-                    std::fs::read(&path).map_err(|source| DataError::read(&path, source))?;
-                decode(&bytes, self.preprocessing.orientation, self.limits)
-                    .map_err(|source| DataError::image(&path, source))?
-            }
-        };
-        let Some(region) = *region else {
-            return Ok(pixels);
-        };
-        pixels.cut(region).ok_or_else(|| {
-            let problem = format!(
-                "{region:?} lies outside {}x{} pixels",
-                pixels.width, pixels.height
-            );
-            DataError::content(&self.table.describe(row), "region", problem)
-        })
-    }
-
-    fn draw(&self, view: &View, job: Job, row: usize, pixels: &Pixels) -> Draw {
-        match view {
-            View::Evaluation => Draw::default(),
-            View::EvaluationFlipped => Draw {
-                mirror: true,
-                ..Draw::default()
-            },
-            View::Training {
-                augmentation,
-                seed,
-                epoch,
-                draws,
-            } => {
-                let key = DrawKey::new(*seed, *epoch, *draws, job.batch, job.position, row);
-                augmentation.draw(key, pixels.width, pixels.height, self.preprocessing.crop)
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Job {
-    /// Number of the batch in its stream.
-    batch: usize,
-    position: usize,
-}
-
 struct Pending {
     rows: Vec<usize>,
     images: Vec<Option<Result<Vec<f32>, DataError>>>,
@@ -431,7 +348,8 @@ impl Shared {
         buffer: Vec<f32>,
     ) -> Result<Vec<f32>, DataError> {
         let rendered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.render(workspace, job, row, buffer)
+            self.renderer
+                .render(workspace, &self.view, job, row, buffer)
         }));
         rendered.unwrap_or_else(|_| {
             *workspace = Workspace::default();
@@ -442,21 +360,6 @@ impl Shared {
                 "the decoder stopped on this file",
             ))
         })
-    }
-
-    fn render(
-        &self,
-        workspace: &mut Workspace,
-        job: Job,
-        row: usize,
-        mut buffer: Vec<f32>,
-    ) -> Result<Vec<f32>, DataError> {
-        let renderer = &self.renderer;
-        let pixels = renderer.pixels(row)?;
-        let draw = renderer.draw(&self.view, job, row, &pixels);
-        buffer.resize(renderer.preprocessing.values(), 0.0);
-        workspace.render(&pixels, &renderer.preprocessing, &draw, &mut buffer);
-        Ok(buffer)
     }
 
     /// One buffer for the batch, and the buffers of its images back.
@@ -497,246 +400,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests {
-    use image::ImageFormat;
-
-    use super::*;
-    use crate::augmentation::Augmentation;
-    use crate::pixels::tests::{encode, gradient};
-    use crate::table::{PixelBox, Split};
-    use crate::view::Draws;
-
-    /// Nine photographs of different sizes; `broken` of them are text.
-    fn photographs(broken: &[usize]) -> (tempfile::TempDir, Arc<Table>) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut rows = Vec::new();
-        for number in 0..9 {
-            let name = format!("{number}.jpg");
-            let size = 20 + 5 * number as u32;
-            let bytes = match broken.contains(&number) {
-                true => b"no photograph".to_vec(),
-                false => encode(&gradient(size, 24).into(), ImageFormat::Png),
-            };
-            lodestone_files::write_whole(&folder.path().join(&name), |file| file.write_all(&bytes))
-                .unwrap();
-            rows.push(Row::file(name, number % 3, Split::Train));
-        }
-        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let table = Table::of_files("nine", folder.path(), classes, rows);
-        (folder, Arc::new(table))
-    }
-
-    fn loader(table: &Arc<Table>, threads: usize, ahead_bytes: usize, broken: Broken) -> Loader {
-        let config = LoaderConfig {
-            threads,
-            ahead_bytes,
-            broken,
-            ..LoaderConfig::default()
-        };
-        Loader::new(Arc::clone(table), Preprocessing::imagenet(16, 12), config).unwrap()
-    }
-
-    fn training(draws: Draws) -> View {
-        let augmentation = Augmentation {
-            rotation_degrees: 20.0,
-            ..Augmentation::crop_and_flip()
-        };
-        View::Training {
-            augmentation,
-            seed: 9,
-            epoch: 4,
-            draws,
-        }
-    }
-
-    fn plan() -> Vec<Vec<usize>> {
-        vec![
-            vec![0, 3, 6],
-            vec![8, 8, 1, 2],
-            vec![],
-            vec![5],
-            vec![4, 0, 7, 3, 3],
-        ]
-    }
-
-    #[test]
-    fn threads_and_room_ahead_change_no_value() {
-        let (_folder, table) = photographs(&[]);
-        for view in [
-            View::Evaluation,
-            View::EvaluationFlipped,
-            training(Draws::PerRow),
-            training(Draws::PerPosition { first_step: 3 }),
-        ] {
-            let run = |threads, ahead| -> Vec<ImageBatch> {
-                let loader = loader(&table, threads, ahead, Broken::Fail);
-                loader.batches(plan(), &view).map(Result::unwrap).collect()
-            };
-            let base = run(1, 0);
-            assert_eq!(
-                base.iter()
-                    .map(|batch| batch.rows.clone())
-                    .collect::<Vec<_>>(),
-                plan()
-            );
-            assert_eq!(base[1].labels, [2, 2, 1, 2]);
-            for (threads, ahead) in [(1, 1 << 20), (3, 4000), (16, 1 << 20)] {
-                assert_eq!(
-                    run(threads, ahead),
-                    base,
-                    "{threads} threads, {ahead} bytes, {view:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn kept_photographs_give_the_same_values() {
-        let (folder, table) = photographs(&[]);
-        let config = LoaderConfig {
-            cache_bytes: 20_000,
-            ..LoaderConfig::default()
-        };
-        let preprocessing = Preprocessing::imagenet(16, 12);
-        let kept = Loader::new(Arc::clone(&table), preprocessing, config).unwrap();
-        let view = training(Draws::PerRow);
-        let run = |loader: &Loader| -> Vec<ImageBatch> {
-            loader.batches(plan(), &view).map(Result::unwrap).collect()
-        };
-        let fresh = run(&loader(&table, 2, 1 << 20, Broken::Fail));
-        assert_eq!(run(&kept), fresh);
-        assert_eq!(run(&kept), fresh);
-        // The photograph of 60 x 24 pixels is 4320 bytes and asked for early, so it is kept: its file is not read again.
-        std::fs::remove_file(folder.path().join("8.jpg")).unwrap();
-        assert!(kept.batches([vec![8]], &view).next().unwrap().is_ok());
-    }
-
-    #[test]
-    fn a_row_twice_in_a_batch_is_drawn_as_the_view_says() {
-        let (_folder, table) = photographs(&[]);
-        let loader = loader(&table, 2, 1 << 20, Broken::Fail);
-        let pair = |draws, plan: Vec<Vec<usize>>| -> Vec<Vec<f32>> {
-            let batches = loader.batches(plan, &training(draws));
-            batches
-                .flat_map(|batch| {
-                    let images = batch.unwrap().images;
-                    (0..images.shape[0])
-                        .map(|n| images.image(n).to_vec())
-                        .collect::<Vec<_>>()
-                })
-                .collect()
-        };
-        let same = pair(Draws::PerRow, vec![vec![8, 8], vec![8]]);
-        assert!(same[0] == same[1] && same[1] == same[2]);
-        let fresh = pair(
-            Draws::PerPosition { first_step: 0 },
-            vec![vec![8, 8], vec![8]],
-        );
-        assert!(fresh[0] != fresh[1] && fresh[0] != fresh[2] && fresh[1] != fresh[2]);
-        // The second batch of a stream is the first of a stream that starts one step later.
-        let resumed = pair(Draws::PerPosition { first_step: 1 }, vec![vec![8]]);
-        assert_eq!(resumed[0], fresh[2]);
-    }
-
-    #[test]
-    fn a_broken_image_fails_its_batch_alone_or_is_left_out_of_it() {
-        let (_folder, table) = photographs(&[4]);
-        let failing = loader(&table, 2, 1 << 20, Broken::Fail);
-        let mut batches = failing.batches([vec![1, 4], vec![2, 3]], &View::Evaluation);
-        let message = batches.next().unwrap().unwrap_err().to_string();
-        assert!(
-            message.contains("4.jpg: not an image (first bytes 6e6f2070686f746f)"),
-            "{message}"
-        );
-        assert_eq!(batches.next().unwrap().unwrap().rows, [2, 3]);
-        assert!(batches.next().is_none());
-        let skipping = loader(&table, 2, 1 << 20, Broken::Skip);
-        let mut batches = skipping.batches([vec![1, 4, 2]], &View::Evaluation);
-        let batch = batches.next().unwrap().unwrap();
-        assert_eq!((batch.rows, batch.labels), (vec![1, 2], vec![1, 2]));
-        assert_eq!(batch.images.shape, [2, 3, 12, 12]);
-        assert_eq!(batch.skipped[0].0, 4);
-        assert!(batch.skipped[0].1.contains("not an image"));
-    }
-
-    #[test]
-    fn a_region_is_cut_out_before_anything_else() {
-        let (_folder, table) = photographs(&[]);
-        let mut cut = Table::clone(&table);
-        cut.rows[8].region = Some(PixelBox {
-            left: 10,
-            top: 2,
-            right: 30,
-            bottom: 22,
-        });
-        cut.rows[7].region = Some(PixelBox {
-            left: 500,
-            top: 2,
-            right: 510,
-            bottom: 22,
-        });
-        let loader = loader(&Arc::new(cut), 1, 1 << 20, Broken::Fail);
-        let mut batches = loader.batches([vec![8], vec![7]], &View::Evaluation);
-        let found = batches.next().unwrap().unwrap().images.values;
-        let pixels = decode(
-            &encode(&gradient(60, 24).into(), ImageFormat::Png),
-            Default::default(),
-            DecodeLimits::default(),
-        );
-        let region = PixelBox {
-            left: 10,
-            top: 2,
-            right: 30,
-            bottom: 22,
-        };
-        let mut expected = vec![0.0; 3 * 12 * 12];
-        let cut = pixels.unwrap().cut(region).unwrap();
-        Workspace::default().render(
-            &cut,
-            loader.preprocessing(),
-            &Draw::default(),
-            &mut expected,
-        );
-        assert_eq!(found, expected);
-        let message = batches.next().unwrap().unwrap_err().to_string();
-        assert!(
-            message.contains("7.jpg: region: PixelBox") && message.contains("55x24"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn the_plan_is_drawn_no_further_than_there_is_room() {
-        let (_folder, table) = photographs(&[]);
-        let drawn = std::cell::Cell::new(0);
-        let plan = plan()
-            .into_iter()
-            .cycle()
-            .take(50)
-            .inspect(|_| drawn.set(drawn.get() + 1));
-        // Room for four images of 3 x 12 x 12 values: after [0, 3, 6] one more batch is begun.
-        let loader = loader(&table, 2, 4 * 3 * 12 * 12 * 4, Broken::Fail);
-        let mut batches = loader.batches(plan, &View::Evaluation);
-        batches.next().unwrap().unwrap();
-        assert_eq!(drawn.get(), 2);
-        // The four images of [8, 8, 1, 2] fill the room until they are taken; then [], [5] and [4, 0, ..] fit.
-        batches.next().unwrap().unwrap();
-        assert_eq!(drawn.get(), 2);
-        batches.next().unwrap().unwrap();
-        assert_eq!(drawn.get(), 5);
-    }
-
-    #[test]
-    fn a_stream_that_is_dropped_early_ends_its_threads() {
-        let (_folder, table) = photographs(&[]);
-        let loader = loader(&table, 4, 1 << 20, Broken::Fail);
-        let mut stream = loader.stream(&View::Evaluation);
-        for rows in plan() {
-            stream.submit(rows);
-        }
-        assert_eq!(stream.receive().unwrap().unwrap().rows, [0, 3, 6]);
-        let shared = Arc::downgrade(&stream.shared);
-        drop(stream);
-        assert!(shared.upgrade().is_none());
-    }
-}
+mod tests;

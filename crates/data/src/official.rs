@@ -13,12 +13,19 @@ use crate::table::Split;
 pub struct Archive {
     /// File name.
     pub name: &'static str,
-    /// Where it is published; `None` where the publisher wants a registration.
-    pub url: Option<&'static str>,
+    /// Address of the folder it is published in; `None` where the publisher wants a registration.
+    pub site: Option<&'static str>,
     /// MD5 of the file, in hexadecimal.
     pub md5: &'static str,
     /// Folder below the set's own into which it is unpacked; `None` for a list that is kept as it is.
     pub unpack_to: Option<&'static str>,
+}
+
+impl Archive {
+    /// Address of the file, if it can be had without a registration.
+    pub fn url(&self) -> Option<String> {
+        self.site.map(|site| format!("{site}/{}", self.name))
+    }
 }
 
 /// A set as its publisher describes it.
@@ -34,6 +41,8 @@ pub struct Official {
     pub rows: Vec<(Split, usize)>,
     /// Files of the publisher.
     pub archives: &'static [Archive],
+    /// Files that come out of the archives, with the MD5 of their content, as it is or decompressed from a `.gz` beside it.
+    pub files: &'static [(&'static str, &'static str)],
     /// Terms of use, as far as they are known.
     pub licence: &'static str,
     /// Whether the sums come from the publisher or from loaders that agree.
@@ -43,19 +52,19 @@ pub struct Official {
 const FLOWERS: [Archive; 3] = [
     Archive {
         name: "102flowers.tgz",
-        url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"),
+        site: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102"),
         md5: "52808999861908f626f3c1f4e79d11fa",
         unpack_to: Some(""),
     },
     Archive {
         name: "imagelabels.mat",
-        url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/imagelabels.mat"),
+        site: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102"),
         md5: "e0620be6f572b9609742df49c70aed4d",
         unpack_to: None,
     },
     Archive {
         name: "setid.mat",
-        url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/setid.mat"),
+        site: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102"),
         md5: "a5357ecc9cb78c4bef273ce3793fc85c",
         unpack_to: None,
     },
@@ -64,13 +73,13 @@ const FLOWERS: [Archive; 3] = [
 const PETS: [Archive; 2] = [
     Archive {
         name: "images.tar.gz",
-        url: Some("https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz"),
+        site: Some("https://www.robots.ox.ac.uk/~vgg/data/pets/data"),
         md5: "5c4f3ee8e5d25df40f4fd59a7f44e54c",
         unpack_to: Some(""),
     },
     Archive {
         name: "annotations.tar.gz",
-        url: Some("https://www.robots.ox.ac.uk/~vgg/data/pets/data/annotations.tar.gz"),
+        site: Some("https://www.robots.ox.ac.uk/~vgg/data/pets/data"),
         md5: "95a8c909bbe2e81eed6a22bccdf3f68f",
         unpack_to: Some(""),
     },
@@ -79,40 +88,117 @@ const PETS: [Archive; 2] = [
 const DOGS: [Archive; 3] = [
     Archive {
         name: "images.tar",
-        url: Some("http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar"),
+        site: Some("http://vision.stanford.edu/aditya86/ImageNetDogs"),
         md5: "1bb1f2a596ae7057f99d7d75860002ef",
         unpack_to: Some(""),
     },
     Archive {
         name: "annotation.tar",
-        url: Some("http://vision.stanford.edu/aditya86/ImageNetDogs/annotation.tar"),
+        site: Some("http://vision.stanford.edu/aditya86/ImageNetDogs"),
         md5: "4298cc0031f6bc6e74612ac83b5988e2",
         unpack_to: Some(""),
     },
     Archive {
         name: "lists.tar",
-        url: Some("http://vision.stanford.edu/aditya86/ImageNetDogs/lists.tar"),
+        site: Some("http://vision.stanford.edu/aditya86/ImageNetDogs"),
         md5: "edbb9f16854ec66506b5f09b583e0656",
         unpack_to: Some(""),
     },
 ];
 
+const DOGS_LISTS: [(&str, &str); 3] = [
+    ("file_list.mat", "ce0676c9520e4b7e1d43221cd9c647b0"),
+    ("train_list.mat", "d37f459eacccfa4d299373dffba9648d"),
+    ("test_list.mat", "66f60c285efbc3ce2fb7893bd26c6b80"),
+];
+
+const FASHION_SITE: &str = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com";
+const FASHION: [Archive; 4] = [
+    idx(
+        "train-images-idx3-ubyte.gz",
+        FASHION_SITE,
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    ),
+    idx(
+        "train-labels-idx1-ubyte.gz",
+        FASHION_SITE,
+        "25c81989df183df01b3e8a0aad5dffbe",
+    ),
+    idx(
+        "t10k-images-idx3-ubyte.gz",
+        FASHION_SITE,
+        "bef4ecab320f06d8554ea6380940ec79",
+    ),
+    idx(
+        "t10k-labels-idx1-ubyte.gz",
+        FASHION_SITE,
+        "bb300cfdad3c16e7a12a480ee83cd310",
+    ),
+];
+/// Debian hands out the same content, compressed anew.
+const FASHION_CONTENT: [(&str, &str); 4] = [
+    (
+        "train-images-idx3-ubyte",
+        "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    ),
+    (
+        "train-labels-idx1-ubyte",
+        "9018921c3c673c538a1fc5bad174d6f9",
+    ),
+    ("t10k-images-idx3-ubyte", "8181f5470baa50b63fa0f6fddb340f0a"),
+    ("t10k-labels-idx1-ubyte", "15d484375f8d13e6eb1aabb0c3f46965"),
+];
+
+const MNIST_SITE: &str = "https://ossci-datasets.s3.amazonaws.com/mnist";
+const MNIST: [Archive; 4] = [
+    idx(
+        "train-images-idx3-ubyte.gz",
+        MNIST_SITE,
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    ),
+    idx(
+        "train-labels-idx1-ubyte.gz",
+        MNIST_SITE,
+        "d53e105ee54ea40749a09fcbcd1e9432",
+    ),
+    idx(
+        "t10k-images-idx3-ubyte.gz",
+        MNIST_SITE,
+        "9fb629c4189551a2d022fa330f9573f3",
+    ),
+    idx(
+        "t10k-labels-idx1-ubyte.gz",
+        MNIST_SITE,
+        "ec29112dd5afa0611ce80d1b7f02629c",
+    ),
+];
+
+/// One idx file as it is handed out: kept, and read without being unpacked.
+const fn idx(name: &'static str, site: &'static str, md5: &'static str) -> Archive {
+    Archive {
+        name,
+        site: Some(site),
+        md5,
+        unpack_to: None,
+    }
+}
+
 const IMAGENET: [Archive; 3] = [
     Archive {
         name: "ILSVRC2012_img_train.tar",
-        url: None,
+        site: None,
         md5: "1d675b47d978889d74fa0da5fadfb00e",
         unpack_to: Some("train"),
     },
     Archive {
         name: "ILSVRC2012_img_val.tar",
-        url: None,
+        site: None,
         md5: "29b22e2961454d5413ddabcf34fc5622",
         unpack_to: Some("val"),
     },
     Archive {
         name: "ILSVRC2012_devkit_t12.tar.gz",
-        url: None,
+        site: None,
         md5: "fa75699e90414af021442c21a62c3abf",
         unpack_to: Some(""),
     },
@@ -127,6 +213,7 @@ pub fn official(set: &Dataset) -> Official {
         classes: 0,
         rows: Vec::new(),
         archives: &[],
+        files: &[],
         licence: "yours to know",
         sums_published: true,
     };
@@ -138,16 +225,23 @@ pub fn official(set: &Dataset) -> Official {
     };
     match set {
         Dataset::FashionMini => fashion("nothing: it is part of the program", [4000, 1000]),
-        Dataset::Fashion => fashion(
-            "{train,t10k}-images-idx3-ubyte[.gz], {train,t10k}-labels-idx1-ubyte[.gz]",
-            [60_000, 10_000],
-        ),
+        Dataset::Fashion => Official {
+            archives: &FASHION,
+            files: &FASHION_CONTENT,
+            ..fashion(IDX_LAYOUT, [60_000, 10_000])
+        },
+        Dataset::Mnist => Official {
+            archives: &MNIST,
+            licence: "CC BY-SA 3.0, LeCun and Cortes",
+            ..fashion(IDX_LAYOUT, [60_000, 10_000])
+        },
         Dataset::ImageFolder => {
             own("CLASS/any/depth/photograph, or train/ and val/ or test/ of such")
         }
-        Dataset::Oml { .. } => {
-            own("a CSV table: label, path, split, is_query, is_gallery [, category, sequence, box]")
-        }
+        Dataset::Oml { .. } => own(
+            "a CSV or Parquet table: label, path, split, is_query, is_gallery [, category, sequence, \
+                 x_1, x_2, y_1, y_2]",
+        ),
         Dataset::Flowers102 { protocol } => Official {
             classes: 102,
             rows: match protocol {
@@ -170,18 +264,22 @@ pub fn official(set: &Dataset) -> Official {
             classes: 120,
             rows: vec![(Train, 12_000), (Test, 8580)],
             archives: &DOGS,
+            files: &DOGS_LISTS,
             licence: "ImageNet's: non-commercial research and education",
             sums_published: false,
             ..own("Images/nXXXXXXXX-Breed/, Annotation/, train_list.mat, test_list.mat")
         },
-        Dataset::Imagenet { classes: None } => Official {
+        Dataset::Imagenet {
+            classes: None,
+            attributes: None,
+        } => Official {
             classes: 1000,
             rows: vec![(Train, 1_281_167), (Test, 50_000)],
             archives: &IMAGENET,
             licence: "non-commercial research and education, after registration",
             ..own(IMAGENET_LAYOUT)
         },
-        Dataset::Imagenet { classes: Some(_) } => Official {
+        Dataset::Imagenet { .. } => Official {
             archives: &IMAGENET,
             licence: "non-commercial research and education, after registration",
             ..own(IMAGENET_LAYOUT)
@@ -189,6 +287,7 @@ pub fn official(set: &Dataset) -> Official {
     }
 }
 
+const IDX_LAYOUT: &str = "{train,t10k}-images-idx3-ubyte[.gz], {train,t10k}-labels-idx1-ubyte[.gz]";
 const IMAGENET_LAYOUT: &str =
     "train/nXXXXXXXX/, val/nXXXXXXXX/ or val/*.JPEG with ILSVRC2012_devkit_t12/data/";
 
@@ -198,6 +297,7 @@ pub fn catalogue() -> Vec<Official> {
     [
         Dataset::FashionMini,
         Dataset::Fashion,
+        Dataset::Mnist,
         Dataset::ImageFolder,
         Dataset::Oml {
             table: "table.csv".into(),
@@ -207,7 +307,10 @@ pub fn catalogue() -> Vec<Official> {
         },
         Dataset::OxfordIiitPet { regions: Whole },
         Dataset::StanfordDogs { regions: Whole },
-        Dataset::Imagenet { classes: None },
+        Dataset::Imagenet {
+            classes: None,
+            attributes: None,
+        },
     ]
     .iter()
     .map(official)
@@ -225,8 +328,8 @@ mod tests {
                 assert_eq!(archive.md5.len(), 32, "{}", archive.name);
                 assert!(archive.md5.bytes().all(|digit| digit.is_ascii_hexdigit()));
                 assert!(!archive.name.contains('/'));
-                if let Some(url) = archive.url {
-                    assert!(url.ends_with(archive.name), "{url}");
+                if let Some(url) = archive.url() {
+                    assert!(url.starts_with("http"), "{url}");
                 }
             }
         }

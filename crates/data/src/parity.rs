@@ -90,7 +90,7 @@ fn pictures_agree_with_pillow_and_torchvision() {
             bytes: rgb.data().to_vec(),
             ..pixels
         };
-        resize::centre(&same, 256, 224, &mut Resizer::new(), &mut square);
+        resize::centre(&same.into(), 256, 224, &mut Resizer::new(), &mut square);
         let resized = difference(&square, crop.data());
         assert!(
             resized.largest <= 1,

@@ -4,12 +4,13 @@
 //! becomes (255 - C)(255 - K) / 255, alpha is dropped and not composited, 16-bit values keep their upper byte.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
-use crate::error::DecodeError;
-use crate::jpeg;
+use crate::error::{DataError, DecodeError};
+use crate::jpeg::{self, Jpeg};
 use crate::table::PixelBox;
 
 /// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
@@ -64,7 +65,9 @@ impl Pixels {
 }
 
 /// Whether the turn that a camera noted in EXIF is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
     /// Pixels as they are stored, as torchvision's readers do.
@@ -102,6 +105,9 @@ pub fn decode(
     orientation: Orientation,
     limits: DecodeLimits,
 ) -> Result<Pixels, DecodeError> {
+    if let Some(pixels) = decode_usual(bytes, orientation, limits)? {
+        return Ok(pixels);
+    }
     let image = decode_any(bytes, orientation, limits)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
     Ok(Pixels {
@@ -109,6 +115,37 @@ pub fn decode(
         height,
         bytes: to_rgb(image),
     })
+}
+
+/// The bytes of an image file. Something else than a file, such as a pipe that would never end, is an error, and so is a file
+/// beyond the bytes that `limits` allow.
+pub(crate) fn read_file(path: &Path, limits: DecodeLimits) -> Result<Vec<u8>, DataError> {
+    let unreadable = |source| DataError::read(path, source);
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(DataError::content(path, "image", "not a file"));
+    }
+    if metadata.len() > limits.bytes {
+        let error = DecodeError::TooLarge {
+            what: "bytes",
+            found: metadata.len(),
+            limit: limits.bytes,
+        };
+        return Err(DataError::image(path, error));
+    }
+    std::fs::read(path).map_err(unreadable)
+}
+
+/// The usual kind of JPEG, by our own decoder; `None` for all else.
+fn decode_usual(
+    bytes: &[u8],
+    orientation: Orientation,
+    limits: DecodeLimits,
+) -> Result<Option<Pixels>, DecodeError> {
+    if orientation != Orientation::AsStored {
+        return Ok(None);
+    }
+    Ok(Jpeg::within(bytes, limits)?.and_then(|jpeg| jpeg.decode_whole()))
 }
 
 /// The format that the content says; endings are never looked at.
@@ -329,6 +366,21 @@ pub(crate) mod tests {
             open(b"").unwrap_err().to_string(),
             "not an image (first bytes )"
         );
+    }
+
+    #[test]
+    fn a_folder_or_a_huge_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = DecodeLimits {
+            bytes: 3,
+            ..DecodeLimits::default()
+        };
+        let message = read_file(folder.path(), limits).unwrap_err().to_string();
+        assert!(message.ends_with("image: not a file"), "{message}");
+        let path = folder.path().join("a");
+        lodestone_files::write_whole(&path, |file| file.write_all(b"abcd")).unwrap();
+        let message = read_file(&path, limits).unwrap_err().to_string();
+        assert!(message.ends_with("bytes 4, the limit is 3"), "{message}");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use fast_image_resize::Resizer;
 
 use crate::augmentation::Draw;
 use crate::error::DataError;
-use crate::pixels::{DecodeLimits, Pixels, decode};
+use crate::look::Encoded;
+use crate::photograph::Photograph;
+use crate::pixels::{DecodeLimits, read_file};
 use crate::preprocessing::Preprocessing;
 use crate::resize::{self, Window};
 use crate::rotate::rotate;
@@ -47,7 +49,7 @@ impl Images {
 /// # Errors
 /// [`DataError`] naming the file if it cannot be read or decoded.
 pub fn load_image(path: &Path, preprocessing: &Preprocessing) -> Result<Images, DataError> {
-    let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
+    let bytes = read_file(path, DecodeLimits::default())?;
     image_from_bytes(&bytes, path, preprocessing)
 }
 
@@ -61,10 +63,16 @@ pub fn image_from_bytes(
     preprocessing: &Preprocessing,
 ) -> Result<Images, DataError> {
     preprocessing.validate()?;
-    let pixels = decode(bytes, preprocessing.orientation, DecodeLimits::default())
-        .map_err(|source| DataError::image(name, source))?;
+    let file = Encoded {
+        bytes,
+        name,
+        region: None,
+        limits: DecodeLimits::default(),
+        orientation: preprocessing.orientation,
+    };
+    let (photograph, draw) = file.look(preprocessing, |_| Draw::default())?;
     let mut values = vec![0.0; preprocessing.values()];
-    Workspace::default().render(&pixels, preprocessing, &Draw::default(), &mut values);
+    Workspace::default().render(&photograph, preprocessing, &draw, &mut values);
     let [channels, height, width] = preprocessing.shape();
     Ok(Images {
         values,
@@ -81,13 +89,18 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// The resizer with its buffers.
+    pub(crate) fn resizer(&mut self) -> &mut Resizer {
+        &mut self.resizer
+    }
+
     /// Geometry, colour, normalisation and erasing, in this order.
     ///
     /// # Panics
     /// If `values` is not as long as one image.
     pub(crate) fn render(
         &mut self,
-        pixels: &Pixels,
+        photograph: &Photograph,
         preprocessing: &Preprocessing,
         draw: &Draw,
         values: &mut [f32],
@@ -95,10 +108,10 @@ impl Workspace {
         let crop = preprocessing.crop;
         let square = &mut self.square;
         match draw.window {
-            Some(window) => resize::window(pixels, window, crop, &mut self.resizer, square),
+            Some(window) => resize::window(photograph, window, crop, &mut self.resizer, square),
             None => {
                 resize::centre(
-                    pixels,
+                    photograph,
                     preprocessing.resize,
                     crop,
                     &mut self.resizer,
@@ -139,11 +152,13 @@ mod tests {
     use image::ImageFormat;
 
     use super::*;
+    use crate::pixels::Pixels;
     use crate::pixels::tests::{encode, gradient};
 
     fn render(pixels: &Pixels, preprocessing: &Preprocessing, draw: &Draw) -> Vec<f32> {
         let mut values = vec![0.0; preprocessing.values()];
-        Workspace::default().render(pixels, preprocessing, draw, &mut values);
+        let photograph = Photograph::from(pixels.clone());
+        Workspace::default().render(&photograph, preprocessing, draw, &mut values);
         values
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::Path;
 
 use md5::Md5;
@@ -36,8 +35,21 @@ pub(crate) fn sha256_bytes(bytes: &[u8]) -> [u8; 32] {
 
 /// MD5 of a file in hexadecimal, read piece by piece. Publishers of image sets still use it; it finds damage, not malice.
 pub(crate) fn md5_of_file(path: &Path) -> Result<String, DataError> {
+    let file = std::fs::File::open(path).map_err(|source| DataError::read(path, source))?;
+    md5(path, file)
+}
+
+/// MD5 of what a gzip file unpacks to.
+pub(crate) fn md5_of_content(path: &Path) -> Result<String, DataError> {
+    let file = std::fs::File::open(path).map_err(|source| DataError::read(path, source))?;
+    md5(
+        path,
+        flate2::read::MultiGzDecoder::new(std::io::BufReader::new(file)),
+    )
+}
+
+fn md5(path: &Path, mut file: impl std::io::Read) -> Result<String, DataError> {
     let unreadable = |source| DataError::read(path, source);
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
     let mut sum = Md5::new();
     let mut piece = vec![0; 1 << 16];
     loop {

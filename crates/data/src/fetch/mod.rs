@@ -27,10 +27,12 @@ pub enum FetchProgress<'a> {
         /// Bytes in all.
         total: Option<u64>,
     },
-    /// The sum is right and unpacking begins.
+    /// The sum is right and the archive is being unpacked.
     Unpacking {
         /// Name of the archive.
         name: &'a str,
+        /// Entries so far.
+        entries: u64,
     },
 }
 
@@ -79,22 +81,22 @@ pub enum FetchError {
 
 /// Downloads an archive into `folder` unless it is there, checks its sum and unpacks it.
 ///
+/// An archive that needs a registration is checked and unpacked if the user has put it there.
+///
 /// # Errors
-/// [`FetchError`]. A broken connection leaves the part that arrived; a wrong sum removes the file.
+/// [`FetchError`]. A broken connection leaves the part that arrived; a wrong sum removes what was downloaded, never a file
+/// that was there before.
 pub fn fetch(
     archive: &Archive,
     folder: &Path,
     limits: UnpackLimits,
     progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<(), FetchError> {
-    let url = archive
-        .url
-        .ok_or(FetchError::Registration { name: archive.name })?;
-    fetch_from(url, archive, folder, limits, progress)
+    fetch_from(archive.url().as_deref(), archive, folder, limits, progress)
 }
 
 fn fetch_from(
-    url: &str,
+    url: Option<&str>,
     archive: &Archive,
     folder: &Path,
     limits: UnpackLimits,
@@ -103,6 +105,7 @@ fn fetch_from(
     std::fs::create_dir_all(folder).map_err(|source| disk(folder, source))?;
     let path = folder.join(archive.name);
     if !path.is_file() {
+        let url = url.ok_or(FetchError::Registration { name: archive.name })?;
         let part = folder.join(format!("{}.part", archive.name));
         download(url, archive.name, &part, progress)?;
         if let Err(error) = check_sum(&part, archive.md5) {
@@ -115,8 +118,12 @@ fn fetch_from(
         check_sum(&path, archive.md5)?;
     }
     if let Some(below) = archive.unpack_to {
-        progress(FetchProgress::Unpacking { name: archive.name });
-        unpack(&path, &folder.join(below), limits)?;
+        unpack(&path, &folder.join(below), limits, &mut |entries| {
+            progress(FetchProgress::Unpacking {
+                name: archive.name,
+                entries,
+            });
+        })?;
     }
     Ok(())
 }
@@ -287,7 +294,8 @@ mod tests {
                     "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
                 )
                 .unwrap();
-                stream.write_all(sent).unwrap();
+                // A client whose disk is full hangs up before the end.
+                let _ = stream.write_all(sent);
             }
             asked
         });
@@ -303,7 +311,7 @@ mod tests {
     /// An archive with the sum of [`content`], kept as it is.
     const ARCHIVE: Archive = Archive {
         name: "a.bin",
-        url: None,
+        site: None,
         md5: "SUM",
         unpack_to: None,
     };
@@ -318,7 +326,8 @@ mod tests {
     }
 
     fn run(url: &str, archive: &Archive, folder: &Path) -> Result<(), FetchError> {
-        fetch_from(url, archive, folder, UnpackLimits::default(), &mut |_| {})
+        let limits = UnpackLimits::default();
+        fetch_from(Some(url), archive, folder, limits, &mut |_| {})
     }
 
     #[test]
@@ -392,6 +401,37 @@ mod tests {
             message.starts_with("a.bin cannot be downloaded freely"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn an_archive_behind_a_registration_is_used_when_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        lodestone_files::write_whole(&folder.path().join("a.bin"), |file| {
+            file.write_all(&content())
+        })
+        .unwrap();
+        let limits = UnpackLimits::default();
+        fetch(&archive(), folder.path(), limits, &mut |_| {}).unwrap();
+        // A file that the user brought stays, whatever its sum.
+        assert!(fetch(&ARCHIVE, folder.path(), limits, &mut |_| {}).is_err());
+        assert!(folder.path().join("a.bin").exists());
+    }
+
+    /// Linux keeps a device that is always full.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_download_onto_a_full_disk_names_the_file_and_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("a.bin.part");
+        std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+        let (url, server) = serve(content(), vec![Reply::Whole]);
+        let error = run(&url, &archive(), folder.path()).unwrap_err();
+        server.join().unwrap();
+        let FetchError::Disk { path, source } = &error else {
+            panic!("the disk was full, not the network: {error}")
+        };
+        assert_eq!((path, source.kind()), (&part, io::ErrorKind::StorageFull));
+        assert!(!folder.path().join("a.bin").exists());
     }
 
     /// Takes so many bytes and then has no space left.

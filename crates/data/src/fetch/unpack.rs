@@ -1,15 +1,17 @@
 //! Unpacking a tar archive so that nothing it holds can leave its folder or fill the disk.
 //!
 //! Only files and folders are unpacked. An absolute path, `..`, or a link is an error before anything of that entry is
-//! written. Compression is found by content, as some servers hand out plain tar under a `.gz` name.
+//! written. Compression is found by content, as some servers hand out plain tar under a `.gz` name. A tar inside the tar, as
+//! ImageNet has one for each class, is unpacked into a folder of its name. Files that are there with the right size are not
+//! written again, so an interrupted unpacking goes on.
 
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
 
-use super::{FetchError, open};
+use super::{FetchError, disk, open};
 
 /// Bounds on what one archive may unpack to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,91 +31,131 @@ impl Default for UnpackLimits {
     }
 }
 
-/// Unpacks `path` below `folder`. AppleDouble entries (`._*`) are left out.
-pub(super) fn unpack(path: &Path, folder: &Path, limits: UnpackLimits) -> Result<(), FetchError> {
+/// Unpacks `path` below `folder`; `progress` hears of every entry. AppleDouble entries (`._*`) are left out.
+pub(super) fn unpack(
+    path: &Path,
+    folder: &Path,
+    limits: UnpackLimits,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), FetchError> {
     let mut first = [0; 2];
     let zipped = open(path)?.read_exact(&mut first).is_ok() && first == [0x1f, 0x8b];
-    let file = io::BufReader::new(open(path)?);
+    let mut file = io::BufReader::new(open(path)?);
+    let mut unpacking = Unpacking {
+        path,
+        limits,
+        bytes: 0,
+        entries: 0,
+        progress,
+    };
     if zipped {
-        unpack_tar(path, GzDecoder::new(file), folder, limits)
+        unpacking.tar(&mut GzDecoder::new(file), folder, Inner::Unpacked)
     } else {
-        unpack_tar(path, file, folder, limits)
+        unpacking.tar(&mut file, folder, Inner::Unpacked)
     }
 }
 
-fn unpack_tar(
-    path: &Path,
-    content: impl Read,
-    folder: &Path,
+/// What is done with a tar inside a tar.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inner {
+    Unpacked,
+    /// One level is enough for every publisher, and no bomb can nest.
+    Kept,
+}
+
+struct Unpacking<'a> {
+    path: &'a Path,
     limits: UnpackLimits,
-) -> Result<(), FetchError> {
-    let refuse = |entry: &str, problem: String| FetchError::Entry {
-        path: path.to_path_buf(),
-        entry: entry.to_owned(),
-        problem,
-    };
-    let mut bytes = 0u64;
-    let mut archive = Archive::new(content);
-    let entries = archive
-        .entries()
-        .map_err(|error| refuse("", error.to_string()))?;
-    for (number, entry) in entries.enumerate() {
-        let mut entry = entry.map_err(|error| refuse("", error.to_string()))?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if number as u64 >= limits.entries {
-            return Err(refuse(
-                &name,
-                format!("more than {} entries", limits.entries),
-            ));
+    /// Of all entries so far.
+    bytes: u64,
+    entries: u64,
+    progress: &'a mut dyn FnMut(u64),
+}
+
+impl Unpacking<'_> {
+    fn refuse(&self, entry: &str, problem: impl Into<String>) -> FetchError {
+        FetchError::Entry {
+            path: self.path.to_path_buf(),
+            entry: entry.to_owned(),
+            problem: problem.into(),
         }
-        bytes = bytes.saturating_add(entry.size());
-        if bytes > limits.bytes {
-            return Err(refuse(
-                &name,
-                format!("more than {} bytes in all", limits.bytes),
-            ));
-        }
-        let kind = entry.header().entry_type();
-        match kind {
-            EntryType::Regular | EntryType::Continuous | EntryType::Directory => {}
-            // Comments of the archive's writer, not files.
-            EntryType::XGlobalHeader => continue,
-            _ => {
-                return Err(refuse(
-                    &name,
-                    format!("{kind:?} instead of a file or a folder"),
-                ));
-            }
-        }
-        let relative =
-            inside(&name).ok_or_else(|| refuse(&name, "leaves the folder".to_owned()))?;
-        let hidden = relative
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"));
-        if hidden {
-            continue;
-        }
-        let target = folder.join(&relative);
-        let disk = |source| FetchError::Disk {
-            path: target.clone(),
-            source,
-        };
-        if kind == EntryType::Directory {
-            std::fs::create_dir_all(&target).map_err(disk)?;
-            continue;
-        }
-        lodestone_files::write_whole(&target, |file| {
-            // A cut-off archive ends early without an error of its own.
-            let copied = io::copy(&mut entry, file)?;
-            if copied == entry.size() {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            }
-        })
-        .map_err(|error| disk(error.source))?;
     }
-    Ok(())
+
+    fn tar(
+        &mut self,
+        content: &mut dyn Read,
+        folder: &Path,
+        inner: Inner,
+    ) -> Result<(), FetchError> {
+        let mut archive = Archive::new(content);
+        let entries = archive
+            .entries()
+            .map_err(|error| self.refuse("", error.to_string()))?;
+        for entry in entries {
+            let mut entry = entry.map_err(|error| self.refuse("", error.to_string()))?;
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let kind = entry.header().entry_type();
+            self.count(&name, entry.size())?;
+            match kind {
+                EntryType::Regular | EntryType::Continuous | EntryType::Directory => {}
+                // Comments of the archive's writer, not files.
+                EntryType::XGlobalHeader => continue,
+                _ => {
+                    let problem = format!("{kind:?} instead of a file or a folder");
+                    return Err(self.refuse(&name, problem));
+                }
+            }
+            let relative = inside(&name).ok_or_else(|| self.refuse(&name, "leaves the folder"))?;
+            let hidden = relative
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"));
+            if hidden {
+                continue;
+            }
+            let target = folder.join(&relative);
+            if kind == EntryType::Directory {
+                std::fs::create_dir_all(&target).map_err(|source| disk(&target, source))?;
+            } else if inner == Inner::Unpacked && relative.extension().is_some_and(|e| e == "tar") {
+                self.tar(&mut entry, &target.with_extension(""), Inner::Kept)?;
+            } else {
+                write(&mut entry, &target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an entry to the sums, unless that passes a bound.
+    fn count(&mut self, name: &str, bytes: u64) -> Result<(), FetchError> {
+        if self.entries >= self.limits.entries {
+            let problem = format!("more than {} entries", self.limits.entries);
+            return Err(self.refuse(name, problem));
+        }
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > self.limits.bytes {
+            let problem = format!("more than {} bytes in all", self.limits.bytes);
+            return Err(self.refuse(name, problem));
+        }
+        (self.progress)(self.entries);
+        Ok(())
+    }
+}
+
+fn write(entry: &mut Entry<'_, impl Read>, target: &Path) -> Result<(), FetchError> {
+    let there = std::fs::symlink_metadata(target);
+    if there.is_ok_and(|file| file.is_file() && file.len() == entry.size()) {
+        return Ok(());
+    }
+    lodestone_files::write_whole(target, |file| {
+        // A cut-off archive ends early without an error of its own.
+        let copied = io::copy(entry, file)?;
+        if copied == entry.size() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    })
+    .map_err(|error| disk(target, error.source))
 }
 
 /// The relative path of an entry, if it stays inside; `./` in front is usual and harmless.
@@ -173,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.tar");
         lodestone_files::write_whole(&path, |file| file.write_all(bytes)).unwrap();
-        let result = unpack(&path, &folder.path().join("out"), limits);
+        let result = unpack(&path, &folder.path().join("out"), limits, &mut |_| {});
         (folder, result)
     }
 
@@ -238,6 +280,57 @@ mod tests {
             );
             assert!(!folder.path().join("evil").exists());
         }
+    }
+
+    #[test]
+    fn a_tar_of_tars_becomes_a_folder_each_within_the_same_bounds() {
+        let file = EntryType::Regular;
+        let class = archive(&[item("n01_1.JPEG", file, b"fish")]).leak();
+        let outer = archive(&[item("n01.tar", file, class)]);
+        let (folder, result) = run(&outer, UnpackLimits::default());
+        result.unwrap();
+        let path = folder.path().join("out/n01/n01_1.JPEG");
+        assert_eq!(std::fs::read(path).unwrap(), b"fish");
+        let evil = archive(&[item("../../evil", file, b"x")]).leak();
+        let (_folder, result) = run(
+            &archive(&[item("n01.tar", file, evil)]),
+            UnpackLimits::default(),
+        );
+        let message = result.unwrap_err().to_string();
+        assert!(
+            message.contains("\"../../evil\": leaves the folder"),
+            "{message}"
+        );
+        let small = UnpackLimits {
+            bytes: 1 << 20,
+            entries: 1,
+        };
+        let (_folder, result) = run(&outer, small);
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("more than 1 entries"), "{message}");
+    }
+
+    #[test]
+    fn what_is_there_with_its_size_is_not_written_again() {
+        let bytes = archive(&[
+            item("a", EntryType::Regular, b"new"),
+            item("b", EntryType::Regular, b"new"),
+        ]);
+        let (folder, result) = run(&bytes, UnpackLimits::default());
+        result.unwrap();
+        let out = folder.path().join("out");
+        for (name, text) in [("a", "old"), ("b", "cut-off")] {
+            lodestone_files::write_whole(&out.join(name), |file| write!(file, "{text}")).unwrap();
+        }
+        unpack(
+            &folder.path().join("a.tar"),
+            &out,
+            UnpackLimits::default(),
+            &mut |_| {},
+        )
+        .unwrap();
+        assert_eq!(std::fs::read(out.join("a")).unwrap(), b"old");
+        assert_eq!(std::fs::read(out.join("b")).unwrap(), b"new");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(crate) fn open(name: &str) -> Result<Table, DataError> {
             labels: file("t10k-labels-idx1-ubyte.gz", TEST_LABELS)?,
         },
     ];
-    idx::table(name, parts)
+    idx::table(name, &idx::FASHION_CLASSES, parts)
 }
 
 #[cfg(test)]

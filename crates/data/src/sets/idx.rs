@@ -34,6 +34,9 @@ pub(crate) const FASHION_CLASSES: [&str; 10] = [
     "Ankle boot",
 ];
 
+/// Class names of MNIST by label.
+pub(crate) const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
 /// One file: the name that messages use, and its bytes as stored.
 pub(crate) struct File<'a> {
     pub(crate) path: PathBuf,
@@ -48,7 +51,7 @@ pub(crate) struct Part<'a> {
 }
 
 /// Opens the four files of a folder, each with or without `.gz`.
-pub(crate) fn open(name: &str, root: &Path) -> Result<Table, DataError> {
+pub(crate) fn open(name: &str, root: &Path, classes: &[&str; 10]) -> Result<Table, DataError> {
     let list = root.join(sums::LIST_NAME);
     let sums = match std::fs::read_to_string(&list) {
         Ok(text) => Some(sums::parse_list(&list, &text)?),
@@ -79,11 +82,15 @@ pub(crate) fn open(name: &str, root: &Path) -> Result<Table, DataError> {
             labels: file(format!("{prefix}-labels-idx1-ubyte"))?,
         });
     }
-    table(name, parts)
+    table(name, classes, parts)
 }
 
 /// One table of several parts, in their order.
-pub(crate) fn table(name: &str, parts: Vec<Part<'_>>) -> Result<Table, DataError> {
+pub(crate) fn table(
+    name: &str,
+    classes: &[&str; 10],
+    parts: Vec<Part<'_>>,
+) -> Result<Table, DataError> {
     let mut packed: Option<Packed> = None;
     let mut rows = Vec::new();
     for part in parts {
@@ -95,11 +102,8 @@ pub(crate) fn table(name: &str, parts: Vec<Part<'_>>) -> Result<Table, DataError
         }
         for (position, label) in labels.into_iter().enumerate() {
             let label = usize::from(label);
-            if label >= FASHION_CLASSES.len() {
-                let problem = format!(
-                    "class {label}, the largest is {}",
-                    FASHION_CLASSES.len() - 1
-                );
+            if label >= classes.len() {
+                let problem = format!("class {label}, the largest is {}", classes.len() - 1);
                 return Err(DataError::content(
                     &part.labels.path,
                     format!("label {position}"),
@@ -125,7 +129,7 @@ pub(crate) fn table(name: &str, parts: Vec<Part<'_>>) -> Result<Table, DataError
             }
         }
     }
-    let class_names = FASHION_CLASSES.map(str::to_owned).to_vec();
+    let class_names = classes.map(str::to_owned).to_vec();
     let mut table = Table::of_files(name, Path::new(""), class_names, rows);
     table.packed = packed.map(Arc::new);
     Ok(table)
@@ -266,7 +270,7 @@ mod tests {
     #[test]
     fn plain_and_gzip_files_make_one_table() {
         let folder = folder(&images(1, &[1, 2, 3, 4, 5, 6]), &labels(&[3]));
-        let table = open("fashion", folder.path()).unwrap();
+        let table = open("fashion", folder.path(), &FASHION_CLASSES).unwrap();
         assert_eq!(table.labels(&[0, 1, 2]), [3, 9, 0]);
         assert_eq!(table.split(Split::Test), [1, 2]);
         let packed = table.packed.unwrap();
@@ -313,7 +317,9 @@ mod tests {
         ];
         for (name, train, train_labels, expected) in cases {
             let folder = folder(&train, &train_labels);
-            let message = open("fashion", folder.path()).unwrap_err().to_string();
+            let message = open("fashion", folder.path(), &FASHION_CLASSES)
+                .unwrap_err()
+                .to_string();
             assert!(message.contains(expected), "{name}: {message}");
             assert!(message.contains("train-"), "{name}: {message}");
         }
@@ -330,10 +336,12 @@ mod tests {
         }
         let path = folder.path().join(sums::LIST_NAME);
         lodestone_files::write_whole(&path, |file| file.write_all(list.as_bytes())).unwrap();
-        open("fashion", folder.path()).unwrap();
+        open("fashion", folder.path(), &FASHION_CLASSES).unwrap();
         let changed = folder.path().join("t10k-labels-idx1-ubyte");
         lodestone_files::write_whole(&changed, |file| file.write_all(&labels(&[9, 1]))).unwrap();
-        let message = open("fashion", folder.path()).unwrap_err().to_string();
+        let message = open("fashion", folder.path(), &FASHION_CLASSES)
+            .unwrap_err()
+            .to_string();
         assert!(
             message.contains("t10k-labels-idx1-ubyte: sha256 is"),
             "{message}"
@@ -343,7 +351,9 @@ mod tests {
     #[test]
     fn a_missing_file_is_named_without_its_ending() {
         let folder = tempfile::tempdir().unwrap();
-        let message = open("fashion", folder.path()).unwrap_err().to_string();
+        let message = open("fashion", folder.path(), &FASHION_CLASSES)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("train-images-idx3-ubyte"), "{message}");
     }
 

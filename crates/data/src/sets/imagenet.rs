@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::attributes::read_attributes;
 use super::image_folder::{class_folders, class_rows};
 use super::mat_lists::MatList;
 use super::paths::read_text;
@@ -17,11 +18,14 @@ use crate::table::{Row, Split, Table};
 /// Where the devkit's `data` folder may lie below the root.
 const DEVKITS: [&str; 2] = ["ILSVRC2012_devkit_t12/data", "data"];
 
-/// Reads `train/` and `val/` below `root`, of all classes or of those that the file `classes` lists, one WordNet id a line.
-/// The validation photographs are the test split.
+/// Reads `train/` and `val/` below `root`. The validation photographs are the test split.
+///
+/// All classes are taken, or those that the file `classes` lists, one WordNet id a line, or those with a photograph in the
+/// attribute file `attributes`.
 pub(crate) fn open(
     root: &Path,
     classes: Option<&Path>,
+    attributes: Option<&Path>,
     listings: Option<&Path>,
 ) -> Result<Table, DataError> {
     let train_root = root.join("train");
@@ -42,9 +46,10 @@ pub(crate) fn open(
             "the name is no WordNet id like n01440764",
         ));
     }
-    let ids = match classes {
-        Some(file) => chosen(&root.join(file), &folders)?,
-        None => folders,
+    let ids = match (classes, attributes) {
+        (Some(file), _) => chosen(&root.join(file), &folders)?,
+        (None, Some(file)) => annotated(&root.join(file), &folders)?,
+        (None, None) => folders,
     };
     let devkit = DEVKITS
         .iter()
@@ -118,6 +123,21 @@ fn chosen(file: &Path, folders: &[String]) -> Result<Vec<String>, DataError> {
         ids.push(id.to_owned());
     }
     ids.sort();
+    Ok(ids)
+}
+
+/// The classes that have photographs in an attribute file, as the paper's experiment takes them.
+fn annotated(file: &Path, folders: &[String]) -> Result<Vec<String>, DataError> {
+    let known = read_attributes(file)?.class_ids();
+    let ids: Vec<String> = known
+        .iter()
+        .filter(|id| folders.binary_search(id).is_ok())
+        .cloned()
+        .collect();
+    if ids.is_empty() {
+        let problem = format!("none of its {} classes has a folder in train", known.len());
+        return Err(DataError::content(file, "images", problem));
+    }
     Ok(ids)
 }
 
@@ -213,66 +233,11 @@ fn flat_rows(
     Ok(rows)
 }
 
-/// Attribute labels of ImageNet photographs: release 1.0 has 9600 photographs and 25 attributes.
-///
-/// Russakovsky and Fei-Fei, *Attribute learning in large-scale datasets*, ECCV workshop 2010.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attributes {
-    /// Names of the attributes.
-    pub names: Vec<String>,
-    /// File names of the photographs without ending, such as `n12345678_123`.
-    pub images: Vec<String>,
-    /// Row-major `[images, names]`: 1 has it, -1 has it not, 0 ambiguous.
-    pub values: Vec<i8>,
-}
-
-/// Reads the attribute file (variables `attributes`, `images`, `labels`).
-///
-/// # Errors
-/// [`DataError`] naming the variable if one is missing, of another size, or holds another value than -1, 0 and 1.
-pub fn read_attributes(path: &Path) -> Result<Attributes, DataError> {
-    let file = MatList::open(path)?;
-    let owned = |texts: Vec<&str>| {
-        texts
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<Vec<String>>()
-    };
-    let names = owned(file.texts("attributes")?);
-    let images = owned(file.texts("images")?);
-    let Value::Numbers(labels) = file.value("labels")? else {
-        return Err(DataError::content(path, "labels", "holds no numbers"));
-    };
-    if labels.len() != names.len() * images.len() {
-        let problem = format!(
-            "{} values for {} images and {} attributes",
-            labels.len(),
-            images.len(),
-            names.len()
-        );
-        return Err(DataError::content(path, "labels", problem));
-    }
-    let mut values = vec![0; labels.len()];
-    // The file is column-major: all photographs of the first attribute come first.
-    for (position, &label) in labels.iter().enumerate() {
-        if ![-1.0, 0.0, 1.0].contains(&label) {
-            let problem = format!("element {} is {label}, not -1, 0 or 1", position + 1);
-            return Err(DataError::content(path, "labels", problem));
-        }
-        let (attribute, image) = (position / images.len(), position % images.len());
-        values[image * names.len() + attribute] = label as i8;
-    }
-    Ok(Attributes {
-        names,
-        images,
-        values,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mat::tests::{cells, file, structures, text, whole_numbers};
+    use crate::mat::tests::{file, structures, text, whole_numbers};
+    use crate::sets::attributes::tests::annotations;
     use crate::sets::image_folder::tests::{folder_of, listing};
 
     const TRAIN: [&str; 3] = [
@@ -311,7 +276,7 @@ mod tests {
         let folder =
             folder_of(&[&TRAIN[..], &["val/v2.JPEG", "val/v1.JPEG", "val/v3.JPEG"]].concat());
         devkit(folder.path(), "1\n3\n2\n");
-        let table = open(folder.path(), None, None).unwrap();
+        let table = open(folder.path(), None, None, None).unwrap();
         assert_eq!(
             table.class_names,
             ["tench, Tinca tinca", "goldfish", "shark"]
@@ -342,7 +307,7 @@ mod tests {
             file.write_all(b"n00000003 shark\nn00000002\n")
         })
         .unwrap();
-        let table = open(folder.path(), Some(Path::new("ninety.txt")), None).unwrap();
+        let table = open(folder.path(), Some(Path::new("ninety.txt")), None, None).unwrap();
         let expected = [
             ("train/n00000002/b.JPEG", 0, Split::Train),
             ("train/n00000003/c.JPEG", 1, Split::Train),
@@ -351,6 +316,25 @@ mod tests {
         assert_eq!(
             listing(&table),
             expected.map(|(path, label, split)| (path.to_owned(), label, split))
+        );
+    }
+
+    #[test]
+    fn an_attribute_file_chooses_the_classes_it_has_photographs_of() {
+        let folder = folder_of(&[&TRAIN[..], &["val/n00000003/y.JPEG"]].concat());
+        let write = |images: &[&str]| {
+            let bytes = annotations(images);
+            let path = folder.path().join("attrann.mat");
+            lodestone_files::write_whole(&path, |file| file.write_all(&bytes)).unwrap();
+            open(folder.path(), None, Some(Path::new("attrann.mat")), None)
+        };
+        let table = write(&["n00000003_1", "n00000002_5", "n09999999_1"]).unwrap();
+        assert_eq!(table.class_ids, ["n00000002", "n00000003"]);
+        assert_eq!(table.labels(&[0, 1, 2]), [0, 1, 1]);
+        let message = write(&["n09999999_1"]).unwrap_err().to_string();
+        assert!(
+            message.contains("attrann.mat: images: none of its 1 classes has a folder"),
+            "{message}"
         );
     }
 
@@ -379,38 +363,10 @@ mod tests {
             (with_devkit("x\n"), "line 1: \"x\""),
         ];
         for (folder, expected) in cases {
-            let message = open(folder.path(), None, None).unwrap_err().to_string();
+            let message = open(folder.path(), None, None, None)
+                .unwrap_err()
+                .to_string();
             assert!(message.contains(expected), "{message}");
         }
-    }
-
-    #[test]
-    fn attributes_become_one_row_a_photograph() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("attrann.mat");
-        let write = |labels: &[u16]| {
-            let names =
-                |names: &[&str]| names.iter().map(|name| text("", name)).collect::<Vec<_>>();
-            let bytes = file(&[
-                cells("attributes", &names(&["black", "round"])),
-                cells("images", &names(&["n1_1", "n1_2", "n2_1"])),
-                whole_numbers("labels", labels),
-            ]);
-            lodestone_files::write_whole(&path, |file| file.write_all(&bytes)).unwrap();
-            read_attributes(&path)
-        };
-        let attributes = write(&[1, 0, 0, 1, 1, 0]).unwrap();
-        assert_eq!(attributes.values, [1, 1, 0, 1, 0, 0]);
-        assert_eq!(attributes.names, ["black", "round"]);
-        let message = write(&[1, 0, 0, 1, 1, 2]).unwrap_err().to_string();
-        assert!(
-            message.contains("labels: element 6 is 2, not -1, 0 or 1"),
-            "{message}"
-        );
-        let message = write(&[1, 0]).unwrap_err().to_string();
-        assert!(
-            message.contains("2 values for 3 images and 2 attributes"),
-            "{message}"
-        );
     }
 }

@@ -1,5 +1,7 @@
 //! The data sets, one file each: official layouts in, [`Table`] out.
 
+mod attributes;
+mod detect;
 mod dogs;
 mod fashion_mini;
 mod flowers;
@@ -9,6 +11,7 @@ mod imagenet;
 mod mat_lists;
 mod names;
 pub(crate) mod oml;
+mod parquet;
 mod paths;
 pub(crate) mod pets;
 pub(crate) mod voc;
@@ -17,8 +20,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::attributes::{Attributes, read_attributes};
+pub use self::detect::detect;
 pub use self::flowers::FlowersProtocol;
-pub use self::imagenet::{Attributes, read_attributes};
+
 pub use self::voc::Regions;
 use crate::error::DataError;
 use crate::table::Table;
@@ -26,16 +31,18 @@ use crate::table::Table;
 /// A data set and how it is split: the `data` part of a run file.
 ///
 /// In TOML the name picks the set: `name = "flowers-102"`, `protocol = "train"`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Dataset {
     /// The embedded subset of Fashion-MNIST; needs no folder.
     FashionMini,
-    /// Fashion-MNIST or MNIST idx files of a folder, plain or gzip.
+    /// Fashion-MNIST as idx files of a folder, plain or gzip.
     Fashion,
+    /// MNIST's digits as idx files of a folder, plain or gzip.
+    Mnist,
     /// One folder a class, with or without split folders on top.
     ImageFolder,
-    /// A CSV table in the format of open-metric-learning.
+    /// A CSV or Parquet table in the format of open-metric-learning.
     Oml {
         /// The table, relative to the root.
         table: PathBuf,
@@ -63,6 +70,10 @@ pub enum Dataset {
         /// File of WordNet ids, one a line, if not all classes are wanted; relative to the root.
         #[serde(default)]
         classes: Option<PathBuf>,
+        /// Attribute file (release 1.0), relative to the root: without a list of `classes`, those that it has annotated
+        /// photographs of are taken.
+        #[serde(default)]
+        attributes: Option<PathBuf>,
     },
 }
 
@@ -72,12 +83,23 @@ impl Dataset {
         match self {
             Dataset::FashionMini => "fashion-mini",
             Dataset::Fashion => "fashion",
+            Dataset::Mnist => "mnist",
             Dataset::ImageFolder => "image-folder",
             Dataset::Oml { .. } => "oml",
             Dataset::Flowers102 { .. } => "flowers-102",
             Dataset::OxfordIiitPet { .. } => "oxford-iiit-pet",
             Dataset::StanfordDogs { .. } => "stanford-dogs",
             Dataset::Imagenet { .. } => "imagenet",
+        }
+    }
+
+    /// The folder of the set: `root`, or the one in it that is called like the set, as torchvision unpacks it.
+    pub fn folder(&self, root: &Path) -> PathBuf {
+        let inner = root.join(self.name());
+        if inner.is_dir() {
+            inner
+        } else {
+            root.to_path_buf()
         }
     }
 
@@ -107,24 +129,28 @@ impl Dataset {
                 let problem = format!("{} needs the folder it lies in", self.name());
                 DataError::setting("dataset_root", problem)
             })?;
-            let inner = root.join(self.name());
-            Ok::<PathBuf, DataError>(if inner.is_dir() {
-                inner
-            } else {
-                root.to_path_buf()
-            })
+            Ok::<PathBuf, DataError>(self.folder(root))
         };
         match self {
             Dataset::FashionMini if root.is_none() => fashion_mini::open(self.name()),
-            Dataset::FashionMini | Dataset::Fashion => idx::open(self.name(), &folder()?),
+            Dataset::FashionMini | Dataset::Fashion => {
+                idx::open(self.name(), &folder()?, &idx::FASHION_CLASSES)
+            }
+            Dataset::Mnist => idx::open(self.name(), &folder()?, &idx::DIGITS),
             Dataset::ImageFolder => image_folder::open(self.name(), &folder()?, listings),
             Dataset::Oml { table } => oml::open(&folder()?, table),
             Dataset::Flowers102 { protocol } => flowers::open(&folder()?, *protocol),
             Dataset::OxfordIiitPet { regions } => pets::open(&folder()?, *regions),
             Dataset::StanfordDogs { regions } => dogs::open(&folder()?, *regions),
-            Dataset::Imagenet { classes } => {
-                imagenet::open(&folder()?, classes.as_deref(), listings)
-            }
+            Dataset::Imagenet {
+                classes,
+                attributes,
+            } => imagenet::open(
+                &folder()?,
+                classes.as_deref(),
+                attributes.as_deref(),
+                listings,
+            ),
         }
     }
 }
@@ -161,7 +187,10 @@ mod tests {
                 r#"{"name":"stanford-dogs"}"#,
             ),
             (
-                Dataset::Imagenet { classes: None },
+                Dataset::Imagenet {
+                    classes: None,
+                    attributes: None,
+                },
                 r#"{"name":"imagenet"}"#,
             ),
         ];

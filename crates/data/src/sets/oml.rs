@@ -1,14 +1,17 @@
-//! A CSV table in the format of open-metric-learning: one row a photograph, with split, roles and boxes.
+//! A table in the format of open-metric-learning, CSV or Parquet: one row a photograph, with split, roles and boxes.
 //!
 //! Required columns: `label` (any whole number), `path`, `split` (`train` or `validation`), `is_query`, `is_gallery` (empty
 //! on training rows). Optional: `category` (coarse label), `sequence`, `x_1`, `x_2`, `y_1`, `y_2` (left, right, top, bottom),
-//! and our `class_name`. Other columns are ignored, with a notice. Rows of `validation` are tested on.
+//! and our `class_name`. Other columns are ignored, with a notice. Rows of `validation` are tested on. A Parquet file is
+//! known by its content and read into the same text fields, so both forms mean the same and make the same mistakes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use csv::StringRecord;
 
+use super::parquet::ParquetTable;
 use super::paths::check_files;
 use crate::error::DataError;
 use crate::table::{PixelBox, Roles, Row, Source, Split, Table};
@@ -35,75 +38,116 @@ pub(crate) fn open(root: &Path, file: &Path) -> Result<Table, DataError> {
 
 /// Reads the bytes of a table without looking for its photographs.
 pub(crate) fn parse(file: &Path, root: &Path, bytes: &[u8]) -> Result<Table, DataError> {
+    if ParquetTable::is_one(bytes) {
+        let table = ParquetTable::open(file, bytes)?;
+        let mut rows = Rows::new(file, table.header())?;
+        let known = |name: &str| REQUIRED.contains(&name) || OPTIONAL.contains(&name);
+        table.each_row(known, |number, record| rows.add(Place::Row(number), record))?;
+        return Ok(rows.finish(root));
+    }
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(bytes);
     let header = reader
         .headers()
         .map_err(|error| unreadable(file, &error))?
         .clone();
-    let columns = Columns::find(file, &header)?;
-    let mut classes = Numbering::default();
-    let mut categories = Numbering::default();
-    let mut sequences = Numbering::default();
-    let mut names: BTreeMap<i64, String> = BTreeMap::new();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| unreadable(file, &error))?;
-        let line = Line {
+    let mut rows = Rows::new(file, header)?;
+    let mut record = StringRecord::new();
+    while reader
+        .read_record(&mut record)
+        .map_err(|error| unreadable(file, &error))?
+    {
+        let line = record.position().map_or(0, csv::Position::line);
+        rows.add(Place::Line(line), &record)?;
+    }
+    Ok(rows.finish(root))
+}
+
+/// The table as far as it is read.
+struct Rows<'a> {
+    file: &'a Path,
+    header: StringRecord,
+    columns: Columns,
+    classes: Numbering<i64>,
+    categories: Numbering<String>,
+    sequences: Numbering<String>,
+    /// Names of the labels that have one.
+    names: BTreeMap<i64, String>,
+    rows: Vec<Row>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(file: &'a Path, header: StringRecord) -> Result<Self, DataError> {
+        Ok(Rows {
+            columns: Columns::find(file, &header)?,
             file,
-            columns: &columns,
-            record: &record,
+            header,
+            classes: Numbering::default(),
+            categories: Numbering::default(),
+            sequences: Numbering::default(),
+            names: BTreeMap::new(),
+            rows: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, place: Place, record: &StringRecord) -> Result<(), DataError> {
+        let line = Line {
+            file: self.file,
+            columns: &self.columns,
+            place,
+            record,
         };
         let label = line.whole("label")?;
         if let Some(name) = line.optional("class_name") {
-            let known = names.entry(label).or_insert_with(|| name.to_owned());
+            let known = self.names.entry(label).or_insert_with(|| name.to_owned());
             if known != name {
                 let problem = format!("label {label} is {name:?} here and {known:?} before");
                 return Err(line.error("class_name", problem));
             }
         }
-        let path = line.text("path");
-        if path.is_empty() || path.contains('\0') {
-            return Err(line.error("path", format!("{path:?} is no path")));
-        }
         let (split, roles) = line.split_and_roles()?;
-        rows.push(Row {
-            source: Source::File(PathBuf::from(path)),
-            label: classes.of(label),
+        self.rows.push(Row {
+            source: Source::File(line.path()?),
+            label: self.classes.of(label),
             coarse: line
                 .optional("category")
-                .map(|name| categories.of(name.to_owned())),
+                .map(|name| self.categories.of(name.to_owned())),
             split,
             region: line.region()?,
             roles,
             sequence: line
                 .optional("sequence")
-                .map(|name| sequences.of(name.to_owned())),
+                .map(|name| self.sequences.of(name.to_owned())),
         });
+        Ok(())
     }
-    let mut table = Table::of_files("oml", root, Vec::new(), rows);
-    let class_order = classes.sort(&mut table.rows, |row| Some(&mut row.label));
-    table.class_names = class_order
-        .iter()
-        .map(|label| {
-            names
-                .get(label)
-                .cloned()
-                .unwrap_or_else(|| label.to_string())
-        })
-        .collect();
-    table.class_ids = class_order.iter().map(i64::to_string).collect();
-    table.coarse_names = categories.sort(&mut table.rows, |row| row.coarse.as_mut());
-    let ignored: Vec<&str> = header
-        .iter()
-        .filter(|column| !REQUIRED.contains(column) && !OPTIONAL.contains(column))
-        .collect();
-    if !ignored.is_empty() {
+
+    fn finish(self, root: &Path) -> Table {
+        let mut table = Table::of_files("oml", root, Vec::new(), self.rows);
+        let class_order = self
+            .classes
+            .sort(&mut table.rows, |row| Some(&mut row.label));
+        let name = |label: &i64| self.names.get(label).cloned();
+        table.class_names = class_order
+            .iter()
+            .map(|label| name(label).unwrap_or_else(|| label.to_string()))
+            .collect();
+        table.class_ids = class_order.iter().map(i64::to_string).collect();
+        table.coarse_names = self
+            .categories
+            .sort(&mut table.rows, |row| row.coarse.as_mut());
+        let ignored: Vec<&str> = self
+            .header
+            .iter()
+            .filter(|column| !REQUIRED.contains(column) && !OPTIONAL.contains(column))
+            .collect();
+        if !ignored.is_empty() {
+            table
+                .notices
+                .push(format!("columns ignored: {}", ignored.join(", ")));
+        }
+        lone_queries(&mut table);
         table
-            .notices
-            .push(format!("columns ignored: {}", ignored.join(", ")));
     }
-    lone_queries(&mut table);
-    Ok(table)
 }
 
 /// Values in order of appearance, renumbered by their own order at the end.
@@ -172,17 +216,33 @@ impl Columns {
     }
 }
 
+/// Where a record stands: text has lines, Parquet has rows. Both are counted from 1.
+#[derive(Clone, Copy)]
+enum Place {
+    Line(u64),
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(number) => write!(formatter, "line {number}"),
+            Place::Row(number) => write!(formatter, "row {number}"),
+        }
+    }
+}
+
 /// One record, with what its messages need.
 struct Line<'a> {
     file: &'a Path,
     columns: &'a Columns,
+    place: Place,
     record: &'a StringRecord,
 }
 
 impl<'a> Line<'a> {
     fn error(&self, column: &str, problem: impl Into<String>) -> DataError {
-        let line = self.record.position().map_or(0, csv::Position::line);
-        DataError::content(self.file, format!("line {line}, {column}"), problem)
+        DataError::content(self.file, format!("{}, {column}", self.place), problem)
     }
 
     /// The field of a column, empty if there is no such column.
@@ -201,6 +261,20 @@ impl<'a> Line<'a> {
         let text = self.text(column);
         text.parse()
             .map_err(|_| self.error(column, format!("{text:?} is not a whole number")))
+    }
+
+    /// An absolute path, or one that stays below the root.
+    fn path(&self) -> Result<PathBuf, DataError> {
+        let text = self.text("path");
+        if text.is_empty() || text.contains('\0') {
+            return Err(self.error("path", format!("{text:?} is no path")));
+        }
+        let path = PathBuf::from(text);
+        let climbs = path.components().any(|part| part == Component::ParentDir);
+        if path.is_relative() && climbs {
+            return Err(self.error("path", format!("{text:?} leaves the data set's folder")));
+        }
+        Ok(path)
     }
 
     fn split_and_roles(&self) -> Result<(Split, Option<Roles>), DataError> {
@@ -295,117 +369,4 @@ fn lone_queries(table: &mut Table) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(text: &str) -> Result<Table, DataError> {
-        parse(Path::new("t.csv"), Path::new("root"), text.as_bytes())
-    }
-
-    #[test]
-    fn every_column_finds_its_place() {
-        let table = read(
-            "label,path,split,is_query,is_gallery,category,sequence,x_1,x_2,y_1,y_2,text,class_name\n\
-             7,a b.jpg,train,,,shoes,,1,5.0,2,6,hi,boot\n\
-             -3,\"é,\n.jpg\",validation,1,False,bags,s1,,,,,,\n\
-             -3,/x.jpg,validation,0,TRUE,bags,s2,,,,,,\n\
-             9,y.jpg,validation,true,true,,,,,,,,\n",
-        )
-        .unwrap();
-        assert_eq!(table.class_names, ["-3", "boot", "9"]);
-        assert_eq!(table.class_ids, ["-3", "7", "9"]);
-        assert_eq!(table.coarse_names, ["bags", "shoes"]);
-        assert_eq!(table.labels(&[0, 1, 2, 3]), [1, 0, 0, 2]);
-        assert_eq!(table.rows[0].coarse, Some(1));
-        assert_eq!(
-            table.rows[0].region,
-            Some(PixelBox {
-                left: 1,
-                top: 2,
-                right: 5,
-                bottom: 6
-            })
-        );
-        assert_eq!(
-            table.rows[1].roles,
-            Some(Roles {
-                query: true,
-                gallery: false
-            })
-        );
-        assert_eq!(
-            (table.rows[1].sequence, table.rows[2].sequence),
-            (Some(0), Some(1))
-        );
-        assert_eq!(table.rows[1].source, Source::File("é,\n.jpg".into()));
-        assert_eq!(table.split(Split::Test), [1, 2, 3]);
-        let notices = [
-            "columns ignored: text",
-            "1 queries have no other gallery row of their label",
-        ];
-        assert_eq!(table.notices, notices);
-    }
-
-    #[test]
-    fn mistakes_are_named_with_line_and_column() {
-        let header = "label,path,split,is_query,is_gallery,x_1,x_2,y_1,y_2\n";
-        let cases = [
-            (
-                "label,path,split,is_query\n".to_owned(),
-                "header: no column \"is_gallery\", only",
-            ),
-            (
-                "label,label,path,split,is_query,is_gallery\n".to_owned(),
-                "two columns \"label\"",
-            ),
-            (
-                format!("{header}x,a,train,,,,,,\n"),
-                "line 2, label: \"x\" is not a whole number",
-            ),
-            (
-                format!("{header}1,,train,,,,,,\n"),
-                "line 2, path: \"\" is no path",
-            ),
-            (
-                format!("{header}1,a,test,,,,,,\n"),
-                "line 2, split: \"test\" is neither",
-            ),
-            (
-                format!("{header}1,a,train,1,,,,,\n"),
-                "line 2, is_query: \"1\" on a training row",
-            ),
-            (
-                format!("{header}1,a,validation,1,,,,,\n"),
-                "is_gallery: \"\" is neither true nor",
-            ),
-            (
-                format!("{header}1,a,train,,,1,,,\n"),
-                "line 2, y_1: \"\" is not a whole number",
-            ),
-            (
-                format!("{header}1,a,train,,,5,5,0,9\n"),
-                "the box [5, 5] x [0, 9] is empty",
-            ),
-            (format!("{header}1,a,train\n"), "line 2: CSV error"),
-        ];
-        for (text, expected) in cases {
-            let message = read(&text).unwrap_err().to_string();
-            assert!(
-                message.starts_with("t.csv: ") && message.contains(expected),
-                "{message}"
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_panic(rows in prop::collection::vec("[-0-9a-z,\"\n]{0,30}", 0..6), junk in prop::collection::vec(any::<u8>(), 0..40)) {
-            let mut bytes = b"label,path,split,is_query,is_gallery,x_1,x_2,y_1,y_2\n".to_vec();
-            bytes.extend(rows.join("\n").into_bytes());
-            bytes.extend(junk);
-            let _ = parse(Path::new("t"), Path::new(""), &bytes);
-        }
-    }
-}
+mod tests;

@@ -19,15 +19,27 @@ pub(crate) fn relative(list: &Path, place: &str, path: &str) -> Result<PathBuf, 
     ))
 }
 
-/// Every listed file must be there.
+/// Every listed file must be there; the error names the first that is not and counts them all.
 pub(crate) fn check_files(root: &Path, rows: &[Row]) -> Result<(), DataError> {
+    let mut missing = 0usize;
+    let mut first = None;
     for row in rows {
         if let Source::File(relative) = &row.source {
             let path = root.join(relative);
-            std::fs::metadata(&path).map_err(|source| DataError::read(&path, source))?;
+            if let Err(error) = std::fs::metadata(&path) {
+                missing += 1;
+                first.get_or_insert((path, error));
+            }
         }
     }
-    Ok(())
+    let Some((path, error)) = first else {
+        return Ok(());
+    };
+    let problem = format!(
+        "{error}; {missing} of {} listed files cannot be found",
+        rows.len()
+    );
+    Err(DataError::content(&path, "listed file", problem))
 }
 
 /// The text of a list file.

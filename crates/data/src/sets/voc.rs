@@ -9,7 +9,9 @@ use crate::error::DataError;
 use crate::table::PixelBox;
 
 /// Whether photographs are cut to their annotated rectangle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Regions {
     /// The whole photograph.

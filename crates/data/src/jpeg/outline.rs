@@ -43,12 +43,15 @@ pub(crate) fn outline(bytes: &[u8]) -> Outline {
 }
 
 /// Position of the next `FF xx` that is neither a stuffed byte nor fill.
-fn next_mark(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let offset = rest
-        .windows(2)
-        .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xff))?;
-    Some(from + offset)
+fn next_mark(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        from += memchr::memchr(0xff, bytes.get(from..)?)?;
+        match bytes.get(from + 1)? {
+            0x00 => from += 2,
+            0xff => from += 1,
+            _ => return Some(from),
+        }
+    }
 }
 
 #[cfg(test)]

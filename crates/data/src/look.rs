@@ -1,0 +1,157 @@
+//! Decoding the part of a file that a view looks at, and no more where the format allows it.
+
+use std::path::Path;
+
+use crate::augmentation::Draw;
+use crate::error::DataError;
+use crate::jpeg::{Jpeg, Shrink};
+use crate::photograph::Photograph;
+use crate::pixels::{DecodeLimits, Orientation, Pixels, decode};
+use crate::preprocessing::Preprocessing;
+use crate::resize::{Window, centre_window};
+use crate::table::PixelBox;
+
+/// A photograph is decoded at a reduced scale only if it keeps this many times the size that is asked for, so that the
+/// filter still does the rest. Pillow names 2 as "close to fair resampling".
+const KEPT: f64 = 2.0;
+
+/// Bytes of a file with all that decides what becomes of them.
+pub(crate) struct Encoded<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// What messages call it.
+    pub(crate) name: &'a Path,
+    /// Rectangle that counts as the photograph.
+    pub(crate) region: Option<PixelBox>,
+    pub(crate) limits: DecodeLimits,
+    pub(crate) orientation: Orientation,
+}
+
+impl Encoded<'_> {
+    /// Draws for the photograph's size, then decodes what the draw will look at.
+    pub(crate) fn look(
+        &self,
+        preprocessing: &Preprocessing,
+        draw: impl FnOnce((usize, usize)) -> Draw,
+    ) -> Result<(Photograph, Draw), DataError> {
+        let mut drawn = None;
+        let mut draw = Some(draw);
+        if let Some((jpeg, region)) = self.in_parts()? {
+            let size = (region.width, region.height);
+            let draw = drawn.insert(draw.take().expect("nothing was drawn yet")(size));
+            let (Preprocessing { resize, crop, .. }, whole) = (preprocessing, size.0.min(size.1));
+            let (window, shrink) = match draw.window {
+                Some(window) => {
+                    let side = window.width.min(window.height);
+                    (window, strongest(side, *crop))
+                }
+                None => (
+                    centre_window(size, *resize, *crop),
+                    strongest(whole, *resize),
+                ),
+            };
+            if let Some(photograph) = part(&jpeg, window, shrink, region) {
+                return Ok((photograph, draw.clone()));
+            }
+        }
+        let photograph = Photograph::from(self.whole_by_library()?);
+        let drawn = match (drawn, draw) {
+            (Some(drawn), _) => drawn,
+            (None, Some(draw)) => draw(photograph.size),
+            (None, None) => unreachable!("a draw is taken only to be made"),
+        };
+        Ok((photograph, drawn))
+    }
+
+    /// The photograph as stored.
+    pub(crate) fn whole(&self) -> Result<Pixels, DataError> {
+        if let Some((jpeg, region)) = self.in_parts()?
+            && let Some(part) = jpeg.decode(region, Shrink::Full)
+        {
+            return Ok(part.pixels);
+        }
+        self.whole_by_library()
+    }
+
+    /// The photograph at least as large as `side` needs, at a reduced scale if that is enough.
+    pub(crate) fn at_least(&self, side: usize) -> Result<Photograph, DataError> {
+        if let Some((jpeg, region)) = self.in_parts()? {
+            let shrink = strongest(region.width.min(region.height), side);
+            let window = Window {
+                left: 0,
+                top: 0,
+                ..region
+            };
+            if let Some(photograph) = part(&jpeg, window, shrink, region) {
+                return Ok(photograph);
+            }
+        }
+        self.whole_by_library().map(Photograph::from)
+    }
+
+    /// A stream that can be decoded in parts, with the region in stored pixels.
+    fn in_parts(&self) -> Result<Option<(Jpeg<'_>, Window)>, DataError> {
+        // What is turned upright first has other coordinates.
+        if self.orientation != Orientation::AsStored {
+            return Ok(None);
+        }
+        let jpeg = Jpeg::within(self.bytes, self.limits)
+            .map_err(|source| DataError::image(self.name, source))?;
+        jpeg.map(|jpeg| {
+            let region = self.region_of(jpeg.size())?;
+            Ok((jpeg, region))
+        })
+        .transpose()
+    }
+
+    fn whole_by_library(&self) -> Result<Pixels, DataError> {
+        let pixels = decode(self.bytes, self.orientation, self.limits)
+            .map_err(|source| DataError::image(self.name, source))?;
+        let Some(region) = self.region else {
+            return Ok(pixels);
+        };
+        self.region_of((pixels.width, pixels.height))?;
+        Ok(pixels.cut(region).unwrap_or_default())
+    }
+
+    /// The region inside a photograph of this size.
+    fn region_of(&self, (width, height): (usize, usize)) -> Result<Window, DataError> {
+        let Some(region) = self.region else {
+            return Ok(Window {
+                left: 0,
+                top: 0,
+                width,
+                height,
+            });
+        };
+        let (left, top) = (region.left as usize, region.top as usize);
+        let (right, bottom) = (
+            (region.right as usize).min(width),
+            (region.bottom as usize).min(height),
+        );
+        if left >= right || top >= bottom {
+            let problem = format!("{region:?} lies outside {width}x{height} pixels");
+            return Err(DataError::content(self.name, "region", problem));
+        }
+        Ok(Window {
+            left,
+            top,
+            width: right - left,
+            height: bottom - top,
+        })
+    }
+}
+
+fn strongest(stored: usize, wished: usize) -> Shrink {
+    Shrink::strongest(stored as f64, KEPT * wished as f64)
+}
+
+/// Decodes a window of the region.
+fn part(jpeg: &Jpeg<'_>, window: Window, shrink: Shrink, region: Window) -> Option<Photograph> {
+    let inside = Window {
+        left: region.left + window.left,
+        top: region.top + window.top,
+        ..window
+    };
+    let part = jpeg.decode(inside, shrink)?;
+    Some(Photograph::of_part(part, region))
+}

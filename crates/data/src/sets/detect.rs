@@ -1,0 +1,135 @@
+//! Which data set lies in a folder, by what its layout alone has.
+
+use std::path::{Path, PathBuf};
+
+use super::flowers::FlowersProtocol;
+use super::{Dataset, Regions};
+use crate::error::DataError;
+
+impl Dataset {
+    /// The set of a name as people write it, with its usual protocol: the name in run files, or `pets`, `dogs`, `flowers`.
+    /// A table of open-metric-learning has no usual file, so it is not among them.
+    pub fn from_name(name: &str) -> Option<Dataset> {
+        let sets = [
+            Dataset::FashionMini,
+            Dataset::Fashion,
+            Dataset::Mnist,
+            Dataset::ImageFolder,
+            flowers(),
+            pets(),
+            dogs(),
+            imagenet(),
+        ];
+        let full = match name {
+            "pets" => "oxford-iiit-pet",
+            "dogs" => "stanford-dogs",
+            "flowers" => "flowers-102",
+            other => other,
+        };
+        sets.into_iter().find(|set| set.name() == full)
+    }
+}
+
+fn flowers() -> Dataset {
+    Dataset::Flowers102 {
+        protocol: FlowersProtocol::Train,
+    }
+}
+
+fn pets() -> Dataset {
+    Dataset::OxfordIiitPet {
+        regions: Regions::Annotated,
+    }
+}
+
+fn dogs() -> Dataset {
+    Dataset::StanfordDogs {
+        regions: Regions::Annotated,
+    }
+}
+
+fn imagenet() -> Dataset {
+    Dataset::Imagenet {
+        classes: None,
+        attributes: None,
+    }
+}
+
+/// The set that lies at `path`, and the root to open it with. A file is a table of open-metric-learning; a folder is what
+/// its lists say, and an image folder when it has none. MNIST and Fashion-MNIST have the same files; the second is assumed.
+///
+/// # Errors
+/// If there is nothing at `path`.
+pub fn detect(path: &Path) -> Result<(Dataset, PathBuf), DataError> {
+    let metadata = std::fs::metadata(path).map_err(|source| DataError::read(path, source))?;
+    if metadata.is_file() {
+        let (folder, file) = (path.parent(), path.file_name());
+        let set = Dataset::Oml {
+            table: PathBuf::from(file.unwrap_or_default()),
+        };
+        return Ok((set, folder.unwrap_or(Path::new("")).to_path_buf()));
+    }
+    let marked: [(Dataset, &[&str]); 5] = [
+        (flowers(), &["setid.mat"]),
+        (pets(), &["annotations/trainval.txt"]),
+        (dogs(), &["train_list.mat"]),
+        (
+            Dataset::Fashion,
+            &["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"],
+        ),
+        (
+            imagenet(),
+            &["ILSVRC2012_devkit_t12", "train/n01440764", "val/n01440764"],
+        ),
+    ];
+    let set = marked.into_iter().find(|(set, marks)| {
+        let folder = set.folder(path);
+        marks.iter().any(|mark| folder.join(mark).exists())
+    });
+    let set = set.map_or(Dataset::ImageFolder, |(set, _)| set);
+    Ok((set, path.to_path_buf()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::image_folder::tests::folder_of;
+    use super::*;
+
+    #[test]
+    fn a_set_is_known_by_its_lists_in_its_folder_or_the_one_above() {
+        let cases = [
+            ("setid.mat", "flowers-102"),
+            ("flowers-102/setid.mat", "flowers-102"),
+            ("annotations/trainval.txt", "oxford-iiit-pet"),
+            ("stanford-dogs/train_list.mat", "stanford-dogs"),
+            ("train-images-idx3-ubyte.gz", "fashion"),
+            ("train/n01440764/a.JPEG", "imagenet"),
+            ("train/cats/a.jpg", "image-folder"),
+        ];
+        for (file, expected) in cases {
+            let folder = folder_of(&[file]);
+            let (set, root) = detect(folder.path()).unwrap();
+            assert_eq!((set.name(), &*root), (expected, folder.path()), "{file}");
+        }
+        let folder = folder_of(&["t.csv"]);
+        let (set, root) = detect(&folder.path().join("t.csv")).unwrap();
+        let table = "t.csv".into();
+        assert_eq!((set, &*root), (Dataset::Oml { table }, folder.path()));
+        let message = detect(Path::new("/nowhere")).unwrap_err().to_string();
+        assert!(message.contains("/nowhere"), "{message}");
+    }
+
+    #[test]
+    fn short_names_mean_the_sets() {
+        for (short, full) in [
+            ("pets", "oxford-iiit-pet"),
+            ("dogs", "stanford-dogs"),
+            ("flowers", "flowers-102"),
+            ("imagenet", "imagenet"),
+        ] {
+            assert_eq!(Dataset::from_name(short).unwrap().name(), full);
+            assert_eq!(Dataset::from_name(full).unwrap().name(), full);
+        }
+        assert_eq!(Dataset::from_name("oml"), None);
+    }
+}
