@@ -72,62 +72,66 @@ fn measure(batch: usize, (input, size, output, kernel, stride, padding): network
 
 /// GFLOP/s of all threads in fused multiply-adds of registers alone, the best of five runs.
 fn peak() -> f64 {
-    const STEPS: usize = 50_000_000;
+    const STEPS: usize = 20_000_000;
     let threads = rayon::current_num_threads();
     let run = || {
         let start = Instant::now();
-        let sums: Vec<f32> = rayon::broadcast(|_| multiply_adds(STEPS));
-        std::hint::black_box(sums);
-        start.elapsed().as_secs_f64()
+        let lanes = rayon::broadcast(|_| std::hint::black_box(multiply_adds(STEPS)).1)[0];
+        2e-9 * (threads * STEPS * SUMS * lanes) as f64 / start.elapsed().as_secs_f64()
     };
-    let best = (0..5).map(|_| run()).fold(f64::INFINITY, f64::min);
-    2e-9 * (threads * STEPS * SUMS * LANES) as f64 / best
+    (0..5).map(|_| run()).fold(0.0, f64::max)
 }
 
-/// Independent sums, enough to hide the latency of an addition.
+/// Independent sums, enough to hide the latency of a multiply-add.
 const SUMS: usize = 12;
-/// Floats in a sum.
-const LANES: usize = 16;
 
-/// Sums of so many multiply-adds, in the widest vectors that the processor has.
-fn multiply_adds(steps: usize) -> f32 {
-    #[inline(always)]
-    fn body(steps: usize) -> f32 {
-        let mut sums = [[0.0f32; LANES]; SUMS];
-        let factor = std::hint::black_box([0.999f32; LANES]);
-        for _ in 0..steps {
-            for sum in &mut sums {
-                for lane in 0..LANES {
-                    sum[lane] = sum[lane].mul_add(factor[lane], factor[lane]);
+/// So many steps of [`SUMS`] multiply-adds in the widest vectors that the processor has, and the floats of a vector.
+fn multiply_adds(steps: usize) -> (f32, usize) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "intrinsics behind a test for them")]
+    {
+        use std::arch::x86_64::*;
+        #[target_feature(enable = "avx512f")]
+        fn avx512(steps: usize) -> f32 {
+            let factor = _mm512_set1_ps(std::hint::black_box(0.999));
+            let mut sums = [_mm512_setzero_ps(); SUMS];
+            for _ in 0..steps {
+                for sum in &mut sums {
+                    *sum = _mm512_fmadd_ps(*sum, factor, factor);
                 }
             }
+            let zero = _mm512_setzero_ps();
+            _mm512_reduce_add_ps(sums.into_iter().fold(zero, |a, b| _mm512_add_ps(a, b)))
         }
-        sums.as_flattened().iter().sum()
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[expect(
-        unsafe_code,
-        reason = "calls a function compiled for instructions that were found"
-    )]
-    {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx,fma")]
         fn avx2(steps: usize) -> f32 {
-            body(steps)
-        }
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        fn avx512(steps: usize) -> f32 {
-            body(steps)
+            let factor = _mm256_set1_ps(std::hint::black_box(0.999));
+            let mut sums = [_mm256_setzero_ps(); SUMS];
+            for _ in 0..steps {
+                for sum in &mut sums {
+                    *sum = _mm256_fmadd_ps(*sum, factor, factor);
+                }
+            }
+            let zero = _mm256_setzero_ps();
+            _mm256_cvtss_f32(sums.into_iter().fold(zero, |a, b| _mm256_add_ps(a, b)))
         }
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has the instructions.
-            return unsafe { avx512(steps) };
+            return (unsafe { avx512(steps) }, 16);
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma") {
             // SAFETY: as above.
-            return unsafe { avx2(steps) };
+            return (unsafe { avx2(steps) }, 8);
         }
     }
-    body(steps)
+    let factor = std::hint::black_box(0.999f32);
+    let mut sums = [[0.0f32; 4]; SUMS];
+    for _ in 0..steps {
+        for sum in sums.as_flattened_mut() {
+            *sum = *sum * factor + factor;
+        }
+    }
+    (sums.as_flattened().iter().sum(), 4)
 }
 
 /// Median seconds of five runs after one that is not counted.

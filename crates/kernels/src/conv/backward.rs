@@ -97,10 +97,14 @@ fn phase_gradient(
         stride: [1, 1],
         padding: phases.map(|phase| phase.kernel as isize - 1 - phase.output),
     };
-    let shape = [out_channels, in_channels, kernel[0], kernel[1]];
-    let sampled = (kernel != geometry.kernel).then(|| sampled(geometry, phases, weights));
-    let weights = sampled.as_deref().unwrap_or(weights);
-    let reading = Reading::transposed(shape);
+    let [height, width] = geometry.kernel;
+    let [rows, columns] = [0, 1].map(|axis| {
+        let phase = phases[axis];
+        let taps = (0..phase.kernel).map(|index| phase.tap + index * geometry.stride[axis]);
+        taps.collect::<Vec<usize>>()
+    });
+    let shape = [out_channels, in_channels, height, width];
+    let reading = Reading::transposed(shape, &rows, &columns);
     convolve_as(
         level,
         &reverse,
@@ -110,21 +114,6 @@ fn phase_gradient(
         None,
         false,
     )
-}
-
-/// The rows and columns of the kernel that belong to the phases.
-fn sampled(geometry: &Geometry, phases: [Phase; 2], weights: &[f32]) -> Vec<f32> {
-    let [height, width] = geometry.kernel;
-    let taps = |axis: usize| {
-        let phase = phases[axis];
-        (0..phase.kernel).map(move |index| phase.tap + index * geometry.stride[axis])
-    };
-    let kernels = weights.chunks_exact(height * width);
-    kernels
-        .flat_map(|kernel| {
-            taps(0).flat_map(move |row| taps(1).map(move |column| kernel[row * width + column]))
-        })
-        .collect()
 }
 
 /// Writes the gradient of the phases to where it belongs.

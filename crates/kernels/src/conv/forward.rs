@@ -48,10 +48,10 @@ pub(super) fn convolve_as(
     relu: bool,
 ) -> Buffer {
     if winograd::suits(geometry) {
-        let weights = TransformedWeights::new(weights, reading);
+        let weights = TransformedWeights::new(weights, &reading);
         return winograd::convolve(level, geometry, input, &weights, bias, relu);
     }
-    let weights = &PackedWeights::new(weights, reading);
+    let weights = &PackedWeights::new(weights, &reading);
     let pointwise = geometry.is_pointwise();
     let geometry = if pointwise {
         geometry.flattened()

@@ -15,7 +15,7 @@ pub(super) struct PackedWeights {
 }
 
 /// Which weight belongs to an output channel, an input channel and a position of the kernel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reading {
     /// Output channels.
     pub(super) columns: usize,
@@ -25,10 +25,8 @@ pub(super) struct Reading {
     pub(super) column: usize,
     /// Distance of input channels.
     pub(super) channel: usize,
-    /// Kernel height times width.
-    pub(super) area: usize,
-    /// Whether the kernel is read from its last position to its first.
-    pub(super) flipped: bool,
+    /// Where in its kernel each position is read.
+    pub(super) positions: Vec<usize>,
 }
 
 impl Reading {
@@ -40,21 +38,25 @@ impl Reading {
             channels: input,
             column: input * area,
             channel: area,
-            area,
-            flipped: false,
+            positions: (0..area).collect(),
         }
     }
 
-    /// For the gradient of its input, which is a convolution with the flipped kernel, input and output exchanged.
-    pub(super) fn transposed([output, input, height, width]: [usize; 4]) -> Self {
+    /// For the gradient of its input, which is a convolution with the flipped kernel, input and output exchanged. With
+    /// strides, only some rows and columns of the kernel take part.
+    pub(super) fn transposed(
+        [output, input, height, width]: [usize; 4],
+        rows: &[usize],
+        columns: &[usize],
+    ) -> Self {
         let area = height * width;
+        let row = |&row: &usize| columns.iter().rev().map(move |column| row * width + column);
         Self {
             columns: input,
             channels: output,
             column: area,
             channel: input * area,
-            area,
-            flipped: true,
+            positions: rows.iter().rev().flat_map(row).collect(),
         }
     }
 }
@@ -64,9 +66,9 @@ impl Reading {
 const CHANNELS: usize = 8;
 
 impl PackedWeights {
-    pub(super) fn new(weights: &[f32], reading: Reading) -> Self {
+    pub(super) fn new(weights: &[f32], reading: &Reading) -> Self {
         let panels = panels(reading.columns);
-        let rows = reading.area * reading.channels;
+        let rows = reading.positions.len() * reading.channels;
         let mut values = Buffer::stale(panels.iter().map(|panel| panel.width * rows).sum());
         let mut parts = Vec::new();
         let mut rest = &mut *values;
@@ -77,7 +79,7 @@ impl PackedWeights {
         }
         parts
             .into_par_iter()
-            .for_each(|(panel, part)| pack(weights, &reading, panel, part));
+            .for_each(|(panel, part)| pack(weights, reading, panel, part));
         Self {
             values,
             panels,
@@ -91,24 +93,27 @@ impl PackedWeights {
 }
 
 fn pack(weights: &[f32], reading: &Reading, panel: &Panel, part: &mut [f32]) {
-    let Reading { channels, area, .. } = *reading;
+    let channels = reading.channels;
     if panel.columns < panel.width {
         for row in part.chunks_exact_mut(panel.width) {
             row[panel.columns..].fill(0.0);
         }
     }
+    if reading.column == 1 {
+        // A pointwise kernel, transposed: its rows lie as they are wanted.
+        for (channel, row) in part.chunks_exact_mut(panel.width).enumerate() {
+            let from = &weights[channel * reading.channel + panel.start..];
+            row[..panel.columns].copy_from_slice(&from[..panel.columns]);
+        }
+        return;
+    }
     for first in (0..channels).step_by(CHANNELS) {
         for column in 0..panel.columns {
             for channel in first..(first + CHANNELS).min(channels) {
                 let start = (panel.start + column) * reading.column + channel * reading.channel;
-                let kernel = &weights[start..][..area];
-                for (position, &value) in kernel.iter().enumerate() {
-                    let position = if reading.flipped {
-                        area - 1 - position
-                    } else {
-                        position
-                    };
-                    part[(position * channels + channel) * panel.width + column] = value;
+                for (position, offset) in reading.positions.iter().enumerate() {
+                    let row = position * channels + channel;
+                    part[row * panel.width + column] = weights[start + offset];
                 }
             }
         }
@@ -123,7 +128,7 @@ mod tests {
     fn rows_are_kernel_positions_then_channels() {
         // Two output channels, one input channel, a kernel of one row and two columns.
         let weights = [1.0, 2.0, 3.0, 4.0];
-        let packed = PackedWeights::new(&weights, Reading::forward([2, 1, 1, 2]));
+        let packed = PackedWeights::new(&weights, &Reading::forward([2, 1, 1, 2]));
         assert_eq!(packed.rows, 2);
         assert_eq!(
             (packed.values[0], packed.values[1], packed.values[2]),
@@ -131,7 +136,8 @@ mod tests {
         );
         assert_eq!((packed.values[16], packed.values[17]), (2.0, 4.0));
 
-        let packed = PackedWeights::new(&weights, Reading::transposed([2, 1, 1, 2]));
+        let packed =
+            PackedWeights::new(&weights, &Reading::transposed([2, 1, 1, 2], &[0], &[0, 1]));
         // One column; rows: last column of the kernel first, output channels inside.
         let rows: Vec<f32> = packed.values.iter().step_by(16).copied().collect();
         assert_eq!(rows, [2.0, 4.0, 1.0, 3.0]);

@@ -20,6 +20,7 @@ static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 const SMALLEST: usize = 32 * 1024;
 
 /// Floats that begin at a cache line, and at a page when there are many.
+#[derive(Default)]
 pub(crate) struct Buffer {
     part: Option<Part>,
     /// In place of a part, for few floats.
@@ -98,16 +99,6 @@ impl Drop for Buffer {
         if let Some(part) = self.part.take() {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
             pool.give_back(part);
-        }
-    }
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Self {
-            part: None,
-            few: Vec::new(),
-            len: 0,
         }
     }
 }

@@ -23,6 +23,10 @@ pub(super) struct Part {
 pub(super) struct Pool {
     /// By address of the first byte.
     regions: BTreeMap<usize, Held>,
+    /// Bytes that are handed out.
+    used: usize,
+    /// The most that ever were.
+    most_used: usize,
 }
 
 #[derive(Debug)]
@@ -42,12 +46,16 @@ impl Pool {
     pub(super) const fn new() -> Self {
         Self {
             regions: BTreeMap::new(),
+            used: 0,
+            most_used: 0,
         }
     }
 
     /// A part of at least `bytes`, at the front of the smallest free one that holds it.
     pub(super) fn take(&mut self, bytes: usize) -> Part {
         let len = bytes.next_multiple_of(PAGE);
+        self.used += len;
+        self.most_used = self.most_used.max(self.used);
         let fits = self.regions.iter().flat_map(|(&region, held)| {
             let parts = held.free.iter().filter(|&(_, &free)| free >= len);
             parts.map(move |(&address, &free)| (free, address, region))
@@ -67,10 +75,19 @@ impl Pool {
         Part { address, len }
     }
 
-    /// A new region. Unused ones, all too small, go back to the system first, so that the pool never holds much more than
-    /// was in use at once.
+    /// A new region. Unused ones, all too small, go back to the system first where the pool would otherwise hold much more
+    /// than was ever in use at once; a quarter more is kept, because fresh pages are dear.
     fn grow(&mut self, len: usize) -> usize {
-        self.regions.retain(|_, held| !held.is_unused());
+        let held: usize = self.regions.values().map(|held| held.region.len()).sum();
+        let limit = self.most_used + self.most_used / 4;
+        let mut excess = (held + len.max(REGION)).saturating_sub(limit);
+        self.regions.retain(|_, held| {
+            let released = excess > 0 && held.is_unused();
+            if released {
+                excess = excess.saturating_sub(held.region.len());
+            }
+            !released
+        });
         let mut region = Region::new(len.max(REGION));
         let address = region.as_mut_ptr() as usize;
         let free = BTreeMap::from([(address, region.len())]);
@@ -80,6 +97,7 @@ impl Pool {
 
     /// Takes back a part that [`take`](Self::take) gave.
     pub(super) fn give_back(&mut self, part: Part) {
+        self.used -= part.len;
         let (_, held) = self
             .regions
             .range_mut(..=part.address)

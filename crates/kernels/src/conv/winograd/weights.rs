@@ -18,7 +18,7 @@ pub(in super::super) struct TransformedWeights {
 
 impl TransformedWeights {
     /// `reading` says which weight an output channel, input channel and kernel position have.
-    pub(in super::super) fn new(weights: &[f32], reading: Reading) -> Self {
+    pub(in super::super) fn new(weights: &[f32], reading: &Reading) -> Self {
         let (columns, channels) = (reading.columns, reading.channels);
         let panels = panels(columns);
         let rows = PLANES * channels;
@@ -34,7 +34,7 @@ impl TransformedWeights {
         parts.into_par_iter().for_each(|(panel, part)| {
             for channel in 0..channels {
                 for start in (0..panel.width).step_by(LANES) {
-                    let kernels = gather(weights, &reading, panel, start, channel);
+                    let kernels = gather(weights, reading, panel, start, channel);
                     for (index, values) in transformed(&kernels).into_iter().enumerate() {
                         let at = (index * channels + channel) * panel.width + start;
                         part[at..at + LANES].copy_from_slice(&values);
@@ -74,14 +74,9 @@ fn gather(
     let columns = panel.columns.saturating_sub(start).min(LANES);
     for lane in 0..columns {
         let column = panel.start + start + lane;
-        let from = &weights[column * reading.column + channel * reading.channel..][..9];
-        for position in 0..9 {
-            let read = if reading.flipped {
-                8 - position
-            } else {
-                position
-            };
-            kernels[position][lane] = from[read];
+        let from = &weights[column * reading.column + channel * reading.channel..];
+        for (kernel, &position) in kernels.iter_mut().zip(&reading.positions) {
+            kernel[lane] = from[position];
         }
     }
     kernels
