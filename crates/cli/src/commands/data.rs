@@ -1,0 +1,61 @@
+//! `lodestone data`: which sets there are, getting them, and finding what is wrong with them.
+
+mod fetch;
+mod verify;
+
+use anyhow::{Context, Result};
+use lodestone_data::{Dataset, Official, catalogue};
+
+use crate::args::DataCommand;
+use crate::progress::Progress;
+
+/// Runs the command.
+pub(crate) fn run(command: &DataCommand, progress: &mut Progress) -> Result<()> {
+    match command {
+        DataCommand::List { json } => list(*json),
+        DataCommand::Fetch(arguments) => fetch::run(arguments, progress),
+        DataCommand::Verify(arguments) => verify::run(arguments, progress),
+    }
+}
+
+/// The set that the user means.
+fn set(name: &str) -> Result<Dataset> {
+    Dataset::from_name(name).with_context(|| {
+        let names: Vec<&str> = catalogue().iter().map(|set| set.name).collect();
+        format!("no data set named {name:?}, only pets, dogs, flowers, {}", names.join(", "))
+    })
+}
+
+fn list(json: bool) -> Result<()> {
+    let sets = catalogue();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&sets)?);
+        return Ok(());
+    }
+    for set in &sets {
+        println!("{}", set.name);
+        println!("  needs    {}", set.layout);
+        if set.classes > 0 {
+            println!("  holds    {}", size(set));
+        }
+        for archive in set.archives {
+            let url = archive.url();
+            let place = url.as_deref().unwrap_or("after a registration with the publisher");
+            println!("  archive  {}  md5 {}  {place}", archive.name, archive.md5);
+        }
+        if !set.archives.is_empty() && !set.sums_published {
+            println!("           sums not published; several public loaders agree on them");
+        }
+        println!("  terms    {}", set.licence);
+    }
+    Ok(())
+}
+
+fn size(set: &Official) -> String {
+    let rows = set.rows.iter().map(|(split, rows)| {
+        let split = format!("{split:?}").to_lowercase();
+        format!("{rows} {split}")
+    });
+    let rows: Vec<String> = rows.collect();
+    format!("{} classes; {}", set.classes, rows.join(", "))
+}

@@ -1,0 +1,153 @@
+//! `lodestone data verify`: everything is read and decoded, and what is wrong is said.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Result, bail};
+use kdam::BarExt;
+use lodestone_data::{
+    DecodeLimits, FindingKind, Official, Report, SumCheck, detect, examine, official, verify_archives,
+};
+use serde::Serialize;
+
+use super::set;
+use crate::args::VerifyArguments;
+use crate::commands::cache_folder;
+use crate::progress::Progress;
+
+/// Lines of each list in the table; JSON has them all.
+const SHOWN: usize = 20;
+
+/// What the JSON holds.
+#[derive(Serialize)]
+struct Verification<'a> {
+    folder: &'a Path,
+    faults: usize,
+    sums: &'a BTreeMap<PathBuf, SumCheck>,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// Runs the command; faults make it fail after the report.
+pub(super) fn run(arguments: &VerifyArguments, progress: &mut Progress) -> Result<()> {
+    let (found, root) = detect(&arguments.path)?;
+    let set = arguments.set.as_deref().map_or(Ok(found), set)?;
+    let official = official(&set);
+    let folder = set.folder(&root);
+    let listings = cache_folder(&root).join("listings");
+    let table = set.open_listed(Some(&root), Some(&listings))?;
+    let sums = verify_archives(&folder, &official)?;
+    let bar = Mutex::new(progress.bar(table.rows.len(), official.name, " img"));
+    let report = examine(&table, &official, DecodeLimits::default(), || {
+        // If the terminal is gone there is nobody to tell.
+        if let Ok(mut bar) = bar.lock()
+            && let Some(bar) = &mut *bar
+        {
+            drop(bar.update(1));
+        }
+    });
+    drop(bar);
+    let faults = report.faults() + sums.values().filter(|sum| !sum.agrees()).count();
+    if arguments.json {
+        let all = Verification {
+            folder: &folder,
+            faults,
+            sums: &sums,
+            report: &report,
+        };
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        print(&folder, &official, &sums, &report);
+    }
+    match faults {
+        0 => Ok(()),
+        1 => bail!("1 fault in {}", folder.display()),
+        faults => bail!("{faults} faults in {}", folder.display()),
+    }
+}
+
+fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>, report: &Report) {
+    println!("{} in {}", report.name, folder.display());
+    println!("{:<14}{:>10}{:>10}", "", "found", "official");
+    let counts = report.splits.iter().map(|split| {
+        let name = format!("{:?}", split.split).to_lowercase();
+        (name, split.rows)
+    });
+    for (name, count) in std::iter::once(("classes".to_owned(), report.classes)).chain(counts) {
+        let known = count.official.map_or_else(|| "-".to_owned(), |known| known.to_string());
+        let mark = match count.official {
+            Some(known) if known != count.found => "  differs",
+            _ => "",
+        };
+        println!("{name:<14}{:>10}{known:>10}{mark}", count.found);
+    }
+    if let Some([fewest, most]) = report.class_balance {
+        println!("{fewest} to {most} training photographs a class");
+    }
+    list(
+        "classes without a training photograph",
+        report.classes_without_training.iter().cloned(),
+    );
+    for (path, sum) in sums {
+        let name = inside(path, folder);
+        if sum.agrees() {
+            println!("md5 of {name}: as published");
+        } else {
+            println!("md5 of {name}: {} instead of {}", sum.found, sum.expected);
+        }
+    }
+    if !sums.is_empty() && !official.sums_published {
+        println!("these sums are not the publisher's; several public loaders agree on them");
+    }
+    for (kind, title) in [
+        (FindingKind::Broken, "broken"),
+        (FindingKind::Truncated, "truncated"),
+        (FindingKind::Misnamed, "named as another format"),
+        (FindingKind::Cmyk, "CMYK"),
+        (FindingKind::Grey, "grey"),
+        (FindingKind::Tiny, "tiny"),
+        (FindingKind::Box, "box reaches beyond the photograph"),
+    ] {
+        let findings = report.findings.iter().filter(|finding| finding.kind == kind);
+        let lines = findings.map(|finding| format!("{}: {}", inside(&finding.path, folder), finding.detail));
+        list(title, lines);
+    }
+    let group = |fault: bool| {
+        let groups = report.duplicates.iter().filter(move |group| group.is_fault() == fault);
+        groups.map(|group| {
+            let paths: Vec<String> = group.paths.iter().map(|path| inside(path, folder)).collect();
+            paths.join(" = ")
+        })
+    };
+    list("same file in several splits or classes", group(true));
+    list("same file twice", group(false));
+    let leaks = report.leaks.iter().map(|leak| {
+        let [training, held_out] = [&leak.training, &leak.held_out].map(|path| inside(path, folder));
+        format!("{training} trains, {held_out} looks alike ({} of 128 bits differ)", leak.bits)
+    });
+    list("near-duplicates across the splits", leaks);
+    for notice in &report.notices {
+        println!("note: {notice}");
+    }
+}
+
+/// A path as it is called in the folder.
+fn inside(path: &Path, folder: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).display().to_string()
+}
+
+/// A title with its count and the first lines, if there are any.
+fn list(title: &str, lines: impl Iterator<Item = String>) {
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        return;
+    }
+    println!("{title}: {}", lines.len());
+    for line in lines.iter().take(SHOWN) {
+        println!("  {line}");
+    }
+    if lines.len() > SHOWN {
+        println!("  and {} more, all in --json", lines.len() - SHOWN);
+    }
+}

@@ -1,0 +1,153 @@
+//! Data sets listed, looked over, and trained on in spite of a broken photograph.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use serde_json::Value;
+
+use crate::lodestone::{SHORT, fails, lodestone, succeeds};
+
+/// Blocks of colours that differ for every seed.
+fn picture(seed: u32) -> RgbImage {
+    RgbImage::from_fn(72, 72, |x, y| {
+        let block = (x / 6) * 31 + (y / 6) * 17 + seed * 101;
+        let value = block.wrapping_mul(2_654_435_761);
+        image::Rgb([(value >> 8) as u8, (value >> 16) as u8, (value >> 24) as u8])
+    })
+}
+
+/// Four classes with twelve training and three test photographs.
+fn photographs(folder: &Path) -> PathBuf {
+    let root = folder.join("photo graphs");
+    for class in 0..4 {
+        for number in 0..15 {
+            let split = if number < 12 { "train" } else { "test" };
+            let path = root.join(format!("{split}/class {class}/{number}.png"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            picture(class * 100 + number).save(path).unwrap();
+        }
+    }
+    root
+}
+
+#[test]
+fn the_sets_are_listed_with_what_they_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = succeeds(&mut lodestone(folder.path(), &["data", "list"]));
+    for part in [
+        "oxford-iiit-pet",
+        "annotations/{trainval,test}.txt",
+        "5c4f3ee8e5d25df40f4fd59a7f44e54c",
+        "120 classes; 12000 train, 8580 test",
+        "after a registration",
+    ] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+    let json = succeeds(&mut lodestone(folder.path(), &["data", "list", "--json"]));
+    let sets: Value = serde_json::from_str(&json).unwrap();
+    assert!(sets.as_array().unwrap().len() >= 8);
+    let to = folder.path().join("to");
+    let to = to.to_str().unwrap();
+    let error = fails(&mut lodestone(
+        folder.path(),
+        &["-q", "data", "fetch", "pet", "--to", to],
+    ));
+    assert!(
+        error.contains("\"pet\"") && error.contains("oxford-iiit-pet"),
+        "{error}"
+    );
+    let error = fails(&mut lodestone(
+        folder.path(),
+        &["-q", "data", "fetch", "imagenet", "--to", to],
+    ));
+    assert!(
+        error.contains("ILSVRC2012_img_train.tar") && error.contains("register"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_would_spoil_a_run_is_said_and_the_status_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = photographs(folder.path());
+    let verify = |more: &[&str]| {
+        let mut arguments = vec!["data", "verify", root.to_str().unwrap()];
+        arguments.extend(more);
+        lodestone(folder.path(), &arguments)
+    };
+    let printed = succeeds(&mut verify(&[]));
+    assert!(
+        printed.contains("12 to 12 training photographs a class"),
+        "{printed}"
+    );
+
+    fs::write(root.join("train/class 0/broken.jpg"), "no photograph").unwrap();
+    fs::copy(
+        root.join("train/class 1/0.png"),
+        root.join("test/class 1/copy.jpg"),
+    )
+    .unwrap();
+    let output = verify(&[]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for part in [
+        "broken: 1",
+        "broken.jpg: ",
+        "named as another format: 1",
+        "test/class 1/copy.jpg: Png inside, named as Jpeg",
+        "same file in several splits or classes: 1",
+    ] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+    let output = verify(&["--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["faults"], 2);
+    assert_eq!(report["splits"][0]["rows"]["found"], 49);
+    assert_eq!(report["class_counts"][1]["test"], 4);
+    let doctor = lodestone(folder.path(), &["data", "doctor", root.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(doctor.status.code(), Some(1));
+}
+
+#[test]
+fn a_broken_photograph_stops_training_or_is_listed_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = photographs(folder.path());
+    fs::write(
+        root.join("train/class 0/cut off.jpg"),
+        [0xff, 0xd8, 0xff, 0xe0],
+    )
+    .unwrap();
+    let out = folder.path().join("run");
+    let mut arguments = vec![
+        "--quiet",
+        "train",
+        "--config",
+        "datasets/fashion-mini/triplet.toml",
+    ];
+    arguments.extend([
+        "--data",
+        root.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    arguments.extend(["--set", "data.set={ name = \"image-folder\" }"]);
+    arguments.extend(SHORT);
+    arguments.extend(["--set", "train.images=96"]);
+    let error = fails(&mut lodestone(folder.path(), &arguments));
+    assert!(error.contains("cut off.jpg"), "{error}");
+    fs::remove_dir_all(&out).ok();
+    arguments.push("--skip-broken");
+    succeeds(&mut lodestone(folder.path(), &arguments));
+    let report = fs::read_to_string(out.join("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("1 of 61 photographs left out as broken"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("cut off.jpg: truncated"), "{warnings}");
+}
