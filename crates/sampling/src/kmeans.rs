@@ -86,8 +86,8 @@ pub(crate) fn lloyd(points: Rows, mut centres: Vec<f32>, iterations: usize) -> C
         passes += 1;
         let rows = Rows::new(&centres, dim).expect("centres are whole rows");
         squared_distances_to_columns(rows, &columns, &norms, &mut tile);
-        let (mut next, mut distances) = nearest_centres(&tile, points.len());
-        let repair = fill_empty(origin.len(), &mut next, &mut distances);
+        let mut next = nearest_centres(&tile, points.len());
+        let repair = fill_empty(points, rows, &mut next);
         repaired += repair.filled;
         let first = assignment.is_empty();
         let previous = std::mem::replace(&mut assignment, next);
@@ -141,8 +141,8 @@ fn by_columns(points: Rows) -> Vec<f32> {
     columns
 }
 
-/// Nearest centre of each point and its squared distance; `tile` is `[centres, points]`. Ties go to the lower number.
-fn nearest_centres(tile: &[f32], points: usize) -> (Vec<usize>, Vec<f32>) {
+/// Nearest centre of each point; `tile` is `[centres, points]`. Ties go to the lower number.
+fn nearest_centres(tile: &[f32], points: usize) -> Vec<usize> {
     let mut nearest = vec![0; points];
     let mut distances = tile[..points].to_vec();
     for (cluster, line) in tile.chunks_exact(points).enumerate().skip(1) {
@@ -153,7 +153,7 @@ fn nearest_centres(tile: &[f32], points: usize) -> (Vec<usize>, Vec<f32>) {
             }
         }
     }
-    (nearest, distances)
+    nearest
 }
 
 struct Repair {
@@ -163,8 +163,8 @@ struct Repair {
 }
 
 /// Gives each empty cluster the point that is farthest from its centre, of those that do not leave another cluster empty.
-fn fill_empty(clusters: usize, assignment: &mut [usize], distances: &mut [f32]) -> Repair {
-    let mut sizes = vec![0; clusters];
+fn fill_empty(points: Rows, centres: Rows, assignment: &mut [usize]) -> Repair {
+    let mut sizes = vec![0; centres.len()];
     for &cluster in assignment.iter() {
         sizes[cluster] += 1;
     }
@@ -172,7 +172,16 @@ fn fill_empty(clusters: usize, assignment: &mut [usize], distances: &mut [f32]) 
         filled: 0,
         unfilled: Vec::new(),
     };
-    for empty in 0..clusters {
+    if !sizes.contains(&0) {
+        return repair;
+    }
+    // By subtraction: a point on its centre must be at distance 0, or copies of one point would be split among clusters.
+    let mut distances: Vec<f32> = points
+        .iter()
+        .zip(assignment.iter())
+        .map(|(point, &cluster)| squared_distance(point, centres.row(cluster)))
+        .collect();
+    for empty in 0..centres.len() {
         if sizes[empty] > 0 {
             continue;
         }
@@ -256,6 +265,19 @@ mod tests {
         assert_eq!(found.total_inertia(), 0.0);
         let seeds = plus_plus(line(&[7.0; 5]), 3, &mut stream(0, Purpose::Centres, 0, 0));
         assert_eq!(seeds, [7.0]);
+    }
+
+    #[test]
+    fn copies_of_a_point_are_not_split_however_the_expansion_rounds() {
+        // Two distinct points, ten times each, of values that have no exact products; three centres from a time before.
+        let value = |i: usize, d: usize| ((i % 2 * 31 + d * 7) as f32 * 0.37).sin() * 3.3;
+        let values: Vec<f32> = (0..20)
+            .flat_map(|i| (0..64).map(move |d| value(i, d)))
+            .collect();
+        let points = Rows::new(&values, 64).unwrap();
+        let centres: Vec<f32> = (0..192).map(|i| (i as f32 * 1.3).cos()).collect();
+        let found = lloyd(points, centres, 20);
+        assert_eq!((found.len(), found.total_inertia()), (2, 0.0));
     }
 
     #[test]
