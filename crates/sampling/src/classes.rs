@@ -106,10 +106,21 @@ impl Classes {
         self.names.iter().position(|known| known == name)
     }
 
-    /// Tells one labelling from another: an index or a cache from other labels must not be used with these.
+    /// Tells one labelling from another, by the labels of all rows and the names of the classes: an index or a cache of other
+    /// labels must not be used with these. Two sets of photographs with the same labels look alike here; whoever knows the files
+    /// compares those too.
     pub fn fingerprint(&self) -> u64 {
         let labels = self.labels.iter().map(|&label| label as u64);
-        fingerprint(std::iter::once(self.len() as u64).chain(labels))
+        // Each name with its length, so that no two lists of names read alike.
+        let names = self
+            .names
+            .iter()
+            .flat_map(|name| std::iter::once(name.len() as u64).chain(name.bytes().map(u64::from)));
+        fingerprint(
+            std::iter::once(self.len() as u64)
+                .chain(labels)
+                .chain(names),
+        )
     }
 }
 
@@ -149,11 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_sees_a_changed_label_and_a_changed_order() {
+    fn the_fingerprint_sees_changed_labels_order_and_names() {
         let of = |labels: &[usize]| Classes::new(labels).unwrap().fingerprint();
         assert_eq!(of(&[0, 1, 1]), of(&[0, 1, 1]));
         assert_ne!(of(&[0, 1, 1]), of(&[0, 1, 0]));
         assert_ne!(of(&[0, 1, 1]), of(&[1, 0, 1]));
         assert_ne!(of(&[0, 1, 1]), of(&[0, 1, 1, 1]));
+        let named = |names: [&str; 2]| Classes::named(&[0, 1], names.map(String::from).to_vec());
+        let of = |names| named(names).unwrap().fingerprint();
+        assert_ne!(of(["beagle", "pug"]), of(["cat", "dog"]));
+        assert_ne!(of(["beagle", "pug"]), of(["beaglep", "ug"]));
     }
 }

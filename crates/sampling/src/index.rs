@@ -210,7 +210,8 @@ impl Index {
         self.record.seed
     }
 
-    /// Tells this assignment of rows to clusters from any other; a loss cache knows by it when its means are stale.
+    /// Tells this assignment of rows to clusters, with who is near whom, from any other: a loss cache knows by it when its means
+    /// are stale, receipts when their neighbourhoods are.
     pub(crate) fn identity(&self) -> u64 {
         self.identity
     }
@@ -222,7 +223,8 @@ impl Index {
         }
         let centres = Rows::new(&record.centres, record.dim).expect("centres are whole rows");
         let neighbours = NeighbourTable::build(centres, &record.classes);
-        let identity = fingerprint(record.assignment.iter().map(|&cluster| cluster as u64));
+        let assignment = record.assignment.iter().map(|&cluster| cluster as u64);
+        let identity = fingerprint(assignment.chain(neighbours.numbers()));
         Self {
             record,
             members,
@@ -264,6 +266,13 @@ impl TryFrom<Record> for Index {
         }
         if let Some(value) = record.centres.iter().position(|value| !value.is_finite()) {
             return Err(format!("centre {} is not finite", value / record.dim));
+        }
+        let asked = record.counts.len();
+        if !record.classes.is_sorted() || record.classes.last().is_some_and(|&last| last >= asked) {
+            let classes = &record.classes;
+            return Err(format!(
+                "clusters of classes {classes:?}; they must ascend and be below {asked}"
+            ));
         }
         Ok(Self::from_record(record))
     }

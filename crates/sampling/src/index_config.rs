@@ -8,7 +8,7 @@ use crate::error::{at_least, setting};
 use crate::{Classes, SamplingError};
 
 /// How many clusters a class gets: a number, or `"auto"` in a run file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "expected a number of clusters or \"auto\"")]
 pub enum ClusterCount {
     /// So many, or as many as the class has distinct points if those are fewer.
@@ -18,7 +18,7 @@ pub enum ClusterCount {
 }
 
 /// The word `auto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Auto {
     /// Let the data decide.
@@ -32,7 +32,9 @@ impl From<usize> for ClusterCount {
 }
 
 /// By what the number of clusters is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Criterion {
     /// The simplified silhouette: how much nearer points are to their own centre than to the next one. Says one cluster
@@ -45,7 +47,9 @@ pub enum Criterion {
 }
 
 /// What a refresh starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum RefreshStart {
     /// From the centres of the old index, so that clusters keep their numbers and their meaning.
@@ -56,7 +60,7 @@ pub enum RefreshStart {
 }
 
 /// How the clusters of each class are found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexConfig {
     /// Clusters in each class, K of the paper.
@@ -90,6 +94,30 @@ impl Default for IndexConfig {
 }
 
 impl IndexConfig {
+    /// Refuses settings that these classes cannot meet, before anything is embedded for them.
+    ///
+    /// # Errors
+    /// If a count is 0, or `per_class` names a class that does not exist.
+    pub fn check(&self, classes: &Classes) -> Result<(), SamplingError> {
+        self.counts(classes).map(|_| ())
+    }
+
+    /// The most clusters that each class can get: as many as asked for, and no more than it has rows.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn most(&self, classes: &Classes) -> Result<Vec<usize>, SamplingError> {
+        let most = |(class, count): (usize, ClusterCount)| {
+            let asked = match count {
+                ClusterCount::Fixed(count) => count,
+                ClusterCount::Auto(Auto::Auto) => self.most_clusters,
+            };
+            asked.min(classes.members(class).len())
+        };
+        let counts = self.counts(classes)?;
+        Ok(counts.into_iter().enumerate().map(most).collect())
+    }
+
     /// Checks the settings and says how many clusters each class is to get.
     ///
     /// # Errors

@@ -53,6 +53,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What an epoch is
+//!
+//! With N training rows:
+//!
+//! | plan | batches in an epoch | every class is seen | every image is seen |
+//! |---|---|---|---|
+//! | `shuffled` | each row once | yes | yes, but for the rest that `drop_last` leaves out |
+//! | `per-class` (P×K) | N images, rounded up; at least one visit of each class | yes | with `cover` |
+//! | `balanced` | N images, rounded up to whole rounds of all classes | equally often | with `cover` |
+//! | `hard-classes` | N images; at least one for each class as seed | yes | with `cover` |
+//! | `neighbourhood` | N images | sooner or later: ε of the seeds is drawn evenly | sooner or later, in clusters of two and more |
+//! | `importance`, `union` | N images, shared ones counted each time | sooner or later | sooner or later, as above |
+//!
+//! Classes that `small_classes = "skip"` leaves out are not seen, and `cover` then is an error. [`Receipts`] tell what was.
+//!
 //! # What holds
 //!
 //! - A batch is a pure function of (labels, seed, epoch, step) and, for plans by clusters, of the index and the losses of that
@@ -77,6 +92,7 @@ mod cluster_sums;
 mod drift;
 mod epoch_receipt;
 mod error;
+mod expected_images;
 mod fused;
 mod imposters;
 mod index;
@@ -89,6 +105,7 @@ mod modes;
 mod neighbours;
 mod plan;
 mod random;
+mod receipt_summary;
 mod receipts;
 mod refresh;
 mod refresh_policy;
@@ -107,12 +124,13 @@ pub use index_config::{Auto, ClusterCount, Criterion, IndexConfig, RefreshStart}
 pub use lodestone_distances::Rows;
 pub use losses::LossCache;
 pub use mapped::{MappedError, MappedRows};
-pub use modes::Mode;
+pub use modes::{Imposter, Mode};
 pub use plan::{
     BalancedConfig, Clusters, Epoch, Estimator, HardClassesConfig, NeighbourhoodConfig,
     PerClassConfig, Plan, PlanConfig, ShuffledConfig, SmallGroups, WeightedConfig,
 };
+pub use receipt_summary::{ClassShare, ReceiptSummary, SeedSpread};
 pub use receipts::Receipts;
 pub use refresh::RefreshReport;
-pub use refresh_policy::{Decision, RefreshPolicy};
+pub use refresh_policy::{Decision, RefreshPolicy, RefreshSource};
 pub use seeds::probabilities;

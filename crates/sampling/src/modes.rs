@@ -18,6 +18,19 @@ pub struct Mode {
     pub radius: f64,
     /// The members nearest to the centre, nearest first; ties by row.
     pub exemplars: Vec<usize>,
+    /// The cluster of another class whose centre is nearest: what this mode is most easily taken for. Absent if there is one class.
+    pub nearest_imposter: Option<Imposter>,
+}
+
+/// A cluster of another class, seen from a mode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Imposter {
+    /// Number of the cluster.
+    pub cluster: usize,
+    /// Its class.
+    pub class: usize,
+    /// Distance of the two centres.
+    pub distance: f64,
 }
 
 impl Index {
@@ -49,6 +62,14 @@ impl Index {
                 size: members.len(),
                 radius: (inertia / members.len() as f64).sqrt(),
                 exemplars: keyed.into_iter().take(count).map(|(_, row)| row).collect(),
+                nearest_imposter: self.imposters(cluster, 1, |_| true).first().map(|&other| {
+                    let squared = squared_distance(centres.row(cluster), centres.row(other));
+                    Imposter {
+                        cluster: other,
+                        class: self.class_of(other),
+                        distance: f64::from(squared).sqrt(),
+                    }
+                }),
             }
         };
         Ok((0..self.len()).into_par_iter().map(describe).collect())
@@ -74,6 +95,12 @@ mod tests {
         let modes = index.modes(embeddings, 3).unwrap();
         assert_eq!(modes[0].exemplars, [2, 1, 3]);
         assert_eq!((modes[0].size, modes[0].radius), (5, 2.0));
+        let imposter = Imposter {
+            cluster: 1,
+            class: 1,
+            distance: 47.0,
+        };
+        assert_eq!(modes[0].nearest_imposter, Some(imposter));
         assert_eq!(
             (modes[1].class, modes[1].exemplars.as_slice()),
             (1, &[5][..])

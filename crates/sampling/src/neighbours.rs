@@ -53,6 +53,13 @@ impl NeighbourTable {
         self.complete[cluster]
     }
 
+    /// The lists as numbers, each after its length.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.lists.iter().flat_map(|list| {
+            std::iter::once(list.len() as u64).chain(list.iter().map(|&cluster| cluster as u64))
+        })
+    }
+
     /// The neighbours of `cluster`: all clusters of other classes, or the nearest of them.
     pub(crate) fn of(&self, cluster: usize) -> &[usize] {
         &self.lists[cluster]

@@ -2,6 +2,7 @@
 
 mod balanced;
 mod draws;
+mod epoch;
 mod group;
 mod hard_classes;
 mod neighbourhood;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use balanced::BalancedConfig;
 pub use draws::SmallGroups;
+pub use epoch::Epoch;
 pub(crate) use group::Group;
 pub use hard_classes::HardClassesConfig;
 pub use neighbourhood::NeighbourhoodConfig;
@@ -20,12 +22,11 @@ pub use per_class::PerClassConfig;
 pub use shuffled::ShuffledConfig;
 pub use weighted::{Estimator, WeightedConfig};
 
-use crate::random::{Purpose, stream};
-use crate::{Batch, Classes, Index, LossCache, SamplingError};
-use weighted::{Examples, even_over_eligible};
+use crate::{Classes, Index, IndexConfig, LossCache, SamplingError};
+use weighted::even_over_eligible;
 
 /// Which plan, with its settings; in a run file `kind = "neighbourhood"` and so on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum PlanConfig {
     /// Every row once an epoch, in random order.
@@ -168,6 +169,33 @@ impl Plan {
         &self.classes
     }
 
+    /// Refuses settings of an index that could not fill a batch of this plan, before the index is built. Names of classes and
+    /// counts are checked as well.
+    ///
+    /// # Errors
+    /// If `index` does not fit the classes, or more clusters are asked for than any index of these settings has.
+    ///
+    /// # Example
+    /// ```
+    /// use lodestone_sampling::{Classes, IndexConfig, NeighbourhoodConfig, PlanConfig};
+    ///
+    /// let classes = Classes::new(&[0, 0, 0, 0, 1, 1, 1, 1])?;
+    /// let plan = PlanConfig::Neighbourhood(NeighbourhoodConfig::default()).init(&classes, 0)?;
+    /// let index = IndexConfig { clusters_per_class: 2.into(), ..IndexConfig::default() };
+    /// assert_eq!(
+    ///     plan.check_settings(&index).unwrap_err().to_string(),
+    ///     "clusters_per_batch is 12: there are at most 2 clusters of other classes, so 3 is the most"
+    /// );
+    /// # Ok::<(), lodestone_sampling::SamplingError>(())
+    /// ```
+    pub fn check_settings(&self, index: &IndexConfig) -> Result<(), SamplingError> {
+        let most = index.most(&self.classes)?;
+        match self.config.group() {
+            Some(group) => group.check_counts(&most),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses an index and a cache that this plan cannot draw from.
     ///
     /// # Errors
@@ -183,23 +211,7 @@ impl Plan {
 
     /// The epoch of that number, from 0. What an epoch is, each plan's settings say.
     pub fn epoch(&self, epoch: u64) -> Epoch<'_> {
-        let (classes, seed) = (&self.classes, self.seed);
-        let order = match &self.config {
-            PlanConfig::Shuffled(config) => Order::Fixed(config.batches(classes, seed, epoch)),
-            PlanConfig::PerClass(config) => Order::Fixed(config.batches(classes, seed, epoch)),
-            PlanConfig::Balanced(config) => Order::Fixed(config.batches(classes, seed, epoch)),
-            PlanConfig::HardClasses(config) => {
-                Order::Around(config, config.seeds(classes, seed, epoch))
-            }
-            PlanConfig::Neighbourhood(config) => Order::Neighbourhood(config),
-            PlanConfig::Importance(config) => Order::Weighted(config, Examples::Own),
-            PlanConfig::Union(config) => Order::Weighted(config, Examples::Shared),
-        };
-        Epoch {
-            plan: self,
-            epoch,
-            order,
-        }
+        Epoch::new(self, epoch)
     }
 
     /// The clusters, if they are given and fit.
@@ -259,70 +271,10 @@ impl Plan {
     }
 }
 
-/// One epoch of a plan.
-#[derive(Debug, Clone)]
-pub struct Epoch<'a> {
-    plan: &'a Plan,
-    epoch: u64,
-    order: Order<'a>,
-}
-
-/// What is known of the batches when the epoch begins.
-#[derive(Debug, Clone)]
-enum Order<'a> {
-    /// All of them.
-    Fixed(Vec<Vec<usize>>),
-    /// The class around which each is drawn when its step comes.
-    Around(&'a HardClassesConfig, Vec<usize>),
-    /// Nothing but their number: they are drawn from what training knows by then.
-    Neighbourhood(&'a NeighbourhoodConfig),
-    /// The same for weighted neighbourhoods.
-    Weighted(&'a WeightedConfig, Examples),
-}
-
-impl Epoch<'_> {
-    /// Number of batches.
-    pub fn steps(&self) -> usize {
-        match &self.order {
-            Order::Fixed(batches) => batches.len(),
-            Order::Around(_, seeds) => seeds.len(),
-            Order::Neighbourhood(config) => config.steps(&self.plan.classes),
-            Order::Weighted(config, _) => config.steps(&self.plan.classes),
-        }
-    }
-
-    /// The batch of `step`, from 0. Plans without clusters ignore `clusters`.
-    ///
-    /// # Errors
-    /// If the plan needs clusters and none are given, or they cannot fill a batch.
-    ///
-    /// # Panics
-    /// If `step` is not below [`steps`](Self::steps).
-    pub fn batch(&self, step: usize, clusters: Option<Clusters>) -> Result<Batch, SamplingError> {
-        assert!(
-            step < self.steps(),
-            "step {step} of an epoch of {}",
-            self.steps()
-        );
-        let plan = self.plan;
-        let mut random = stream(plan.seed, Purpose::Batch, self.epoch, step as u64);
-        match &self.order {
-            Order::Fixed(batches) => Ok(Batch::of_rows(batches[step].clone())),
-            Order::Around(config, seeds) => {
-                let index = plan.require(clusters)?.index;
-                Ok(config.batch(&plan.classes, index, seeds[step], &mut random))
-            }
-            Order::Neighbourhood(config) => config.batch(plan.require(clusters)?, &mut random),
-            Order::Weighted(config, examples) => {
-                config.batch(plan.require(clusters)?, *examples, &mut random)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Batch;
     use crate::testing::line_index;
 
     fn every_plan() -> Vec<PlanConfig> {

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Expectation, Group};
+use crate::expected_images::ExpectedImages;
+use crate::plan::Expectation;
 use crate::{
-    Batch, ClassReceipt, Classes, ClusterReceipt, Clusters, EpochReceipt, Index, Plan, RowReceipt,
+    Batch, ClassReceipt, Classes, ClusterReceipt, Clusters, EpochReceipt, Plan, RowReceipt,
     SamplingError,
 };
 
@@ -36,16 +37,13 @@ pub struct Receipts {
     clusters: Vec<ClusterTally>,
     /// False once a batch came from a plan whose frequencies have no formula.
     expectation_known: bool,
+    expected: ExpectedImages,
     gaps: Gaps,
-    /// Neighbourhoods of every seed under one index; made again when it changes.
-    #[serde(skip)]
-    neighbourhoods: Option<(u64, Vec<Vec<usize>>)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct RowTally {
     seen: u64,
-    expected: f64,
     last_step: Option<u64>,
 }
 
@@ -74,8 +72,8 @@ impl Receipts {
             rows: vec![RowTally::default(); classes.rows()],
             clusters: Vec::new(),
             expectation_known: true,
+            expected: ExpectedImages::default(),
             gaps: Gaps::default(),
-            neighbourhoods: None,
         }
     }
 
@@ -121,81 +119,38 @@ impl Receipts {
     fn expect(&mut self, plan: &Plan, clusters: Option<Clusters>) -> Result<(), SamplingError> {
         match plan.expectation(clusters)? {
             Expectation::Unknown => self.expectation_known = false,
-            Expectation::Classes(images) => {
-                for (class, images) in images.into_iter().enumerate() {
-                    let members = self.classes.members(class);
-                    for &row in members {
-                        self.rows[row].expected += images / members.len() as f64;
-                    }
-                }
-            }
+            Expectation::Classes(images) => self.expected.add_classes(&images),
             Expectation::Seeds {
                 index,
                 group,
                 seeds,
                 shared_by,
             } => {
-                self.expect_clusters(index, &group, &seeds, shared_by);
+                let visits = self.expected.add_seeds(index, &group, &seeds, shared_by);
+                let clusters = self.clusters.len().max(index.len());
+                self.clusters.resize(clusters, ClusterTally::default());
+                for (cluster, tally) in self.clusters.iter_mut().take(index.len()).enumerate() {
+                    tally.class = index.class_of(cluster);
+                    tally.expected_seeds += seeds[cluster];
+                    tally.expected_visits += visits[cluster];
+                }
             }
         }
         Ok(())
     }
 
-    /// `seeds` is the expected number of times each cluster opens a neighbourhood. Examples of a cluster are drawn anew for each
-    /// visit, or once for all `shared_by` neighbourhoods of the batch.
-    fn expect_clusters(
-        &mut self,
-        index: &Index,
-        group: &Group,
-        seeds: &[f64],
-        shared_by: Option<usize>,
-    ) {
-        let neighbourhoods = match self.neighbourhoods.take() {
-            Some((identity, kept)) if identity == index.identity() => kept,
-            _ => (0..index.len())
-                .map(|seed| group.neighbourhood(index, seed))
-                .collect(),
-        };
-        self.clusters.resize(
-            self.clusters.len().max(index.len()),
-            ClusterTally::default(),
-        );
-        let visits = inclusion(seeds, &neighbourhoods);
-        for cluster in 0..index.len() {
-            let tally = &mut self.clusters[cluster];
-            tally.class = index.class_of(cluster);
-            tally.expected_seeds += seeds[cluster];
-            tally.expected_visits += visits[cluster];
-            let draws = match shared_by {
-                None => visits[cluster],
-                // The chance that at least one of the independent neighbourhoods calls it.
-                Some(count) => 1.0 - (1.0 - visits[cluster] / count as f64).powi(count as i32),
-            };
-            let members = index.members(cluster);
-            let images = draws * group.examples_of(index, cluster) as f64;
-            for &row in members {
-                self.rows[row].expected += images / members.len() as f64;
-            }
-        }
-        self.neighbourhoods = Some((index.identity(), neighbourhoods));
-    }
-
     /// Hands out the receipt of the epoch and starts the next; steps of last visits are kept.
     pub fn close(&mut self, epoch: u64) -> EpochReceipt {
         let known = self.expectation_known;
+        let expected = self.expected.take(&self.classes);
         let all_seeds: u64 = self.clusters.iter().map(|tally| tally.seeds).sum();
         let class = |class: usize| {
-            let rows = || {
-                self.classes
-                    .members(class)
-                    .iter()
-                    .map(|&row| &self.rows[row])
-            };
+            let members = || self.classes.members(class).iter();
             ClassReceipt {
                 class,
                 name: self.classes.name(class).to_string(),
-                images: rows().map(|tally| tally.seen).sum(),
-                expected: known.then(|| rows().map(|tally| tally.expected).sum()),
+                images: members().map(|&row| self.rows[row].seen).sum(),
+                expected: known.then(|| members().map(|&row| expected[row]).sum()),
             }
         };
         let cluster = |(cluster, tally): (usize, &ClusterTally)| ClusterReceipt {
@@ -211,7 +166,7 @@ impl Receipts {
             row,
             class: self.classes.labels()[row],
             seen: tally.seen,
-            expected: known.then_some(tally.expected),
+            expected: known.then_some(expected[row]),
             last_step: tally.last_step,
         };
         let receipt = EpochReceipt {
@@ -238,18 +193,6 @@ impl Receipts {
         }
         receipt
     }
-}
-
-/// Expected visits of each cluster: `Σ_I seeds(I) · [J in neighbourhood of I]`. A cluster is trained as seed and as imposter, so
-/// this and not its seed probability is its share in training.
-pub(crate) fn inclusion(seeds: &[f64], neighbourhoods: &[Vec<usize>]) -> Vec<f64> {
-    let mut visits = vec![0.0; seeds.len()];
-    for (share, neighbourhood) in seeds.iter().zip(neighbourhoods) {
-        for &cluster in neighbourhood {
-            visits[cluster] += share;
-        }
-    }
-    visits
 }
 
 #[cfg(test)]

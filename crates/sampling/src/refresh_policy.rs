@@ -15,7 +15,7 @@ use crate::error::{at_least, setting};
 /// assert_eq!(policy.decide(200, 100), Decision::Refresh);
 /// assert_eq!(policy.decide(300, 100), Decision::Keep);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "when", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RefreshPolicy {
     /// Never after it was built.
@@ -39,6 +39,20 @@ pub enum RefreshPolicy {
         /// Rows that are measured.
         probe_rows: usize,
     },
+}
+
+/// Which embeddings a refresh clusters.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefreshSource {
+    /// Those of a forward pass over the evaluation view of every training row: the paper's index.
+    #[default]
+    EvaluationPass,
+    /// The last ones that training happened to see, [`FusedEmbeddings`](crate::FusedEmbeddings): no extra pass, but up to one
+    /// revisit old and of augmented views. Not the paper's index; how far it is from it is to be measured and told.
+    Fused,
 }
 
 /// What to do between two steps.
@@ -127,6 +141,13 @@ mod tests {
         }
         assert!(drift.exceeded(0.6) && !drift.exceeded(0.5));
         assert!(!RefreshPolicy::Never.exceeded(f64::INFINITY));
+    }
+
+    #[test]
+    fn the_sources_have_names_of_their_own() {
+        let read = |text| serde_json::from_str::<RefreshSource>(text).unwrap();
+        assert_eq!(read(r#""fused""#), RefreshSource::Fused);
+        assert_eq!(read(r#""evaluation-pass""#), RefreshSource::default());
     }
 
     #[test]

@@ -38,11 +38,14 @@ impl Group {
 
     /// Refuses M where not even the seed with the most clusters of other classes could have M-1 imposters.
     pub(super) fn check_index(&self, index: &Index) -> Result<(), SamplingError> {
-        let sizes = index
-            .cluster_classes()
-            .chunk_by(|a, b| a == b)
-            .map(<[usize]>::len);
-        let most = index.len() - sizes.min().unwrap_or(0);
+        let of_each_class = index.cluster_classes().chunk_by(|a, b| a == b);
+        self.check_counts(&of_each_class.map(<[usize]>::len).collect::<Vec<_>>())
+    }
+
+    /// The same, where each class has so many clusters.
+    pub(super) fn check_counts(&self, clusters: &[usize]) -> Result<(), SamplingError> {
+        let all: usize = clusters.iter().sum();
+        let most = all - clusters.iter().min().copied().unwrap_or(0);
         if self.clusters > most + 1 {
             let reason = format!(
                 "there are at most {most} clusters of other classes, so {} is the most",

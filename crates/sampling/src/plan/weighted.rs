@@ -20,7 +20,9 @@ use crate::{Batch, Classes, SamplingError};
 const LEAST_EFFECTIVE_SHARE: f64 = 0.2;
 
 /// How ratios become weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
     /// `w / Σ w`: does not depend on the scale of `p`, with a bias that falls as one over the number of neighbourhoods.
@@ -40,7 +42,7 @@ pub enum Estimator {
 ///
 /// When the effective share `(Σ w)² / (S Σ w²)` of the neighbourhoods falls below 0.2, ratios are cut at `√S` times their mean, which adds
 /// a bias that [`BatchNotes`](crate::BatchNotes) tells (Ionides, *Truncated importance sampling*, 2008).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WeightedConfig {
     /// Neighbourhoods in a batch, S.
@@ -327,7 +329,7 @@ mod tests {
         // (1, 2, 0, 1) / 4.
         let p = [0.125, 0.375, 0.0, 0.5];
         let neighbourhoods = [vec![0, 1], vec![1, 0], vec![2, 3], vec![3, 1]];
-        let inclusion = crate::receipts::inclusion(&p, &neighbourhoods);
+        let inclusion = crate::expected_images::inclusion(&p, &neighbourhoods);
         assert_eq!(inclusion, [0.5, 1.0, 0.0, 0.5]);
         let weights: Vec<f64> = inclusion.iter().map(|share| share / (2.0 * 0.25)).collect();
         assert_eq!(weights, [1.0, 2.0, 0.0, 1.0]);
