@@ -5,9 +5,11 @@
 //! medians are compared by name.
 
 mod convnet;
+mod data;
 mod losses;
 mod retrieval;
 mod sampling;
+mod training;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,9 +70,11 @@ pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
     let options = Options::read(rest)?;
     match *name {
         "convnet" => convnet::convnet(&options),
+        "data" => data::data(&options),
         "losses" => losses::losses(&options),
         "retrieval" => retrieval::retrieval(&options),
         "sampling" => sampling::sampling(&options),
+        "training" => training::training(&options),
         _ => bail!("no bench named {name}"),
     }
 }
