@@ -107,6 +107,21 @@ fn pack(weights: &[f32], reading: &Reading, panel: &Panel, part: &mut [f32]) {
         }
         return;
     }
+    if reading.channel == 1 {
+        // A pointwise kernel: input channels are adjacent.
+        for first in (0..channels).step_by(2 * CHANNELS) {
+            let count = (channels - first).min(2 * CHANNELS);
+            let rows = &mut part[first * panel.width..][..count * panel.width];
+            for column in 0..panel.columns {
+                let start = (panel.start + column) * reading.column + first;
+                let values = &weights[start..start + count];
+                for (row, &value) in rows.chunks_exact_mut(panel.width).zip(values) {
+                    row[column] = value;
+                }
+            }
+        }
+        return;
+    }
     for first in (0..channels).step_by(CHANNELS) {
         for column in 0..panel.columns {
             for channel in first..(first + CHANNELS).min(channels) {

@@ -13,6 +13,8 @@ use crate::simd::{Finish, Left, Level, Right, multiply_panel};
 const STRIP_PIXELS: usize = 192;
 /// Pixels whose packed output gradients (24 KiB for a full panel) are read from the first-level cache.
 const PIECE_PIXELS: usize = 128;
+/// Input channels of a gradient that are brought over together.
+const BLOCK: usize = 16;
 /// Pixels over which the writing of one partial sum is spread.
 const PART_PIXELS: usize = 512;
 
@@ -171,17 +173,26 @@ fn unpack(shares: &Shares, sums: &[Buffer], geometry: &Geometry) -> Buffer {
         .for_each(|(line, weights)| {
             let columns = weights.len() / (channels * area);
             let (partial, start, width) = shares.partial(sums, line * 16);
-            for channel in 0..channels {
+            let mut block = vec![[0.0; 16]; BLOCK * area];
+            for first in (0..channels).step_by(BLOCK) {
+                let count = (channels - first).min(BLOCK);
                 for position in 0..area {
-                    let mut sums = [0.0; 16];
-                    for part in partial {
-                        let from = &part[(position * channels + channel) * width + start..][..16];
-                        for column in 0..16 {
-                            sums[column] += from[column];
+                    for channel in 0..count {
+                        let row = (position * channels + first + channel) * width + start;
+                        let mut sums = [0.0; 16];
+                        for part in partial {
+                            let from = &part[row..][..16];
+                            for column in 0..16 {
+                                sums[column] += from[column];
+                            }
                         }
+                        block[channel * area + position] = sums;
                     }
-                    for column in 0..columns {
-                        weights[(column * channels + channel) * area + position] = sums[column];
+                }
+                for column in 0..columns {
+                    let to = &mut weights[(column * channels + first) * area..][..count * area];
+                    for (to, sums) in to.iter_mut().zip(&block) {
+                        *to = sums[column];
                     }
                 }
             }
