@@ -149,20 +149,62 @@ impl CheckpointFolder {
         }
     }
 
-    /// Writes the checkpoint of a step and removes those that are too old.
+    /// Writes the checkpoint of a step and removes those that are too old, but not that of the step `best`.
     ///
     /// # Errors
     /// If the file cannot be written; then nothing is removed.
-    pub fn write(&self, step: usize, parts: &Parts) -> Result<PathBuf, CheckpointError> {
-        let path = self.folder.join(format!("step-{step:09}.ckpt"));
+    pub fn write(
+        &self,
+        step: usize,
+        parts: &Parts,
+        best: Option<usize>,
+    ) -> Result<PathBuf, CheckpointError> {
+        let path = self.file(step);
         let bytes = parts.to_bytes();
         write_whole(&path, |file| file.write_all(&bytes))?;
-        let steps = self.steps()?;
-        for old in &steps[..steps.len().saturating_sub(self.keep)] {
+        let mut steps = self.steps()?;
+        steps.retain(|&step| Some(step) != best);
+        for &old in &steps[..steps.len().saturating_sub(self.keep)] {
             // A file that cannot be removed costs space, not correctness.
-            let _ = std::fs::remove_file(self.folder.join(format!("step-{old:09}.ckpt")));
+            let _ = std::fs::remove_file(self.file(old));
         }
         Ok(path)
+    }
+
+    /// Removes all checkpoints, for a run that starts anew in a folder that has been used.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed or a checkpoint cannot be removed: it would be taken for one of the new run.
+    pub fn clear(&self) -> Result<(), CheckpointError> {
+        self.sweep();
+        for step in self.steps()? {
+            let path = self.file(step);
+            std::fs::remove_file(&path).map_err(|source| CheckpointError::Read { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// Removes what writes that were cut short have left behind.
+    pub fn sweep(&self) {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with(".lodestone-") {
+                // What cannot be removed costs space, not correctness.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Gives the checkpoint of a step, if there is one, the name `step-….damaged`, under which nothing looks for it.
+    pub fn set_aside(&self, step: usize) {
+        let path = self.file(step);
+        // In a folder that cannot be changed nothing is removed either.
+        let _ = std::fs::rename(&path, path.with_extension("damaged"));
+    }
+
+    fn file(&self, step: usize) -> PathBuf {
+        self.folder.join(format!("step-{step:09}.ckpt"))
     }
 
     /// Steps of which a checkpoint stands in the folder, ascending.
@@ -193,6 +235,9 @@ impl CheckpointFolder {
 
     /// The newest undamaged checkpoint, and a sentence for each newer one that was passed over.
     ///
+    /// Those that were passed over are set aside under the name `step-….damaged`, so that they cannot count as the newest
+    /// when old ones are removed.
+    ///
     /// # Errors
     /// If there is none, or if all are damaged (then what is wrong with the newest).
     pub fn newest(&self) -> Result<(usize, Parts, Vec<String>), CheckpointError> {
@@ -200,20 +245,24 @@ impl CheckpointFolder {
         for &step in self.steps()?.iter().rev() {
             match self.read(step) {
                 Ok(parts) => {
-                    let reasons = damaged.iter().map(CheckpointError::to_string).collect();
+                    let reasons = damaged
+                        .iter()
+                        .map(|(_, error): &(usize, CheckpointError)| error.to_string())
+                        .collect();
+                    damaged.iter().for_each(|&(step, _)| self.set_aside(step));
                     return Ok((step, parts, reasons));
                 }
-                Err(error) => damaged.push(error),
+                Err(error) => damaged.push((step, error)),
             }
         }
         let none = CheckpointError::None {
             folder: self.folder.clone(),
         };
-        Err(damaged.into_iter().next().unwrap_or(none))
+        Err(damaged.into_iter().next().map_or(none, |(_, error)| error))
     }
 
     fn read(&self, step: usize) -> Result<Parts, CheckpointError> {
-        let path = self.folder.join(format!("step-{step:09}.ckpt"));
+        let path = self.file(step);
         let bytes = std::fs::read(&path).map_err(|source| CheckpointError::Read {
             path: path.clone(),
             source,
@@ -246,7 +295,7 @@ mod tests {
             Err(CheckpointError::None { .. })
         ));
         for step in [5, 10, 100] {
-            checkpoints.write(step, &parts(step as u8)).unwrap();
+            checkpoints.write(step, &parts(step as u8), None).unwrap();
         }
         assert_eq!(checkpoints.steps().unwrap(), [10, 100]);
         let (step, mut newest, damaged) = checkpoints.newest().unwrap();
@@ -281,8 +330,8 @@ mod tests {
     fn a_damaged_newest_falls_back_to_the_one_before_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = CheckpointFolder::new(folder.path().to_path_buf(), 3);
-        checkpoints.write(1, &parts(1)).unwrap();
-        let newest = checkpoints.write(2, &parts(2)).unwrap();
+        checkpoints.write(1, &parts(1), None).unwrap();
+        let newest = checkpoints.write(2, &parts(2), None).unwrap();
         let bytes = std::fs::read(&newest).unwrap();
         write_whole(&newest, |file| file.write_all(&bytes[..50])).unwrap();
         let (step, _, damaged) = checkpoints.newest().unwrap();
@@ -291,5 +340,31 @@ mod tests {
             damaged[0].contains("step-000000002.ckpt is damaged"),
             "{damaged:?}"
         );
+        // With one checkpoint to keep, the damaged one must not be it.
+        let one = CheckpointFolder::new(folder.path().to_path_buf(), 1);
+        one.write(2, &parts(3), None).unwrap();
+        let (step, _, damaged) = one.newest().unwrap();
+        assert_eq!((step, damaged.len()), (2, 0));
+    }
+
+    #[test]
+    fn the_best_stays_beside_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointFolder::new(folder.path().to_path_buf(), 2);
+        for step in 1..=5 {
+            checkpoints.write(step, &parts(0), Some(2)).unwrap();
+        }
+        assert_eq!(checkpoints.steps().unwrap(), [2, 4, 5]);
+    }
+
+    #[test]
+    fn a_new_run_finds_nothing_of_an_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointFolder::new(folder.path().to_path_buf(), 2);
+        checkpoints.write(9, &parts(0), None).unwrap();
+        let litter = folder.path().join(".lodestone-abc.tmp");
+        write_whole(&litter, |file| file.write_all(b"half")).unwrap();
+        checkpoints.clear().unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

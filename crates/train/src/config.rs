@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 
-use lodestone_data::{Augmentation, Dataset};
+use lodestone_data::{Augmentation, CacheConfig, Dataset, Orientation};
 use lodestone_losses::LossConfig;
-use lodestone_models::{EmbedderConfig, HeadConfig, NetworkConfig};
-use lodestone_sampling::{IndexConfig, PlanConfig};
+use lodestone_models::{self as models, EmbedderConfig, HeadConfig, NetworkConfig, Preprocessing};
+use lodestone_sampling::{IndexConfig, PlanConfig, RefreshPolicy, RefreshSource};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::auxiliary::AuxiliaryConfig;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::ScheduleConfig;
 
 /// Settings of a run: the same file and the same seed give the same numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// Seed of every random draw: weights, batches, augmentation, dropout, K-means.
@@ -47,7 +49,7 @@ pub struct RunConfig {
 }
 
 /// Which photographs, how they are split and varied.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The data set and its protocol, such as `{ name = "flowers-102", protocol = "train" }`.
@@ -67,6 +69,17 @@ pub struct DataConfig {
     /// Threads that decode images.
     #[serde(default = "two")]
     pub threads: usize,
+    /// Decodes everything before the first step, leaves out what is broken, and lists it in the report, instead of stopping
+    /// at the first broken image; `--skip-broken` on the command line sets it.
+    #[serde(default)]
+    pub skip_broken: bool,
+    /// Whether photographs are turned as their camera noted in EXIF; pretrained networks have seen them as stored.
+    #[serde(default)]
+    pub orientation: Orientation,
+    /// Photographs that are kept for the next epoch, such as `{ bytes = 4_000_000_000, content = "resized" }`; nothing is
+    /// kept by default.
+    #[serde(default)]
+    pub cache: Option<CacheConfig>,
 }
 
 fn two() -> usize {
@@ -74,7 +87,7 @@ fn two() -> usize {
 }
 
 /// Coarser classes to train on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CoarseConfig {
     /// Those that the data set comes with, such as cat and dog.
@@ -90,7 +103,7 @@ pub enum CoarseConfig {
 }
 
 /// The network and what of it is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// The convolutional trunk.
@@ -100,16 +113,58 @@ pub struct ModelConfig {
     /// Pretrained weights; `--weights` on the command line goes before it.
     #[serde(default)]
     pub weights: Option<PathBuf>,
+    /// Whether tensors that the weights lack keep the values they start with; `--partial` on the command line sets it.
+    #[serde(default)]
+    pub partial_weights: bool,
+    /// Side of the square image in pixels, instead of the network's usual one; the resizing before the crop keeps its
+    /// proportion to it.
+    #[serde(default)]
+    pub image_size: Option<usize>,
+    /// Classifiers below the top that are trained beside the loss, such as `{ weight = 0.3 }`.
+    #[serde(default)]
+    pub auxiliary: Option<AuxiliaryConfig>,
+    /// Keeps few maps of the forward pass and computes the others again in the backward pass: less memory, more time, the
+    /// same numbers to rounding.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
     /// Last stage of the trunk that stays as it is. Its outputs are computed once for each image and view and cached.
     #[serde(default)]
     pub freeze_until: Option<String>,
     /// Augmented views of each training image in the cache of a frozen trunk, beside the plain and the flipped one.
     #[serde(default)]
     pub frozen_views: usize,
+    /// Where the cached outputs of a frozen trunk stand while they are read.
+    #[serde(default)]
+    pub frozen_cache: FrozenCache,
+    /// Whether batch normalisation learns.
+    #[serde(default)]
+    pub batch_norm: BatchNormUse,
     /// Scales the head so that the embeddings of the first images have variance 1 in each coordinate. A loss without a
     /// length scale, such as magnet, has a gradient that shrinks as the embedding grows.
     #[serde(default)]
     pub calibrate_head: bool,
+}
+
+/// Where the cached outputs of a frozen trunk stand while they are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FrozenCache {
+    /// In the file, mapped into memory: the operating system keeps what there is room for.
+    #[default]
+    Mapped,
+    /// In memory, read once.
+    Memory,
+}
+
+/// Whether batch normalisation learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchNormUse {
+    /// Statistics of the batch in training, running ones otherwise; scale and shift are trained.
+    #[default]
+    Learning,
+    /// Running statistics throughout, scale and shift as they are: for pretrained weights and small batches.
+    Frozen,
 }
 
 impl ModelConfig {
@@ -120,30 +175,84 @@ impl ModelConfig {
             head: self.head.clone(),
         }
     }
+
 }
 
-/// How long, and what is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// How long, what is averaged, and what is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// Images that go through the optimiser; the run takes as many whole steps as fit.
     pub images: usize,
-    /// Steps between two refreshes of the cluster index; 0 for one an epoch of the plan.
+    /// Minutes, over all sittings, after which the run ends as if its images were through; 0 for no bound. The schedule
+    /// follows the images, so a run that is cut short this way ends before its rates have fallen.
     #[serde(default)]
-    pub refresh_period: usize,
+    pub minutes: f64,
+    /// Batches whose gradients are averaged before the optimiser moves. Each batch has pairs, clusters and a variance of
+    /// its own, so four batches of 32 are not one of 128: three quarters of the pairs are missing. `part_size` gives the
+    /// gradient of the large batch.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Images that go through the network at once; 0 for the whole batch. The loss still sees the whole batch: embeddings
+    /// are computed part by part, the loss is differentiated by them, and a second pass carries that into the weights
+    /// (Gao et al., *Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup*, RepL4NLP 2021). Exact, for
+    /// one more forward pass; needs `model.batch_norm = "frozen"` where the network has batch normalisation.
+    #[serde(default)]
+    pub part_size: usize,
+    /// Decay of an exponential moving average of all weights, such as 0.999; 0 for none. Evaluations, the report and the
+    /// model files then take the averaged weights.
+    #[serde(default)]
+    pub average_decay: f64,
+    /// When the cluster index is built anew.
+    #[serde(default = "each_epoch")]
+    pub refresh: RefreshPolicy,
+    /// Where the embeddings of a refreshed index come from. How far those of `fused` are from fresh ones is measured at each
+    /// refresh and logged as drift.
+    #[serde(default)]
+    pub refresh_source: RefreshSource,
     /// Steps between two evaluations on the validation part; 0 for none.
     #[serde(default)]
     pub valid_period: usize,
+    /// The metric that is watched on the validation part, a name from the report; error@1 of the loss's rule if absent.
+    /// Errors are to fall, everything else to rise. Weights of the best value are kept.
+    #[serde(default)]
+    pub watch: Option<String>,
+    /// Evaluations without a better value after which the run ends as if its images were through; 0 for never.
+    #[serde(default)]
+    pub patience: usize,
     /// Steps between two checkpoints; 0 for one at the end only.
     #[serde(default)]
     pub checkpoint_period: usize,
-    /// Checkpoints that are kept.
+    /// Checkpoints that are kept, beside that of the best validation value.
     #[serde(default = "two")]
     pub keep_checkpoints: usize,
+    /// Steps between two looks at the embeddings of a batch: norm, effective rank and histograms in the logs.
+    #[serde(default = "ten")]
+    pub look_period: usize,
+    /// Writes after each epoch of the plan how often every class, cluster and image was seen, and how often that was to be
+    /// expected.
+    #[serde(default = "yes")]
+    pub receipts: bool,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn ten() -> usize {
+    10
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn each_epoch() -> RefreshPolicy {
+    RefreshPolicy::Epochs { every: 1 }
 }
 
 /// How the result is judged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluationConfig {
     /// Images in a batch that needs no gradient.
@@ -168,6 +277,28 @@ impl Default for EvaluationConfig {
 }
 
 impl RunConfig {
+    /// How a picture becomes the network's input; the model file of the run carries the same.
+    pub fn preprocessing(&self) -> Preprocessing {
+        let usual = self.model.network.preprocessing();
+        let usual = match self.model.image_size {
+            Some(side) => usual.with_crop(side),
+            None => usual,
+        };
+        Preprocessing {
+            orientation: match self.data.orientation {
+                Orientation::AsStored => models::Orientation::AsStored,
+                Orientation::Upright => models::Orientation::Upright,
+            },
+            ..usual
+        }
+    }
+
+    /// Learning rates of trunk, head and loss when the schedule stands at `factor`.
+    pub(crate) fn rates(&self, factor: f64) -> [f64; 3] {
+        let own = self.optimizer.loss_rate * self.loss.learning_rate_factor();
+        [self.optimizer.trunk_rate, self.optimizer.head_rate, own].map(|rate| rate * factor)
+    }
+
     /// Checks every setting once, before anything is read or computed.
     ///
     /// # Errors
@@ -183,14 +314,20 @@ impl RunConfig {
         if self.data.threads == 0 {
             return wrong("data.threads is 0, must be at least 1".into());
         }
-        if self.model.head.embedding_size == 0 {
-            return wrong("model.head.embedding_size is 0, must be at least 1".into());
+        if let Err(error) = self.model.embedder().validate() {
+            return wrong(format!("model.{error}"));
         }
-        if !(0.0..1.0).contains(&self.model.head.dropout) {
-            return wrong(format!(
-                "model.head.dropout is {}, must be in [0, 1)",
-                self.model.head.dropout
-            ));
+        if self.model.image_size == Some(0) {
+            return wrong("model.image_size is 0, must be at least 1".into());
+        }
+        if let Some(auxiliary) = &self.model.auxiliary {
+            auxiliary.validate().or_else(wrong)?;
+            if let Some(stage) = &self.model.freeze_until {
+                return wrong(format!(
+                    "model.auxiliary is set and model.freeze_until is {stage}: auxiliary classifiers train the lower layers, \
+                     which are frozen"
+                ));
+            }
         }
         if self.model.frozen_views > 0 && self.model.freeze_until.is_none() {
             return wrong(format!(
@@ -198,9 +335,23 @@ impl RunConfig {
                 self.model.frozen_views
             ));
         }
-        if let PlanConfig::Importance(_) | PlanConfig::Union(_) = self.sampler {
+        if let PlanConfig::Importance(_) | PlanConfig::Union(_) = self.sampler
+            && !matches!(self.loss, LossConfig::Magnet(_))
+        {
             return wrong(format!(
-                "sampler.kind is {}, whose weighted neighbourhoods this loop does not train; neighbourhood is the paper's",
+                "sampler.kind is {}, whose weights only the magnet loss reads",
+                self.sampler.name()
+            ));
+        }
+        if let LossConfig::Magnet(magnet) = &self.loss
+            && magnet.detach_variance
+            && matches!(
+                self.sampler,
+                PlanConfig::Importance(_) | PlanConfig::Union(_)
+            )
+        {
+            return wrong(format!(
+                "loss.detach_variance is true, which the weighted form of the loss that sampler.kind = \"{}\" takes does not know",
                 self.sampler.name()
             ));
         }
@@ -221,11 +372,11 @@ impl RunConfig {
                 return wrong(format!("evaluation.{key} is 0, must be at least 1"));
             }
         }
-        if self.train.valid_period > 0 && self.data.validation == 0.0 {
+        self.train.validate().or_else(wrong)?;
+        if self.train.refresh_source == RefreshSource::Fused && !self.sampler.needs_index() {
             return wrong(format!(
-                "train.valid_period is {}, but data.validation is 0: there is nothing to evaluate on, and test images are \
-                 never looked at during training",
-                self.train.valid_period
+                "train.refresh_source is fused, but sampler.kind is {}, which has no index",
+                self.sampler.name()
             ));
         }
         self.loss.validate().map_err(|error| TrainError::Setting {
@@ -233,5 +384,39 @@ impl RunConfig {
         })?;
         self.optimizer.validate().or_else(wrong)?;
         self.schedule.validate().or_else(wrong)
+    }
+}
+
+impl TrainConfig {
+    fn validate(&self) -> Result<(), String> {
+        let counts = [
+            ("images", self.images),
+            ("accumulate", self.accumulate),
+            ("look_period", self.look_period),
+        ];
+        if let Some((key, _)) = counts.iter().find(|(_, value)| *value == 0) {
+            return Err(format!("train.{key} is 0, must be at least 1"));
+        }
+        if !(self.minutes >= 0.0 && self.minutes.is_finite()) {
+            return Err(format!(
+                "train.minutes is {}, must be at least 0",
+                self.minutes
+            ));
+        }
+        if !(0.0..1.0).contains(&self.average_decay) {
+            return Err(format!(
+                "train.average_decay is {}, must be in [0, 1)",
+                self.average_decay
+            ));
+        }
+        if self.patience > 0 && self.valid_period == 0 {
+            return Err(format!(
+                "train.patience is {}, which needs train.valid_period",
+                self.patience
+            ));
+        }
+        self.refresh
+            .validate()
+            .map_err(|error| format!("train.refresh: {error}"))
     }
 }

@@ -30,6 +30,14 @@ pub enum TrainError {
         /// Which checkpoint is the last good one.
         checkpoint: String,
     },
+    /// A weight is not a number, although the loss still was.
+    #[error("step {step}: the weights are not finite; {checkpoint}")]
+    WeightsNotFinite {
+        /// The step.
+        step: usize,
+        /// Which checkpoint is the last good one.
+        checkpoint: String,
+    },
     /// The run that is to be resumed was made by other settings.
     #[error("{reason}")]
     Resume {

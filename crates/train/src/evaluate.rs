@@ -1,8 +1,8 @@
 //! Judging an embedding by the rule of its loss, beside the numbers that all losses share.
 
 use lodestone_eval::{
-    Convention, Distance, Labelled, Mode, Predictions, RankingMetric, Report, RetrievalConfig,
-    Rows, Search, Setting, SoftVote, hierarchy_recovery,
+    Labelled, Mode, Predictions, Report, ReportConfig, RetrievalConfig, Rows, Search, SoftVote,
+    diagnostics, hierarchy_recovery,
 };
 use lodestone_losses::ClassRule;
 use lodestone_sampling::Index;
@@ -60,19 +60,42 @@ pub fn headline(rule: Option<ClassRule>) -> String {
 /// # Errors
 /// If an embedding is not finite, or the parts do not fit each other.
 pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, TrainError> {
+    let centres = what.clusters.map(|(index, variance)| Centres {
+        rows: index.centres(),
+        classes: index.cluster_classes(),
+        variance,
+    });
+    judge_with(what, centres, config)
+}
+
+/// Cluster centres that vote in kNC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Centres<'a> {
+    /// `[centres, dim]`.
+    pub(crate) rows: Rows<'a>,
+    /// Class of each centre.
+    pub(crate) classes: &'a [usize],
+    /// The variance of training.
+    pub(crate) variance: f64,
+}
+
+/// [`judge`] with the clusters as mere centres.
+pub(crate) fn judge_with(
+    what: &Judged<'_>,
+    centres: Option<Centres<'_>>,
+    config: &EvaluationConfig,
+) -> Result<Report, TrainError> {
     let gallery = Labelled::new(what.gallery.embeddings, what.dim, what.gallery.labels)?;
     let queries = Labelled::new(what.queries.embeddings, what.dim, what.queries.labels)?;
     let search = Search::between(queries.rows(), gallery.rows())?;
-    let mut report = Report::new(Setting {
-        mode: Mode::TrainGallery,
-        distance: Distance::SquaredEuclidean,
-        dim: what.dim,
-        queries: queries.len(),
-        gallery: gallery.len(),
-        classes: queries.classes().len(),
-        n_lone: 0,
-        forecast: None,
-    });
+
+    // Retrieval.
+    let retrieval = RetrievalConfig {
+        cuts: config.recall_at.clone(),
+        ..RetrievalConfig::default()
+    };
+    let shown = ReportConfig::new(Mode::TrainGallery, retrieval);
+    let (mut report, _) = search.report(queries.labels(), gallery.labels(), &shown)?;
 
     // Rules of classification: the loss's own, and those that any embedding can be judged by.
     if let Some(logits) = what.logits {
@@ -82,8 +105,13 @@ pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, Tra
             None,
         );
     }
-    if let Some((index, variance)) = what.clusters {
-        let centres = Labelled::from_rows(index.centres(), index.cluster_classes())?;
+    if let Some(Centres {
+        rows,
+        classes,
+        variance,
+    }) = centres
+    {
+        let centres = Labelled::from_rows(rows, classes)?;
         let to_centres = Search::between(queries.rows(), centres.rows())?;
         let vote = SoftVote {
             nearest: config.nearest_clusters,
@@ -94,43 +122,21 @@ pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, Tra
         let nearest = Predictions::nearest_centre(queries.rows(), centres)?;
         report.add_errors("nearest_centre", nearest.errors(queries.labels())?, None);
     }
-    let variance = gallery.within_class_variance();
-    let vote = SoftVote {
-        nearest: config.nearest_neighbours,
-        variance,
-    };
-    if variance > 0.0 {
-        let soft = Predictions::soft_vote(&search, gallery.labels(), vote)?;
-        report.add_errors("soft_knn", soft.errors(queries.labels())?, Some(vote));
+    let neighbours = config.nearest_neighbours;
+    search.add_rules(&mut report, queries.labels(), gallery.labels(), neighbours)?;
+    if queries.len() > 1 {
+        report.add_diagnostics(diagnostics(queries)?);
     }
-    let nearest = Predictions::nearest_neighbour(&search, gallery.labels())?;
-    report.add_errors("nearest_neighbour", nearest.errors(queries.labels())?, None);
-    let mean = Predictions::nearest_class_mean(queries.rows(), gallery)?;
-    report.add_errors("nearest_class_mean", mean.errors(queries.labels())?, None);
-
-    // Retrieval.
-    let retrieval = RetrievalConfig {
-        cuts: config.recall_at.clone(),
-        ..RetrievalConfig::default()
-    };
-    let ranked = search.retrieval(queries.labels(), gallery.labels(), &retrieval)?;
-    let mut metrics: Vec<RankingMetric> = config
-        .recall_at
-        .iter()
-        .map(|&k| RankingMetric::RecallAt(k))
-        .collect();
-    metrics.extend([RankingMetric::RPrecision, RankingMetric::MapAtR]);
-    report.add_retrieval(&ranked, &metrics, Convention::Lodestone);
 
     // Hierarchy recovery: fine classes by embeddings that were trained on merged ones.
     if let (Some(gallery_fine), Some(query_fine)) = (what.gallery.fine, what.queries.fine)
-        && variance > 0.0
+        && gallery.within_class_variance() > 0.0
     {
         let fine_gallery = Labelled::from_rows(gallery.rows(), gallery_fine)?;
         let fine_queries = Labelled::from_rows(queries.rows(), query_fine)?;
         let vote = SoftVote {
+            nearest: config.nearest_neighbours,
             variance: fine_gallery.within_class_variance(),
-            ..vote
         };
         let recovery = hierarchy_recovery(
             fine_gallery,

@@ -5,15 +5,17 @@
 //! preprocessing, the views and the images), so a stale one is never used.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lodestone_data::{Draws, Loader, View};
 use lodestone_files::write_whole;
 use lodestone_models::{Embedder, StageId};
+use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
+use crate::config::FrozenCache;
 use crate::error::TrainError;
 use crate::observer::{Event, Observer, Phase};
 
@@ -22,15 +24,46 @@ const MAGIC: &[u8; 16] = b"lodestone-maps1\n";
 
 /// The maps behind a stage for some rows of a table, in several views each.
 ///
-/// Stored as `[views, rows, channels, height, width]` in little-endian f32 behind the magic bytes, and read at the place
-/// where a map lies, so that the operating system decides what stays in memory.
+/// Stored as `[views, rows, channels, height, width]` in little-endian f32 behind the magic bytes.
 #[derive(Debug)]
 pub(crate) struct FrozenMaps {
-    path: PathBuf,
-    file: File,
+    bytes: Stored,
     rows: Vec<usize>,
     views: usize,
     shape: [usize; 3],
+}
+
+/// The bytes of a cache.
+#[derive(Debug)]
+enum Stored {
+    /// On the disk; the operating system keeps what there is room for.
+    Mapped(Mmap),
+    Memory(Vec<u8>),
+}
+
+impl Stored {
+    #[allow(
+        unsafe_code,
+        reason = "mapping a file is unsafe, because others could change it"
+    )]
+    fn open(path: &Path, cache: FrozenCache) -> io::Result<Self> {
+        match cache {
+            FrozenCache::Memory => std::fs::read(path).map(Self::Memory),
+            FrozenCache::Mapped => {
+                let file = File::open(path)?;
+                // SAFETY: the bytes are only read, as numbers, of which every bit pattern is one. The file carries its
+                // content's fingerprint as its name and is replaced as a whole, never written to.
+                unsafe { Mmap::map(&file) }.map(Self::Mapped)
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Memory(bytes) => bytes,
+        }
+    }
 }
 
 /// What a cache is made from.
@@ -51,6 +84,8 @@ pub(crate) struct FrozenSource<'a> {
     pub(crate) batch: usize,
     /// Where the maps are computed.
     pub(crate) device: &'a Device,
+    /// Where they stand while they are read.
+    pub(crate) cache: FrozenCache,
 }
 
 impl FrozenSource<'_> {
@@ -117,18 +152,15 @@ impl FrozenSource<'_> {
             path: path.clone(),
             source,
         };
-        let mut file = File::open(&path).map_err(failed)?;
-        let mut magic = [0; MAGIC.len()];
-        file.read_exact(&mut magic).map_err(failed)?;
-        if magic != *MAGIC {
+        let stored = Stored::open(&path, self.cache).map_err(failed)?;
+        if !stored.bytes().starts_with(MAGIC) {
             return Err(failed(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "it is no feature cache",
             )));
         }
         Ok(FrozenMaps {
-            path,
-            file,
+            bytes: stored,
             rows: self.rows.to_vec(),
             views: self.views.len(),
             shape,
@@ -190,41 +222,28 @@ impl FrozenMaps {
     ///
     /// # Panics
     /// If a row or view is not in the cache.
-    pub(crate) fn read(
-        &mut self,
-        wanted: &[(usize, usize)],
-        device: &Device,
-    ) -> Result<Tensor<4>, TrainError> {
+    pub(crate) fn read(&self, wanted: &[(usize, usize)], device: &Device) -> Tensor<4> {
         let size = self.shape.iter().product::<usize>();
-        let mut bytes = vec![0; wanted.len() * size * size_of::<f32>()];
-        for (&(row, view), map) in wanted
-            .iter()
-            .zip(bytes.chunks_exact_mut(size * size_of::<f32>()))
-        {
+        let mut values = Vec::with_capacity(wanted.len() * size);
+        for &(row, view) in wanted {
             let position = self.rows.binary_search(&row);
             let position =
                 position.unwrap_or_else(|_| panic!("row {row} is not in the feature cache"));
             assert!(view < self.views, "view {view} of {}", self.views);
-            let place = MAGIC.len() + (view * self.rows.len() + position) * map.len();
-            self.file
-                .seek(SeekFrom::Start(place as u64))
-                .and_then(|_| self.file.read_exact(map))
-                .map_err(|source| TrainError::Cache {
-                    path: self.path.clone(),
-                    source,
-                })?;
+            let place = (view * self.rows.len() + position) * size;
+            let map = &self.bytes.bytes()[MAGIC.len() + place * size_of::<f32>()..];
+            let (numbers, _) = map.as_chunks::<4>();
+            values.extend(
+                numbers[..size]
+                    .iter()
+                    .map(|&bytes| f32::from_le_bytes(bytes)),
+            );
         }
-        let values: Vec<f32> = bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&chunk| f32::from_le_bytes(chunk))
-            .collect();
         let [channels, height, width] = self.shape;
-        Ok(Tensor::from_data(
+        Tensor::from_data(
             TensorData::new(values, [wanted.len(), channels, height, width]),
             device,
-        ))
+        )
     }
 }
 

@@ -1,32 +1,75 @@
 //! Signs that a run goes wrong, each with what to do about it.
 
+use std::collections::VecDeque;
 use std::fmt;
+
+/// What can be wrong with a run that still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// The magnet loss sits at `gap + ln(M − 1)`, which means that all exponents are about 0.
+    Pinned,
+    /// Nearly all embeddings lie on one point or one line.
+    Collapsed,
+    /// The loss is far above where it started.
+    Diverging,
+    /// The steps wait for images.
+    Starving,
+    /// Batch normalisation takes its statistics from very few images.
+    TinyGroups,
+}
+
+impl Condition {
+    /// One word for a line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Collapsed => "collapsed",
+            Self::Diverging => "diverging",
+            Self::Starving => "starving",
+            Self::TinyGroups => "tiny groups",
+        }
+    }
+}
 
 /// Something that looks wrong in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Warning {
-    /// The magnet loss sits at `gap + ln(M − 1)`, which means that all exponents are about 0.
+    /// See [`Condition::Pinned`].
     Pinned {
         /// The step.
         step: usize,
-        /// The loss, averaged over recent steps.
+        /// The loss of that step.
         loss: f32,
         /// The level it sits at.
         level: f32,
     },
-    /// Nearly all embeddings lie on one point or one line.
+    /// See [`Condition::Collapsed`].
     Collapsed {
         /// The step.
         step: usize,
-        /// Effective rank of the embeddings.
+        /// Effective rank of the batch's embeddings, see [`StepReport`](crate::StepReport).
         effective_rank: f64,
     },
-    /// The step waits for images.
+    /// See [`Condition::Diverging`].
+    Diverging {
+        /// The step.
+        step: usize,
+        /// Mean loss of the last steps.
+        loss: f32,
+        /// Mean loss of the first steps.
+        first: f32,
+    },
+    /// See [`Condition::Starving`].
     Starving {
         /// The step.
         step: usize,
-        /// Share of the time spent waiting.
+        /// Share of the time spent waiting, over the last steps.
         wait_share: f64,
+    },
+    /// See [`Condition::TinyGroups`].
+    TinyGroups {
+        /// Images over which the statistics are taken.
+        images: usize,
     },
     /// A checkpoint could not be used and an older one was taken.
     DamagedCheckpoint {
@@ -41,7 +84,8 @@ impl fmt::Display for Warning {
             Self::Pinned { step, loss, level } => write!(
                 f,
                 "step {step}: the loss is {loss:.4}, pinned at gap + ln(clusters - 1) = {level:.4}: all distances are \
-                 small against the variance, so nothing is learned; raise the learning rate or start the head at unit variance"
+                 small against the variance, so nothing is learned; raise the learning rate or start the head at unit \
+                 variance (model.head.initialise, model.calibrate_head)"
             ),
             Self::Collapsed {
                 step,
@@ -49,12 +93,23 @@ impl fmt::Display for Warning {
             } => write!(
                 f,
                 "step {step}: the embeddings have collapsed (effective rank {effective_rank:.2}): lower the learning rate \
-                 or the gap, or mine less hard"
+                 or loss.gap, or mine less hard"
+            ),
+            Self::Diverging { step, loss, first } => write!(
+                f,
+                "step {step}: the loss diverges, {loss:.4} on average after {first:.4} at the start: lower \
+                 optimizer.trunk_rate, set optimizer.clip_norm, or add schedule.warm_up_steps"
             ),
             Self::Starving { step, wait_share } => write!(
                 f,
-                "step {step}: {:.0} % of the time is spent waiting for images: raise data.threads or cache resized images",
+                "step {step}: {:.0} % of the time is spent waiting for images: raise data.threads or store the images \
+                 smaller",
                 100.0 * wait_share
+            ),
+            Self::TinyGroups { images } => write!(
+                f,
+                "batch normalisation takes its statistics from {images} images, which is noise: use larger batches or \
+                 model.batch_norm = \"frozen\""
             ),
             Self::DamagedCheckpoint { reason } => {
                 write!(f, "{reason}; continuing from the checkpoint before it")
@@ -63,50 +118,220 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Watches the loss of the last steps against the pinned level.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PinnedWatch {
-    recent: Vec<f32>,
-    warned: bool,
-}
-
-/// Steps that are averaged before anything is said.
+/// Steps that are looked at together before anything is said.
 const WINDOW: usize = 50;
 /// How near is pinned: public logs of such runs stand within 0.003 of the level for whole epochs.
 const NEAR: f32 = 0.02;
+/// Effective rank below which embeddings lie on a line.
+const LINE: f64 = 1.5;
+/// Looks at the embeddings that have to agree on a collapse; a network may start on a line and leave it.
+const LOOKS: usize = 5;
+/// Loss, relative to that of the first steps, above which a run diverges.
+const RISE: f32 = 2.0;
+/// Share of waiting that is too much.
+const WAITING: f64 = 0.05;
+/// Images below which statistics of a batch are noise.
+const FEW: usize = 8;
 
-impl PinnedWatch {
-    /// Takes the loss of a step; returns a warning once, when a whole window of losses stays at `level`.
-    pub(crate) fn push(&mut self, step: usize, loss: f32, level: f32) -> Option<Warning> {
-        self.recent.push((loss - level).abs());
-        if self.recent.len() > WINDOW {
-            self.recent.remove(0);
-        }
-        let stuck = self.recent.len() == WINDOW && self.recent.iter().all(|&off| off < NEAR);
-        if !stuck || self.warned {
+/// What a step tells about the run's health.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pulse {
+    pub(crate) step: usize,
+    pub(crate) loss: f32,
+    /// The level of a magnet loss whose exponents are all 0.
+    pub(crate) level: Option<f32>,
+    /// Effective rank, if the step had a look at its embeddings.
+    pub(crate) effective_rank: Option<f64>,
+    pub(crate) wait_share: f64,
+}
+
+/// Watches the last steps of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HealthWatch {
+    losses: VecDeque<f32>,
+    off: VecDeque<f32>,
+    waits: VecDeque<f64>,
+    ranks: VecDeque<f64>,
+    first: Option<f32>,
+    /// What holds now.
+    now: Vec<Condition>,
+    /// What has been said.
+    said: Vec<Condition>,
+}
+
+impl HealthWatch {
+    /// Looks at the groups over which learning batch normalisation takes its statistics, before the first step.
+    pub(crate) fn groups(&mut self, images: usize) -> Option<Warning> {
+        if images >= FEW {
             return None;
         }
-        self.warned = true;
-        Some(Warning::Pinned { step, loss, level })
+        self.said.push(Condition::TinyGroups);
+        self.now.push(Condition::TinyGroups);
+        Some(Warning::TinyGroups { images })
     }
+
+    /// Takes the numbers of a step; returns what has just begun to look wrong, each condition once a run.
+    pub(crate) fn push(&mut self, pulse: &Pulse) -> Vec<Warning> {
+        keep(&mut self.losses, pulse.loss, WINDOW);
+        keep(&mut self.waits, pulse.wait_share, WINDOW);
+        if let Some(level) = pulse.level {
+            keep(&mut self.off, (pulse.loss - level).abs(), WINDOW);
+        }
+        if let Some(rank) = pulse.effective_rank {
+            keep(&mut self.ranks, rank, LOOKS);
+        }
+        let full = self.losses.len() == WINDOW;
+        let mean = self.losses.iter().sum::<f32>() / self.losses.len() as f32;
+        if full && self.first.is_none() {
+            self.first = Some(mean);
+        }
+
+        let step = pulse.step;
+        let mut found = Vec::new();
+        if let Some(level) = pulse.level
+            && self.off.len() == WINDOW
+            && self.off.iter().all(|&off| off < NEAR)
+        {
+            let loss = pulse.loss;
+            found.push((Condition::Pinned, Warning::Pinned { step, loss, level }));
+        }
+        if self.ranks.len() == LOOKS && self.ranks.iter().all(|&rank| rank < LINE) {
+            let effective_rank = self.ranks[LOOKS - 1];
+            found.push((
+                Condition::Collapsed,
+                Warning::Collapsed {
+                    step,
+                    effective_rank,
+                },
+            ));
+        }
+        if let Some(first) = self.first
+            && full
+            && mean > RISE * first
+        {
+            let loss = mean;
+            found.push((
+                Condition::Diverging,
+                Warning::Diverging { step, loss, first },
+            ));
+        }
+        let wait_share = self.waits.iter().sum::<f64>() / self.waits.len() as f64;
+        if full && wait_share > WAITING {
+            found.push((Condition::Starving, Warning::Starving { step, wait_share }));
+        }
+
+        self.now
+            .retain(|&condition| condition == Condition::TinyGroups);
+        self.now
+            .extend(found.iter().map(|(condition, _)| *condition));
+        found.retain(|(condition, _)| !self.said.contains(condition));
+        self.said
+            .extend(found.iter().map(|(condition, _)| *condition));
+        found.into_iter().map(|(_, warning)| warning).collect()
+    }
+
+    /// What looks wrong at the moment.
+    pub(crate) fn now(&self) -> &[Condition] {
+        &self.now
+    }
+
+    /// The health of the run so far, in a line.
+    pub(crate) fn line(&self) -> String {
+        if self.said.is_empty() {
+            return "health: no collapse, no divergence, no waiting for images".into();
+        }
+        let names: Vec<&str> = self.said.iter().map(|condition| condition.name()).collect();
+        format!("health: {}; see the warnings above", names.join(", "))
+    }
+}
+
+fn keep<T>(recent: &mut VecDeque<T>, value: T, most: usize) {
+    if recent.len() == most {
+        recent.pop_front();
+    }
+    recent.push_back(value);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Warnings over 200 steps that each give the pulse of their number.
+    fn warnings(pulse: impl Fn(usize) -> Pulse) -> Vec<Warning> {
+        let mut watch = HealthWatch::default();
+        let pulses = (1..=200).map(|step| Pulse {
+            step,
+            ..pulse(step)
+        });
+        pulses.flat_map(|pulse| watch.push(&pulse)).collect()
+    }
+
     #[test]
     fn a_loss_at_the_pinned_level_is_reported_once_and_a_moving_one_never() {
         // The level of gap 2.43 with 12 clusters and the loss that a run with a squared variance prints.
         let level = 2.43 + 11f32.ln();
-        let mut watch = PinnedWatch::default();
-        let warnings = (1..200)
-            .filter_map(|step| watch.push(step, 4.825, level))
-            .count();
-        assert_eq!(warnings, 1);
+        let pinned = warnings(|_| Pulse {
+            loss: 4.825,
+            level: Some(level),
+            ..Pulse::default()
+        });
+        assert!(
+            matches!(pinned[..], [Warning::Pinned { step: 50, .. }]),
+            "{pinned:?}"
+        );
+        let moving = warnings(|step| Pulse {
+            loss: level + (step as f32).sin(),
+            level: Some(level),
+            ..Pulse::default()
+        });
+        assert_eq!(moving, []);
+    }
 
-        let mut watch = PinnedWatch::default();
-        let moving = |step: usize| level + (step as f32).sin();
-        assert!((1..200).all(|step| watch.push(step, moving(step), level).is_none()));
+    #[test]
+    fn each_condition_is_named_with_what_to_do() {
+        let cases: [(&str, fn(usize) -> Pulse); 3] = [
+            ("collapsed", |step| Pulse {
+                loss: 1.0,
+                effective_rank: step.is_multiple_of(10).then_some(1.02),
+                ..Pulse::default()
+            }),
+            ("diverges", |step| Pulse {
+                loss: 1.0 + 0.05 * step as f32,
+                ..Pulse::default()
+            }),
+            ("waiting for images", |_| Pulse {
+                loss: 1.0,
+                wait_share: 0.2,
+                ..Pulse::default()
+            }),
+        ];
+        for (words, pulse) in cases {
+            let warnings = warnings(pulse);
+            assert_eq!(warnings.len(), 1, "{words}: {warnings:?}");
+            let text = warnings[0].to_string();
+            assert!(text.contains(words) && text.contains(": "), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_good_run_says_nothing() {
+        let good = warnings(|step| Pulse {
+            loss: 3.0 / step as f32,
+            level: Some(3.4),
+            effective_rank: Some(8.0),
+            wait_share: 0.01,
+            ..Pulse::default()
+        });
+        assert_eq!(good, []);
+    }
+
+    #[test]
+    fn groups_of_a_few_images_are_told_before_the_first_step() {
+        let mut watch = HealthWatch::default();
+        assert_eq!(watch.groups(32), None);
+        assert_eq!(watch.groups(4), Some(Warning::TinyGroups { images: 4 }));
+        watch.push(&Pulse::default());
+        assert_eq!(watch.now(), [Condition::TinyGroups]);
+        assert!(watch.line().contains("tiny groups"));
     }
 }

@@ -1,70 +1,146 @@
 //! What the optimiser moves: network, loss, and an optimiser for each of the three groups of parameters.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use lodestone_losses::Loss;
-use lodestone_models::{Distance, Embedder, Model, ModelDescription};
+use lodestone_models::{
+    AuxiliaryClassifiers, Distance, Embedder, EmbedderGradients, Model, ModelDescription,
+    SegmentedPass,
+};
 
-use crate::clip;
+use crate::average::Average;
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::gradients::GroupGradients;
 use crate::observer::{Observer, Phase};
 use crate::setup::Parts;
-use crate::source::EvaluationSource;
+use crate::source::{Encoded, EvaluationSource, Input};
 
 /// Network, loss and their optimisers.
 pub(crate) struct Learner {
     pub(crate) embedder: Embedder,
+    pub(crate) auxiliary: AuxiliaryClassifiers,
     pub(crate) loss: Loss,
     pub(crate) trunk_optimizer: ModuleOptimizer,
     pub(crate) head_optimizer: ModuleOptimizer,
+    pub(crate) auxiliary_optimizer: ModuleOptimizer,
     pub(crate) loss_optimizer: ModuleOptimizer,
+    /// What is judged instead of the weights themselves.
+    pub(crate) average: Option<Average>,
 }
 
 impl Learner {
-    pub(crate) fn new(config: &RunConfig, embedder: Embedder, loss: Loss) -> Self {
+    pub(crate) fn new(
+        config: &RunConfig,
+        embedder: Embedder,
+        auxiliary: AuxiliaryClassifiers,
+        loss: Loss,
+    ) -> Self {
         Self {
             trunk_optimizer: config.optimizer.init(&embedder.trunk),
             head_optimizer: config.optimizer.init(&embedder.head),
+            auxiliary_optimizer: config.optimizer.init(&auxiliary),
             loss_optimizer: config.optimizer.init(&loss),
+            average: (config.train.average_decay > 0.0).then(|| Average::new(&embedder, &loss)),
             embedder,
+            auxiliary,
             loss,
         }
     }
 
-    /// Differentiates `mean` and moves each group at its own rate times `factor`.
-    pub(crate) fn step(mut self, mean: Tensor<1>, config: &RunConfig, factor: f64) -> Self {
-        let mut gradients = mean.backward();
-        let mut trunk = GradientsParams::from_module(&mut gradients, &self.embedder.trunk);
-        let mut head = GradientsParams::from_module(&mut gradients, &self.embedder.head);
-        let mut own = GradientsParams::from_module(&mut gradients, &self.loss);
-        let optimizer = &config.optimizer;
-        if optimizer.clip_norm > 0.0 {
-            let norms = [
-                clip::squared_norm(&self.embedder.trunk, &trunk),
-                clip::squared_norm(&self.embedder.head, &head),
-                clip::squared_norm(&self.loss, &own),
-            ];
-            if let Some(shorten) = clip::factor(norms.into_iter().flatten(), optimizer.clip_norm) {
-                trunk = clip::scale(&self.embedder.trunk, trunk, &shorten);
-                head = clip::scale(&self.embedder.head, head, &shorten);
-                own = clip::scale(&self.loss, own, &shorten);
-            }
+    /// What the network makes of a batch that is trained on.
+    pub(crate) fn encode(&self, input: Input, config: &RunConfig) -> Encoded {
+        let (embedder, auxiliary) = (&self.embedder, &self.auxiliary);
+        if config.model.gradient_checkpointing {
+            let pass = input.embed_segmented(embedder, auxiliary);
+            return Encoded {
+                embeddings: pass.embeddings.clone(),
+                auxiliary: pass.auxiliary.clone(),
+                segments: Some(pass),
+            };
         }
-        let rate = |base: f64| base * factor;
-        self.embedder.trunk =
-            self.trunk_optimizer
-                .step(rate(optimizer.trunk_rate), self.embedder.trunk, trunk);
-        self.embedder.head =
-            self.head_optimizer
-                .step(rate(optimizer.head_rate), self.embedder.head, head);
-        let loss_rate = optimizer.loss_rate * config.loss.learning_rate_factor();
-        self.loss = self.loss_optimizer.step(rate(loss_rate), self.loss, own);
+        let (embeddings, auxiliary) = input.embed_with(embedder, auxiliary);
+        Encoded {
+            embeddings,
+            auxiliary,
+            segments: None,
+        }
+    }
+
+    /// Gradients of `mean`, a loss on what [`encode`](Self::encode) returned.
+    pub(crate) fn gradients(
+        &self,
+        mean: &Tensor<1>,
+        segments: Option<SegmentedPass>,
+    ) -> GroupGradients {
+        let mut gradients = mean.backward();
+        let own = GradientsParams::from_module(&mut gradients, &self.loss);
+        let network = match segments {
+            Some(pass) => pass.backward(&self.embedder, &self.auxiliary, gradients),
+            None => EmbedderGradients {
+                trunk: GradientsParams::from_module(&mut gradients, &self.embedder.trunk),
+                head: GradientsParams::from_module(&mut gradients, &self.embedder.head),
+                auxiliary: GradientsParams::from_module(&mut gradients, &self.auxiliary),
+            },
+        };
+        GroupGradients { network, own }
+    }
+
+    /// Moves each group along its gradient at its own rate times `factor`, and the average after them; `step` counts from 0.
+    pub(crate) fn step(
+        mut self,
+        gradients: GroupGradients,
+        config: &RunConfig,
+        factor: f64,
+        step: usize,
+    ) -> Self {
+        let gradients = gradients.clip(config.optimizer.clip_norm, &self);
+        let GroupGradients { network, own } = gradients;
+        let [trunk, head, loss] = config.rates(factor);
+        self.embedder.trunk = self
+            .trunk_optimizer
+            .step(trunk, self.embedder.trunk, network.trunk);
+        self.embedder.head = self
+            .head_optimizer
+            .step(head, self.embedder.head, network.head);
+        self.auxiliary = self
+            .auxiliary_optimizer
+            .step(head, self.auxiliary, network.auxiliary);
+        self.loss = self.loss_optimizer.step(loss, self.loss, own);
+        let decay = config.train.average_decay;
+        self.average = self
+            .average
+            .map(|average| average.follow(&self.embedder, &self.loss, decay, step + 1));
         self
     }
 
-    /// Embeddings of some rows of the table in their evaluation view, `[rows, dim]`, with running statistics and no gradient.
+    /// Network and loss that are judged, without gradients: the averaged ones, where there is an average.
+    pub(crate) fn judged(&self) -> Average {
+        match &self.average {
+            Some(average) => average.valid(),
+            None => Average::new(&self.embedder, &self.loss),
+        }
+    }
+
+    /// Whether every weight is a number.
+    pub(crate) fn is_finite(&self) -> bool {
+        struct Sums(Vec<Tensor<1>>);
+        impl ModuleVisitor for Sums {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                // A sum is a number only if all its terms are.
+                self.0.push(param.val().without_autodiff().sum());
+            }
+        }
+        let mut sums = Sums(Vec::new());
+        self.embedder.visit(&mut sums);
+        self.loss.visit(&mut sums);
+        let sums = Tensor::cat(sums.0, 0).into_data();
+        sums.iter::<f32>().all(f32::is_finite)
+    }
+
+    /// Embeddings of some rows of the table in their evaluation view, `[rows, dim]`, with running statistics and no gradient,
+    /// by the weights that are trained.
     pub(crate) fn embed(
         &self,
         rows: &[usize],
@@ -75,6 +151,20 @@ impl Learner {
     ) -> Result<Vec<f32>, TrainError> {
         let plain = self.embedder.valid();
         evaluation.collect(rows, phase, device, observer, |input| input.embed(&plain))
+    }
+
+    /// The same by the weights that are judged.
+    pub(crate) fn embed_judged(
+        &self,
+        rows: &[usize],
+        evaluation: &mut EvaluationSource,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<f32>, TrainError> {
+        let plain = self.judged().embedder;
+        evaluation.collect(rows, Phase::Evaluation, device, observer, |input| {
+            input.embed(&plain)
+        })
     }
 
     /// Pooled features of some rows of the table in their evaluation view, `[rows, features]`.
@@ -100,18 +190,18 @@ impl Learner {
         device: &Device,
     ) -> Option<Vec<f32>> {
         let data = TensorData::new(embeddings.to_vec(), [embeddings.len() / dim, dim]);
-        let logits = self.loss.valid().logits(Tensor::from_data(data, device))?;
+        let loss = self.judged().loss;
+        let logits = loss.logits(Tensor::from_data(data, device))?;
         logits.into_data().convert::<f32>().try_into_vec().ok()
     }
 
     /// The network as a file would hold it.
-    pub(crate) fn model(&self, parts: &Parts) -> Model {
-        let network = &self.embedder.config().network;
+    pub(crate) fn model(&self, config: &RunConfig, parts: &Parts) -> Model {
         Model {
-            embedder: self.embedder.valid(),
+            embedder: self.judged().embedder,
             description: ModelDescription {
                 embedder: self.embedder.config().clone(),
-                preprocessing: network.preprocessing(),
+                preprocessing: config.preprocessing(),
                 distance: if self.embedder.config().head.normalise {
                     Distance::Cosine
                 } else {

@@ -16,38 +16,90 @@
 //! println!("{}", outcome.report.map(|report| report.to_markdown()).unwrap_or_default());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What a run leaves in its folder
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `run.toml` | the run file as it was resolved, every key spelled out |
+//! | `log.csv` | a row a step: loss, statistics of the loss, the shape of the embeddings, drift, validation |
+//! | `times.csv` | a row a step: seconds of waiting, forward, backward, update, refresh, the rest |
+//! | `refreshes.csv` | a row for each time the cluster index was built: what moved, what it cost |
+//! | `events.out.tfevents.lodestone` | the same for TensorBoard, with histograms and strips of nearest neighbours |
+//! | `receipts/epoch-N/` | how often each class, cluster and image was seen in an epoch of the plan, and how often that was to be expected |
+//! | `checkpoints/` | the last few and the best, each whole or absent |
+//! | `model.safetensors`, `best.safetensors` | the trained network, and the one with the best validation value |
+//! | `report.json`, `report.md` | the test images judged |
+//!
+//! # What holds
+//!
+//! - A run that is killed at any moment and resumed ends with the same bytes as one that was not, on the same device: model,
+//!   report, log, receipts and the last checkpoint. Only times differ. Random numbers come from the seed and the number of
+//!   the batch, so none have to be saved.
+//! - The three losses of a comparison go through this one loop, from the same starting weights and over the same number of
+//!   images; loss, plan and rule of evaluation are all that the run file has to change.
+//! - Averaging the gradients of several batches (`train.accumulate`) is not a larger batch: pairs, clusters and variance stay
+//!   within each. `train.part_size` gives the gradient of the whole batch, in the memory of a part.
+//! - A loss or a weight that is no number ends the run, and no checkpoint with it is ever written.
 
+mod auxiliary;
+mod average;
+mod batch_loss;
+mod batch_norm;
 mod checkpoint;
 mod clip;
 mod config;
+mod documented;
 mod error;
 mod evaluate;
+mod events;
+mod explain;
 mod frozen;
+mod gradients;
 mod health;
+mod judging;
+mod kept;
 mod learner;
 mod log;
+mod look;
 mod observer;
 mod optimizer;
+mod pick;
 mod preprocess;
 mod random;
+mod refresh;
 pub mod run_file;
 mod save;
 mod schedule;
 mod setup;
 mod source;
 mod state;
+mod stopping;
+mod strips;
+#[cfg(test)]
+mod testing;
+mod timing;
 mod trainer;
 mod variance;
+mod watch;
 
+pub use auxiliary::AuxiliaryConfig;
 pub use checkpoint::{CheckpointError, CheckpointFolder};
-pub use config::{CoarseConfig, DataConfig, EvaluationConfig, ModelConfig, RunConfig, TrainConfig};
+pub use config::{
+    BatchNormUse, CoarseConfig, DataConfig, EvaluationConfig, FrozenCache, ModelConfig, RunConfig,
+    TrainConfig,
+};
+pub use documented::documented;
 pub use error::TrainError;
 pub use evaluate::{Judged, Part, headline, judge, rule_name};
-pub use health::Warning;
+pub use explain::{Explanation, Meaning, UnknownKey, explain, keys};
+pub use kept::report_of_kept;
+pub use health::{Condition, Warning};
 pub use observer::{Event, Observer, Phase, Silent, StepReport};
 pub use optimizer::{OptimizerConfig, RuleConfig};
 pub use preprocess::loader_preprocessing;
 pub use schedule::{AnnealingConfig, ScheduleConfig};
 pub use setup::{Parts, Places};
+pub use timing::{Lap, Times};
 pub use trainer::{Outcome, Trainer};
 pub use variance::VarianceAverage;

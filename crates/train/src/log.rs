@@ -1,10 +1,10 @@
-//! The log of a run: one CSV row a step, appended, continued without a gap or a repeat after a resume.
+//! The logs of a run: CSV, one row a step, appended, continued without a gap or a repeat after a resume.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// The log could not be written.
+/// A log could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write log {}: {source}", path.display())]
 pub struct LogError {
@@ -13,13 +13,21 @@ pub struct LogError {
     source: std::io::Error,
 }
 
+impl LogError {
+    pub(crate) fn new(path: &Path, source: std::io::Error) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}
+
 /// A CSV file of numbers that grows at its end.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
     file: BufWriter<File>,
-    columns: Vec<String>,
-    bytes: u64,
+    columns: usize,
 }
 
 impl Log {
@@ -29,24 +37,40 @@ impl Log {
     /// If the file cannot be made.
     pub(crate) fn create(path: &Path, columns: &[&str]) -> Result<Self, LogError> {
         let mut log = Self::open(path, columns, 0)?;
-        let header = log.columns.join(",") + "\n";
-        log.append(&header)?;
+        log.append(&(columns.join(",") + "\n"))?;
         Ok(log)
     }
 
-    /// The log of an interrupted run, cut to the length that the checkpoint knew.
+    /// The log of an interrupted run with its first `rows` rows, or a fresh one if it is gone.
     ///
     /// # Errors
     /// If the file cannot be opened or cut.
-    pub(crate) fn resume(path: &Path, columns: &[&str], bytes: u64) -> Result<Self, LogError> {
-        Self::open(path, columns, bytes)
+    pub(crate) fn resume(path: &Path, columns: &[&str], rows: usize) -> Result<Self, LogError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Self::create(path, columns);
+            }
+            Err(source) => return Err(LogError::new(path, source)),
+        };
+        let mut bytes = 0;
+        let mut reader = BufReader::new(file);
+        for _ in 0..=rows {
+            let mut line = Vec::new();
+            reader
+                .read_until(b'\n', &mut line)
+                .map_err(|source| LogError::new(path, source))?;
+            // A line without its end was cut while it was written.
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            bytes += line.len();
+        }
+        Self::open(path, columns, bytes as u64)
     }
 
     fn open(path: &Path, columns: &[&str], bytes: u64) -> Result<Self, LogError> {
-        let failed = |source| LogError {
-            path: path.to_path_buf(),
-            source,
-        };
+        let failed = |source| LogError::new(path, source);
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -55,12 +79,10 @@ impl Log {
             .map_err(failed)?;
         file.set_len(bytes).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
-        let columns = columns.iter().map(|&name| name.to_owned()).collect();
         Ok(Self {
             path: path.to_path_buf(),
             file: BufWriter::new(file),
-            columns,
-            bytes,
+            columns: columns.len(),
         })
     }
 
@@ -74,7 +96,7 @@ impl Log {
     pub(crate) fn row(&mut self, values: &[Option<f64>]) -> Result<(), LogError> {
         assert_eq!(
             values.len(),
-            self.columns.len(),
+            self.columns,
             "values against columns of the log"
         );
         let cells: Vec<String> = values
@@ -85,28 +107,20 @@ impl Log {
     }
 
     fn append(&mut self, text: &str) -> Result<(), LogError> {
-        self.bytes += text.len() as u64;
         self.file
             .write_all(text.as_bytes())
-            .map_err(|source| LogError {
-                path: self.path.clone(),
-                source,
-            })
+            .map_err(|source| LogError::new(&self.path, source))
     }
 
-    /// Hands everything to the disk and returns the file's length, which belongs into the checkpoint.
+    /// Hands everything to the disk, so that a checkpoint that is written next has all its rows there.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn flush(&mut self) -> Result<u64, LogError> {
+    pub(crate) fn flush(&mut self) -> Result<(), LogError> {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_data())
-            .map_err(|source| LogError {
-                path: self.path.clone(),
-                source,
-            })?;
-        Ok(self.bytes)
+            .map_err(|source| LogError::new(&self.path, source))
     }
 }
 
@@ -120,20 +134,25 @@ mod tests {
         let path = folder.path().join("log.csv");
         let mut log = Log::create(&path, &["step", "loss"]).unwrap();
         log.row(&[Some(1.0), Some(0.5)]).unwrap();
-        let known = log.flush().unwrap();
         log.row(&[Some(2.0), None]).unwrap();
         log.flush().unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "step,loss\n1,0.5\n2,\n"
-        );
+        let read = || std::fs::read_to_string(&path).unwrap();
+        assert_eq!(read(), "step,loss\n1,0.5\n2,\n");
 
-        let mut log = Log::resume(&path, &["step", "loss"], known).unwrap();
+        let mut log = Log::resume(&path, &["step", "loss"], 1).unwrap();
         log.row(&[Some(2.0), Some(0.25)]).unwrap();
         log.flush().unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "step,loss\n1,0.5\n2,0.25\n"
-        );
+        assert_eq!(read(), "step,loss\n1,0.5\n2,0.25\n");
+    }
+
+    #[test]
+    fn half_a_row_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        lodestone_files::write_whole(&path, |file| file.write_all(b"step\n1\n2")).unwrap();
+        let mut log = Log::resume(&path, &["step"], 5).unwrap();
+        log.row(&[Some(2.0)]).unwrap();
+        log.flush().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "step\n1\n2\n");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::health::Warning;
+use crate::health::{Condition, Warning};
+use crate::timing::Times;
 
 /// Told of everything that happens in a run; draws bars, prints lines, or does nothing.
 ///
@@ -11,6 +12,10 @@ use crate::health::Warning;
 pub trait Observer {
     /// Time since some fixed moment before the run.
     fn elapsed(&self) -> Duration;
+    /// Time since 1970, for the event files; [`elapsed`](Self::elapsed) where there is no calendar.
+    fn wall_time(&self) -> Duration {
+        self.elapsed()
+    }
     /// Whether to finish the step, save and stop. Asked once a step.
     fn stop_requested(&self) -> bool {
         false
@@ -49,6 +54,15 @@ pub enum Event<'a> {
         clusters: usize,
         /// What changed; absent for the first index.
         report: Option<&'a lodestone_sampling::RefreshReport>,
+        /// Measured drift, in standard deviations of the index, if it was measured.
+        drift: Option<f64>,
+    },
+    /// Drift was measured and was too small for a refresh.
+    Drifted {
+        /// The step before which it was measured.
+        step: usize,
+        /// In standard deviations of the index.
+        drift: f64,
     },
     /// An evaluation between steps gave this value of the watched metric.
     Validated {
@@ -107,10 +121,16 @@ pub struct StepReport {
     pub rate_factor: f64,
     /// Images seen since the run began, over all its sittings.
     pub images: usize,
+    /// Images of this step.
+    pub step_images: usize,
     /// Name and value of what the loss reports.
     pub statistics: Vec<(&'static str, f32)>,
-    /// Share of the step spent waiting for images.
-    pub wait_share: f64,
+    /// Where the time of this step went.
+    pub times: Times,
+    /// Where the time of all steps of this sitting went.
+    pub total: Times,
+    /// What looks wrong at the moment.
+    pub health: Vec<Condition>,
 }
 
 /// Watches nothing; its clock stands still.

@@ -8,16 +8,17 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig};
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The update rule, with the constants that belong to it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RuleConfig {
     /// Stochastic gradient descent, `m ← momentum·m + g`.
     Sgd {
         /// Share of the running direction kept each step; 0 for none.
-        #[serde(default = "ninety_percent")]
+        #[serde(default = "momentum")]
         momentum: f64,
         /// Looks one step ahead (Nesterov 1983).
         #[serde(default)]
@@ -26,19 +27,19 @@ pub enum RuleConfig {
     /// Adam (Kingma & Ba 2015), decay added to the gradient.
     Adam {
         /// Memory of the mean gradient.
-        #[serde(default = "ninety_percent")]
+        #[serde(default = "beta_1")]
         beta_1: f32,
         /// Memory of the mean squared gradient.
-        #[serde(default = "adam_beta_2")]
+        #[serde(default = "beta_2")]
         beta_2: f32,
     },
     /// Adam with decay applied to the weights themselves (Loshchilov & Hutter 2019).
     AdamW {
         /// Memory of the mean gradient.
-        #[serde(default = "ninety_percent")]
+        #[serde(default = "beta_1")]
         beta_1: f32,
         /// Memory of the mean squared gradient.
-        #[serde(default = "adam_beta_2")]
+        #[serde(default = "beta_2")]
         beta_2: f32,
     },
     /// The sign of an interpolated momentum (Chen et al. 2023).
@@ -47,16 +48,20 @@ pub enum RuleConfig {
     RmsProp,
 }
 
-fn ninety_percent<F: From<f32>>() -> F {
-    F::from(0.9)
+fn momentum() -> f64 {
+    0.9
 }
 
-fn adam_beta_2() -> f32 {
+fn beta_1() -> f32 {
+    0.9
+}
+
+fn beta_2() -> f32 {
     0.999
 }
 
 /// Optimiser, rates and decay of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
     /// The update rule.

@@ -38,7 +38,10 @@ pub fn loader_preprocessing(
         filter: match wanted.filter {
             models::Filter::Bilinear => data::Filter::AntialiasedBilinear,
         },
-        orientation: data::Orientation::AsStored,
+        orientation: match wanted.orientation {
+            models::Orientation::AsStored => data::Orientation::AsStored,
+            models::Orientation::Upright => data::Orientation::Upright,
+        },
     })
 }
 
@@ -65,5 +68,11 @@ mod tests {
         for (wanted, expected) in cases {
             assert_eq!(loader_preprocessing(&wanted).unwrap(), expected);
         }
+        let upright = models::Preprocessing {
+            orientation: models::Orientation::Upright,
+            ..models::Preprocessing::imagenet(256, 224)
+        };
+        let got = loader_preprocessing(&upright).unwrap();
+        assert_eq!(got.orientation, data::Orientation::Upright);
     }
 }

@@ -3,10 +3,11 @@
 //! The rate is a pure function of the step and of the share of the run that is done, so that a resumed run needs no state to continue it. burn's schedulers carry
 //! their step inside and refuse rates above 1; the curves here are the same ones, as factors on each group's own rate.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The curve that every learning rate of the run is multiplied with.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AnnealingConfig {
     /// Factor 1 throughout.
@@ -28,7 +29,7 @@ pub enum AnnealingConfig {
         /// What each drop multiplies with, in `(0, 1]`.
         factor: f64,
         /// Shares of the run, in `(0, 1)`, at which it drops.
-        at: [f64; 2],
+        at: Vec<f64>,
     },
     /// `floor^(progress)`: equal ratios in equal times, `floor` at the last step.
     Exponential {
@@ -38,7 +39,7 @@ pub enum AnnealingConfig {
 }
 
 /// Warm-up followed by a curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleConfig {
     /// Steps over which the rate rises in a straight line to its full value.
@@ -83,16 +84,15 @@ impl ScheduleConfig {
             }
             Ok(())
         };
-        match self.annealing {
+        match &self.annealing {
             AnnealingConfig::Constant => Ok(()),
             AnnealingConfig::Cosine { floor } | AnnealingConfig::Linear { floor } => {
-                share("floor", floor, false)
+                share("floor", *floor, false)
             }
-            AnnealingConfig::Exponential { floor } => share("floor", floor, true),
+            AnnealingConfig::Exponential { floor } => share("floor", *floor, true),
             AnnealingConfig::Step { factor, at } => {
-                share("factor", factor, true)?;
-                share("at", at[0], true)?;
-                share("at", at[1], true)
+                share("factor", *factor, true)?;
+                at.iter().try_for_each(|&at| share("at", at, true))
             }
         }
     }
@@ -101,7 +101,7 @@ impl ScheduleConfig {
 impl AnnealingConfig {
     fn factor(&self, progress: f64) -> f64 {
         let progress = progress.clamp(0.0, 1.0);
-        match *self {
+        match self {
             Self::Constant => 1.0,
             Self::Cosine { floor } => {
                 floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
@@ -129,7 +129,7 @@ mod tests {
             (
                 AnnealingConfig::Step {
                     factor: 0.1,
-                    at: [0.4, 0.9],
+                    at: vec![0.4, 0.9],
                 },
                 0.1,
                 0.01,
@@ -141,14 +141,14 @@ mod tests {
                 warm_up_steps: 0,
                 annealing,
             };
-            assert_eq!(schedule.factor(0, 0.0), 1.0, "{annealing:?}");
+            assert_eq!(schedule.factor(0, 0.0), 1.0, "{schedule:?}");
             assert!(
                 (schedule.factor(50, 0.5) - half).abs() < 1e-12,
-                "{annealing:?}"
+                "{schedule:?}"
             );
             assert!(
                 (schedule.factor(100, 1.0) - end).abs() < 1e-12,
-                "{annealing:?}"
+                "{schedule:?}"
             );
         }
     }

@@ -7,10 +7,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use lodestone_data::{Loader, LoaderConfig, Split, Table};
 use lodestone_losses::{ClassRule, Loss};
-use lodestone_models::{Embedder, LoadOptions, StageId};
+use lodestone_models::{AuxiliaryClassifiers, Embedder, LoadOptions, StageId};
 use rand::RngExt;
 
-use crate::config::{CoarseConfig, RunConfig};
+use crate::batch_norm;
+use crate::config::{BatchNormUse, CoarseConfig, FrozenCache, RunConfig};
 use crate::error::TrainError;
 use crate::frozen::FrozenSource;
 use crate::observer::{Event, Observer};
@@ -55,6 +56,13 @@ impl Parts {
         let train = table.split(Split::Train);
         if train.is_empty() {
             return wrong(format!("{} has no training images", table.name));
+        }
+        if config.train.valid_period > 0 && table.split(Split::Validation).is_empty() {
+            return wrong(format!(
+                "train.valid_period is {}, but data.validation is 0 and {} has no validation images of its own: there is \
+                 nothing to evaluate on, and test images are never looked at during training",
+                config.train.valid_period, table.name
+            ));
         }
         Ok(Self {
             train,
@@ -114,6 +122,7 @@ pub struct Places {
 /// The network at its start and what feeds it.
 pub(crate) struct Setup {
     pub(crate) embedder: Embedder,
+    pub(crate) auxiliary: AuxiliaryClassifiers,
     pub(crate) loss: Loss,
     pub(crate) loader: Loader,
     pub(crate) stage: Option<StageId>,
@@ -129,16 +138,23 @@ impl Setup {
         device: &Device,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
-        let preprocessing = loader_preprocessing(&config.model.network.preprocessing())?;
+        let preprocessing = loader_preprocessing(&config.preprocessing())?;
         let loader_config = LoaderConfig {
             threads: config.data.threads,
+            cache: config.data.cache.clone(),
             ..LoaderConfig::default()
         };
         let loader = Loader::new(Arc::clone(table), preprocessing, loader_config)?;
         let mut embedder = config.model.embedder().init(config.seed, device);
-        embedder.trunk.check_input(loader.preprocessing().shape())?;
+        let image = loader.preprocessing().shape();
+        embedder.trunk.check_input(image)?;
+        let mut auxiliary = auxiliary(config, parts.class_names().len(), device)?;
+        auxiliary.check_input(&embedder.trunk, image)?;
         if let Some(path) = &config.model.weights {
-            let report = embedder.load_pretrained(path, LoadOptions::default())?;
+            let options = LoadOptions {
+                partial: config.model.partial_weights,
+            };
+            let report = embedder.load_pretrained_with(path, &mut auxiliary, options)?;
             observer.on(Event::Note(&format!("{}: {report}", path.display())));
         }
         let stage = match &config.model.freeze_until {
@@ -148,6 +164,20 @@ impl Setup {
         if let Some(stage) = stage {
             embedder = embedder.freeze_until(stage);
         }
+        if config.model.batch_norm == BatchNormUse::Frozen {
+            embedder = batch_norm::freeze(embedder);
+            auxiliary = batch_norm::freeze(auxiliary);
+        }
+        if config.train.part_size > 0
+            && (batch_norm::learns(&embedder) || batch_norm::learns(&auxiliary))
+        {
+            let reason = format!(
+                "train.part_size is {}, but the network normalises by the statistics of a batch, and those of a part are \
+                 others: set model.batch_norm = \"frozen\"",
+                config.train.part_size
+            );
+            return Err(TrainError::Setting { reason });
+        }
         device.seed(generator(config.seed, Purpose::Parameters, 0).random());
         let loss = config
             .loss
@@ -155,6 +185,7 @@ impl Setup {
         let table_fingerprint = table.fingerprint()?;
         Ok(Self {
             embedder,
+            auxiliary,
             loss,
             loader,
             stage,
@@ -201,29 +232,35 @@ impl Setup {
             Some(stage) => {
                 let embedder = self.embedder.valid();
                 let device = device.clone().inner();
-                let source = self.frozen_source(&embedder, stage, batch, &device);
+                let source =
+                    self.frozen_source(&embedder, stage, batch, &device, config.model.frozen_cache);
                 EvaluationSource::frozen(&source, parts, cache, observer)
             }
         }
     }
 
-    /// Where training views come from; the first batch that is asked for is that of `first_step`.
+    /// Where training views come from; the first batch that is asked for has the number `first`.
     pub(crate) fn training_source(
         &self,
         config: &RunConfig,
         rows: &[usize],
-        first_step: usize,
+        first: usize,
         cache: &Path,
         device: &Device,
         observer: &mut dyn Observer,
     ) -> Result<TrainingSource, TrainError> {
         match self.stage {
-            None => Ok(TrainingSource::images(&self.loader, config, first_step)),
+            None => Ok(TrainingSource::images(&self.loader, config, first)),
             Some(stage) => {
                 let embedder = self.embedder.valid();
                 let device = device.clone().inner();
-                let source =
-                    self.frozen_source(&embedder, stage, config.evaluation.bs_val, &device);
+                let source = self.frozen_source(
+                    &embedder,
+                    stage,
+                    config.evaluation.bs_val,
+                    &device,
+                    config.model.frozen_cache,
+                );
                 let source = FrozenSource { rows, ..source };
                 frozen_training(&source, config, cache, observer)
             }
@@ -236,6 +273,7 @@ impl Setup {
         stage: StageId,
         batch: usize,
         device: &'a Device,
+        cache: FrozenCache,
     ) -> FrozenSource<'a> {
         FrozenSource {
             embedder,
@@ -246,8 +284,30 @@ impl Setup {
             views: &[],
             batch,
             device,
+            cache,
         }
     }
+}
+
+/// The classifiers below the top that the run file asks for.
+fn auxiliary(
+    config: &RunConfig,
+    classes: usize,
+    device: &Device,
+) -> Result<AuxiliaryClassifiers, TrainError> {
+    let Some(wanted) = &config.model.auxiliary else {
+        return Ok(AuxiliaryClassifiers::none());
+    };
+    let network = &config.model.network;
+    let auxiliary = network.auxiliary(classes, wanted.dropout, config.seed, device);
+    if auxiliary.is_empty() {
+        let reason = format!(
+            "model.auxiliary is set, but {} has no auxiliary classifiers",
+            network.name()
+        );
+        return Err(TrainError::Setting { reason });
+    }
+    Ok(auxiliary)
 }
 
 /// Whether the run needs a cluster index: to draw its batches, or to be judged.

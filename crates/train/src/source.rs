@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use lodestone_data::{DataError, Draws, Loader, Stream, View};
-use lodestone_models::{Embedder, StageId};
+use lodestone_models::{AuxiliaryClassifiers, Embedder, SegmentedPass, StageId};
 use rand::RngExt;
 
 use crate::config::RunConfig;
@@ -21,12 +21,54 @@ pub(crate) enum Input {
     Maps(Tensor<4>, StageId),
 }
 
+/// What the network makes of a batch that is trained on.
+pub(crate) struct Encoded {
+    /// `[n, embedding_size]`.
+    pub(crate) embeddings: Tensor<2>,
+    /// Scores `[n, classes]` of each auxiliary classifier.
+    pub(crate) auxiliary: Vec<Tensor<2>>,
+    /// What the backward pass starts from where maps are computed again.
+    pub(crate) segments: Option<SegmentedPass>,
+}
+
 impl Input {
+    /// `length` images from the `first` on.
+    pub(crate) fn part(&self, first: usize, length: usize) -> Self {
+        match self {
+            Self::Images(images) => Self::Images(images.clone().narrow(0, first, length)),
+            Self::Maps(maps, stage) => Self::Maps(maps.clone().narrow(0, first, length), *stage),
+        }
+    }
+
     /// Embeddings `[n, embedding_size]`.
     pub(crate) fn embed(self, embedder: &Embedder) -> Tensor<2> {
         match self {
             Self::Images(images) => embedder.forward(images),
             Self::Maps(maps, stage) => embedder.forward_from(maps, stage),
+        }
+    }
+
+    /// Embeddings, and the scores of the auxiliary classifiers; a run with a frozen part has none.
+    pub(crate) fn embed_with(
+        self,
+        embedder: &Embedder,
+        auxiliary: &AuxiliaryClassifiers,
+    ) -> (Tensor<2>, Vec<Tensor<2>>) {
+        match self {
+            Self::Images(images) => embedder.forward_with(images, auxiliary),
+            Self::Maps(maps, stage) => (embedder.forward_from(maps, stage), Vec::new()),
+        }
+    }
+
+    /// The same, with most maps computed again in the backward pass.
+    pub(crate) fn embed_segmented(
+        self,
+        embedder: &Embedder,
+        auxiliary: &AuxiliaryClassifiers,
+    ) -> SegmentedPass {
+        match self {
+            Self::Images(images) => embedder.forward_segmented(images, auxiliary),
+            Self::Maps(maps, stage) => embedder.forward_segmented_from(maps, stage, auxiliary),
         }
     }
 
@@ -53,14 +95,14 @@ pub(crate) enum TrainingSource {
 }
 
 impl TrainingSource {
-    /// A stream of training views whose first batch is that of `first_step`.
-    pub(crate) fn images(loader: &Loader, config: &RunConfig, first_step: usize) -> Self {
+    /// A stream of training views whose first batch has the number `first`.
+    pub(crate) fn images(loader: &Loader, config: &RunConfig, first: usize) -> Self {
         Self::Images(loader.stream(&View::Training {
             augmentation: config.data.augmentation.clone(),
             seed: config.seed,
             epoch: 0,
             draws: Draws::PerPosition {
-                first_step: first_step as u64,
+                first_step: first as u64,
             },
         }))
     }
@@ -73,11 +115,11 @@ impl TrainingSource {
         }
     }
 
-    /// Asks for the batch of a step. Does not wait.
-    pub(crate) fn ask(&mut self, step: usize, rows: Vec<usize>) {
+    /// Asks for the batch of that number. Does not wait.
+    pub(crate) fn ask(&mut self, number: usize, rows: Vec<usize>) {
         match self {
             Self::Images(stream) => stream.submit(rows),
-            Self::Frozen { asked, .. } => asked.push_back((step, rows)),
+            Self::Frozen { asked, .. } => asked.push_back((number, rows)),
         }
     }
 
@@ -99,16 +141,16 @@ impl TrainingSource {
                 seed,
                 asked,
             } => {
-                let (step, rows) = asked
+                let (number, rows) = asked
                     .pop_front()
                     .unwrap_or_else(|| panic!("no batch was asked for"));
                 let mut generator =
-                    crate::random::generator(*seed, crate::random::Purpose::View, step);
+                    crate::random::generator(*seed, crate::random::Purpose::View, number);
                 let wanted: Vec<(usize, usize)> = rows
                     .into_iter()
                     .map(|row| (row, generator.random_range(0..maps.views())))
                     .collect();
-                Ok(Input::Maps(maps.read(&wanted, device)?, *stage))
+                Ok(Input::Maps(maps.read(&wanted, device), *stage))
             }
         }
     }
@@ -201,7 +243,7 @@ impl EvaluationSource {
                 for chunk in rows.chunks(self.batch) {
                     let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
                     take(
-                        Input::Maps(maps.read(&wanted, device)?, stage),
+                        Input::Maps(maps.read(&wanted, device), stage),
                         chunk.len(),
                         observer,
                     );

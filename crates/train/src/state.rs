@@ -2,13 +2,14 @@
 
 use lodestone_eval::Rows;
 use lodestone_losses::{LossReading, Statistic};
-use lodestone_sampling::{Batch, Classes, Clusters, Index, LossCache};
+use lodestone_sampling::{
+    Batch, Classes, Clusters, FusedEmbeddings, Index, LossCache, Probe, ReceiptSummary, Receipts,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::observer::{Event, Observer};
 use crate::variance::VarianceAverage;
 
 /// Progress, sampler and averages of a run.
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) table: String,
     /// Steps made.
     pub(crate) step: usize,
+    /// Batches trained on; several make a step where gradients are accumulated.
+    pub(crate) batches: usize,
     /// Images seen.
     pub(crate) images: usize,
     /// Where the next batch is drawn: epoch of the plan and step in it.
@@ -30,16 +33,33 @@ pub(crate) struct State {
     pub(crate) index: Option<Index>,
     /// Last known loss of each training image.
     pub(crate) losses: LossCache,
-    /// Refreshes of the index so far.
+    /// Builds of the index so far, the first one included.
     pub(crate) refreshes: usize,
-    /// Step before which the index was last built.
-    pub(crate) refreshed_at: Option<usize>,
+    /// How far embeddings had moved when that was last measured, and the most that was measured.
+    pub(crate) drift: Option<Drift>,
+    /// Rows that drift is measured on, as they were when the index was built.
+    pub(crate) probe: Option<Probe>,
+    /// The last embedding of each row, where the index is refreshed from them.
+    pub(crate) fused: Option<FusedEmbeddings>,
+    /// What the running epoch has shown.
+    pub(crate) receipts: Receipts,
+    /// What the last whole epoch showed.
+    pub(crate) receipt: Option<ReceiptSummary>,
     /// Variance of the batches.
     pub(crate) variance: VarianceAverage,
     /// Best value of the watched metric, and its step.
     pub(crate) best: Option<(f64, usize)>,
-    /// Length of the log.
-    pub(crate) log_bytes: u64,
+    /// Evaluations since then.
+    pub(crate) since_best: usize,
+    /// Seconds of training over all sittings, counted only where they end the run.
+    pub(crate) seconds: f64,
+}
+
+/// How far embeddings have moved since the index was built, in standard deviations of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Drift {
+    pub(crate) last: f64,
+    pub(crate) largest: f64,
 }
 
 impl State {
@@ -51,16 +71,22 @@ impl State {
             settings: settings.iter().map(|byte| format!("{byte:02x}")).collect(),
             table: table.to_owned(),
             step: 0,
+            batches: 0,
             images: 0,
             next: (0, 0),
             ahead: Vec::new(),
             index: None,
             losses: LossCache::new(classes),
             refreshes: 0,
-            refreshed_at: None,
+            drift: None,
+            probe: None,
+            fused: None,
+            receipts: Receipts::new(classes),
+            receipt: None,
             variance: VarianceAverage::default(),
             best: None,
-            log_bytes: 0,
+            since_best: 0,
+            seconds: 0.0,
         }
     }
 
@@ -92,56 +118,45 @@ impl State {
         })
     }
 
-    /// Builds the index anew from embeddings `[n, dim]` of all training images.
+    /// Stores what the loss said of each example of a batch, and how it was embedded where the index will be built from that.
     ///
     /// # Errors
-    /// If an embedding is not finite.
-    pub(crate) fn refresh(
-        &mut self,
-        embeddings: &[f32],
-        dim: usize,
-        classes: &Classes,
-        config: &RunConfig,
-        observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
-        let rows = Rows::new(embeddings, dim).map_err(|error| TrainError::Setting {
-            reason: error.to_string(),
-        })?;
-        let report = match &mut self.index {
-            Some(index) => Some(index.refresh(rows)?),
-            None => {
-                self.index = Some(Index::build(rows, classes, &config.index, config.seed)?);
-                None
-            }
-        };
-        let clusters = self.index.as_ref().map_or(0, Index::len);
-        observer.on(Event::Refreshed {
-            step: self.step,
-            clusters,
-            report: report.as_ref(),
-        });
-        self.refreshes += 1;
-        self.refreshed_at = Some(self.step);
-        Ok(())
-    }
-
-    /// Stores what the step's loss said of each example.
-    ///
-    /// # Errors
-    /// If a loss is not one that a cache can hold.
+    /// If a loss or an embedding is not one that can be kept.
     pub(crate) fn record(
         &mut self,
         batch: &Batch,
         reading: &LossReading,
+        embeddings: Option<Rows<'_>>,
     ) -> Result<(), TrainError> {
+        let step = self.step as u64;
         if let Some(index) = &self.index {
             self.losses
-                .record(index, &batch.rows, &reading.per_example, self.step as u64)?;
+                .record(index, &batch.rows, &reading.per_example, step)?;
+        }
+        if let (Some(fused), Some(embeddings)) = (&mut self.fused, embeddings) {
+            fused.record(&batch.rows, embeddings, step)?;
         }
         if let Some(variance) = reading.get(Statistic::Variance) {
             self.variance.push(f64::from(variance));
         }
+        self.batches += 1;
+        self.images += batch.rows.len();
         Ok(())
+    }
+
+    /// What the last whole epoch showed, or the running one where none is over.
+    pub(crate) fn last_receipt(&self) -> ReceiptSummary {
+        let running = || self.receipts.clone().close(self.next.0).summary();
+        self.receipt.clone().unwrap_or_else(running)
+    }
+
+    /// Keeps a measured drift.
+    pub(crate) fn drifted(&mut self, drift: f64) {
+        let largest = self.drift.map_or(drift, |known| known.largest.max(drift));
+        self.drift = Some(Drift {
+            last: drift,
+            largest,
+        });
     }
 
     /// CBOR, which keeps every bit of a number.

@@ -1,44 +1,36 @@
-//! The loop, top to bottom: pick, load, encode, loss, step, cache, refresh, evaluate, save.
+//! The loop, top to bottom: refresh, pick, load, encode, loss, step, cache, evaluate, tell, save.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use lodestone_data::Table;
-use lodestone_eval::{Report, Rows};
-use lodestone_losses::{Labels, LossConfig, LossReading, Statistic, pinned_level};
-use lodestone_sampling::{Batch, Classes, Index};
+use lodestone_eval::Report;
+use lodestone_sampling::{Batch, Classes};
 use rand::RngExt;
 
+use crate::batch_loss;
+use crate::batch_norm;
 use crate::checkpoint::{CheckpointError, CheckpointFolder, Parts as CheckpointParts};
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Judged, Part, headline, judge};
-use crate::health::{PinnedWatch, Warning};
+use crate::gradients::{GroupGradients, differentiate};
+use crate::health::Warning;
+use crate::judging::{Judge, Judgement, note_receipt};
+use crate::kept;
 use crate::learner::Learner;
-use crate::log::Log;
-use crate::observer::{Event, Observer, Phase, StepReport};
+use crate::look::{Look, on_host, seed_entropy};
+use crate::observer::{Event, Observer, Phase};
+use crate::pick::Picker;
 use crate::random::{Purpose, generator};
+use crate::refresh::{Refresher, rows_of};
 use crate::save::{load, save};
-use crate::setup::{Parts, Places, Setup, needs_index};
-use crate::source::EvaluationSource;
+use crate::setup::{Parts, Places, Setup};
 use crate::state::State;
-
-/// Columns of `log.csv`.
-const COLUMNS: [&str; 13] = [
-    "step",
-    "epoch",
-    "images",
-    "loss",
-    "rate_factor",
-    "seconds",
-    "variance",
-    "hinged_out",
-    "imposter_gap",
-    "active",
-    "accuracy",
-    "wait_share",
-    "refreshes",
-];
+use crate::stopping::Ending;
+use crate::timing::{Lap, Stopwatch, Times};
+use crate::watch::{StepFacts, Watch};
 
 /// A run, ready to start or to be resumed.
 pub struct Trainer {
@@ -46,6 +38,8 @@ pub struct Trainer {
     table: Arc<Table>,
     places: Places,
     device: Device,
+    /// Where the embeddings behind the next report go.
+    keep: Option<PathBuf>,
 }
 
 /// How a run ended.
@@ -57,6 +51,10 @@ pub struct Outcome {
     pub steps: usize,
     /// Images seen.
     pub images: usize,
+    /// Whether the observer asked to stop before the run was over.
+    pub stopped: bool,
+    /// Where the time of this sitting's steps went.
+    pub times: Times,
 }
 
 impl Trainer {
@@ -78,7 +76,17 @@ impl Trainer {
             table: Arc::new(table),
             places,
             device,
+            keep: None,
         })
+    }
+
+    /// Also writes the embeddings behind the report of [`judge_finished`](Self::judge_finished) into `folder`, from which
+    /// [`report_of_kept`](crate::report_of_kept) computes the same report.
+    pub fn keeping(self, folder: PathBuf) -> Self {
+        Self {
+            keep: Some(folder),
+            ..self
+        }
     }
 
     /// Trains from the start. What an earlier run left in the folder is replaced.
@@ -124,18 +132,24 @@ impl Trainer {
         let all: [&[usize]; 2] = [&parts.train, parts.test()?];
         let mut evaluation =
             setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
-        let learner = Learner::new(config, setup.embedder, setup.loss);
+        let learner = Learner::new(
+            config,
+            setup.embedder.clone(),
+            setup.auxiliary.clone(),
+            setup.loss.clone(),
+        );
         let (state, learner) = load(saved, learner, &checkpoints)?;
         state.check(&fresh)?;
-        self.judge(
-            &learner,
-            &state,
-            &parts,
-            &classes,
-            &parts.test,
-            &mut evaluation,
-            observer,
-        )
+        let judge = self.judge_of(&parts, &classes, &setup.loader);
+        let judgement = judge.judge(&learner, &state, &parts.test, &mut evaluation, observer)?;
+        let mut report = judgement.report;
+        if let Some(receipt) = &state.receipt {
+            note_receipt(&mut report, receipt);
+        }
+        if let Some(folder) = &self.keep {
+            kept::complete(folder, &report)?;
+        }
+        Ok(report)
     }
 
     /// Judges the pooled features of the trunk as it starts, without head and training: what pretrained weights are worth.
@@ -150,7 +164,7 @@ impl Trainer {
         let all: [&[usize]; 2] = [&parts.train, parts.test()?];
         let mut evaluation =
             setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
-        let learner = Learner::new(config, setup.embedder, setup.loss);
+        let learner = Learner::new(config, setup.embedder, setup.auxiliary, setup.loss);
         let mut features = |rows: &[usize], observer: &mut dyn Observer| {
             learner.features(
                 rows,
@@ -192,6 +206,23 @@ impl Trainer {
         )
     }
 
+    fn judge_of<'a>(
+        &'a self,
+        parts: &'a Parts,
+        classes: &'a Classes,
+        loader: &'a lodestone_data::Loader,
+    ) -> Judge<'a> {
+        Judge {
+            config: &self.config,
+            table: &self.table,
+            parts,
+            classes,
+            loader,
+            device: &self.device,
+            keep: self.keep.as_deref(),
+        }
+    }
+
     fn train(
         &self,
         saved: Option<CheckpointParts>,
@@ -199,7 +230,7 @@ impl Trainer {
     ) -> Result<Outcome, TrainError> {
         let config = &self.config;
         let device = self.device.clone().autodiff();
-        let cache = &self.places.cache;
+        let (run, cache) = (&self.places.run, &self.places.cache);
         let checkpoints = self.checkpoints();
 
         // Rows, network, and where its inputs come from.
@@ -207,187 +238,211 @@ impl Trainer {
         let labels = parts.labels(&parts.train);
         let classes = Classes::named(&labels, parts.class_names().to_vec())?;
         let plan = config.sampler.init(&classes, config.seed)?;
+        if config.sampler.needs_index() {
+            config.index.check(&classes)?;
+            plan.check_settings(&config.index)?;
+        }
         let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
         let all: [&[usize]; 3] = [&parts.train, &parts.validation, &parts.test];
         let mut evaluation = setup.evaluation_source(config, &all, cache, &device, observer)?;
         if config.model.calibrate_head && saved.is_none() {
             setup.calibrate_head(&parts.train, &mut evaluation, &device, observer)?;
         }
-        let mut learner = Learner::new(config, setup.embedder.clone(), setup.loss.clone());
+        let mut learner = Learner::new(
+            config,
+            setup.embedder.clone(),
+            setup.auxiliary.clone(),
+            setup.loss.clone(),
+        );
         let mut state = State::fresh(config, &setup.table_fingerprint, &classes);
-        let log_path = self.places.run.join("log.csv");
-        let mut log = match saved {
+        let mut watch = match saved {
             None => {
+                checkpoints.clear()?;
                 let text = toml::to_string(config).unwrap_or_default();
-                lodestone_files::write_whole(&self.places.run.join("run.toml"), |file| {
+                lodestone_files::write_whole(&run.join("run.toml"), |file| {
                     file.write_all(text.as_bytes())
                 })?;
-                Log::create(&log_path, &COLUMNS)?
+                Watch::open(run, None, observer)?
             }
             Some(saved) => {
                 let fresh = state;
                 (state, learner) = load(saved, learner, &checkpoints)?;
                 state.check(&fresh)?;
-                Log::resume(&log_path, &COLUMNS, state.log_bytes)?
+                checkpoints.sweep();
+                Watch::open(run, Some(&state), observer)?
             }
         };
-        let mut source =
-            setup.training_source(config, &parts.train, state.step, cache, &device, observer)?;
-        for (step, (_, batch)) in (state.step..).zip(&state.ahead) {
-            source.ask(step, table_rows(&parts.train, batch));
-        }
-
-        let refreshes = needs_index(config) && config.sampler.needs_index();
-        let epoch_steps = plan.epoch(0).steps();
-        let refresh_period = match config.train.refresh_period {
-            0 => epoch_steps,
-            period => period,
-        };
-        let refresh_due = |step: usize| refreshes && step.is_multiple_of(refresh_period);
-        let look_ahead = source.look_ahead();
-        let mut pinned = PinnedWatch::default();
-        let mut epoch = plan.epoch(state.next.0);
+        let mut source = setup.training_source(
+            config,
+            &parts.train,
+            state.batches,
+            cache,
+            &device,
+            observer,
+        )?;
+        let refresher = Refresher::new(config, &parts.train, &classes, &self.device, &plan);
+        let mut picker = Picker::new(&plan, &parts.train, config, run.join("receipts"), &state);
+        picker.repeat(&state, &mut source);
+        let judge = self.judge_of(&parts, &classes, &setup.loader);
+        let dim = learner.embedder.embedding_size();
+        let mut clock = Stopwatch::start(observer.elapsed());
         let mut stopped = false;
         observer.on(Event::PhaseStarted {
             phase: Phase::Training,
             total: config.train.images,
         });
 
-        while state.images < config.train.images {
-            let begin = observer.elapsed();
+        while Ending::of(&state, &config.train).is_none() {
+            let progress = state.images as f64 / config.train.images as f64;
+            let look_due = (state.step + 1).is_multiple_of(config.train.look_period);
 
-            // Refresh: the index is built anew from evaluation views of all training images.
-            if refresh_due(state.step) && state.refreshed_at != Some(state.step) {
-                let embeddings = learner.embed(
-                    &parts.train,
-                    Phase::Refresh,
-                    &mut evaluation,
-                    &self.device,
-                    observer,
-                )?;
-                state.refresh(
-                    &embeddings,
-                    learner.embedder.embedding_size(),
-                    &classes,
-                    config,
-                    observer,
-                )?;
-            }
-
-            // Pick: the batch of this step, and of the next where images are decoded ahead. A batch is never drawn
-            // across a refresh, so that it cannot hold members of a cluster that is no more.
-            while state.ahead.len() <= look_ahead
-                && (state.ahead.is_empty() || !refresh_due(state.step + state.ahead.len()))
-            {
-                if state.next.1 == epoch.steps() {
-                    state.next = (state.next.0 + 1, 0);
-                    epoch = plan.epoch(state.next.0);
+            // Refresh: the index is built anew, first of all, and then when the policy says so.
+            let drift = {
+                let refreshed =
+                    refresher.before_step(&mut state, &learner, &mut evaluation, observer)?;
+                let seconds = clock.lap(Lap::Refresh, observer.elapsed()).as_secs_f64();
+                if let Some(refreshed) = &refreshed {
+                    watch.refreshed(refreshed, &state, seconds)?;
+                    if let (0, Some(embeddings)) =
+                        (config.train.valid_period, &refreshed.embeddings)
+                    {
+                        let strip = judge.strip_of_training(embeddings, &labels, dim)?;
+                        watch.image(state.step + 1, "neighbours/training", strip, observer)?;
+                    }
                 }
-                let batch = epoch.batch(state.next.1, state.clusters())?;
-                source.ask(
-                    state.step + state.ahead.len(),
-                    table_rows(&parts.train, &batch),
+                refreshed.and_then(|refreshed| refreshed.drift)
+            };
+
+            // One batch, or several whose gradients are averaged.
+            let mut gradients: Option<GroupGradients> = None;
+            let mut readings = Vec::with_capacity(config.train.accumulate);
+            let mut last: Option<(u64, Batch, Option<Look>)> = None;
+            let images_before = state.images;
+            for _ in 0..config.train.accumulate {
+                // Pick.
+                picker.fill(&mut state, &refresher, &mut source)?;
+                let (epoch, batch) = state.ahead.remove(0);
+                let batch_labels: Vec<usize> = batch.rows.iter().map(|&row| labels[row]).collect();
+                clock.lap(Lap::Other, observer.elapsed());
+
+                // Load.
+                let input = source.receive(&device)?;
+                clock.lap(Lap::Wait, observer.elapsed());
+
+                // Encode, loss, gradients. The device's generator, which dropout draws from, is set anew for each batch.
+                let number = state.batches;
+                let seeds = |part: usize| {
+                    let mut random = generator(config.seed, Purpose::Device, number);
+                    let first: u64 = random.random();
+                    (0..part).fold(first, |_, _| random.random())
+                };
+                let forward = |embeddings: Tensor<2>| {
+                    let loss = &learner.loss;
+                    batch_loss::forward(loss, embeddings, &batch, &batch_labels, number, config)
+                };
+                let found = differentiate(
+                    &learner,
+                    input,
+                    &batch_labels,
+                    config,
+                    &device,
+                    seeds,
+                    forward,
+                    || {
+                        clock.lap(Lap::Forward, observer.elapsed());
+                    },
                 );
-                state.ahead.push((state.next.0, batch));
-                state.next.1 += 1;
-            }
+                let reading = found.output.read();
+                clock.lap(Lap::Backward, observer.elapsed());
+                if !reading.mean.is_finite() {
+                    return Err(self.not_finite(state.step, reading.mean, &parts, &batch));
+                }
+                gradients = Some(match gradients {
+                    None => found.gradients,
+                    Some(sum) => sum.add(found.gradients, &learner),
+                });
+                clock.lap(Lap::Update, observer.elapsed());
 
-            // Load.
-            let (epoch_number, batch) = state.ahead.remove(0);
-            let waiting = observer.elapsed();
-            let input = source.receive(&device)?;
-            let waited = observer.elapsed() - waiting;
-
-            // Encode. The device's generator, which dropout draws from, is set anew for each step.
-            device.seed(generator(config.seed, Purpose::Device, state.step).random());
-            let embeddings = input.embed(&learner.embedder);
-
-            // Loss.
-            let batch_labels: Vec<usize> = batch.rows.iter().map(|&row| labels[row]).collect();
-            let mut batch_with = Labels::new(&batch_labels).with_draw(state.step as u64);
-            if !batch.clusters.is_empty() {
-                batch_with = batch_with.with_clusters(&batch.clusters, &batch.cluster_classes);
+                // Cache: what each example cost drives the choice of the next seeds.
+                let host = (look_due || state.fused.is_some()).then(|| on_host(found.embeddings));
+                let rows = host.as_deref().map(|host| rows_of(host, dim)).transpose()?;
+                state.record(&batch, &reading, rows)?;
+                readings.push(reading);
+                let look = host.filter(|_| look_due).map(|host| Look::at(host, dim));
+                last = Some((epoch, batch, look));
             }
-            let output = learner.loss.forward(embeddings, &batch_with);
-            let reading = output.read();
-            if !reading.mean.is_finite() {
-                return Err(self.not_finite(
-                    state.step + 1,
-                    reading.mean,
-                    &parts,
-                    &batch,
-                    &checkpoints,
-                ));
-            }
+            let (Some(gradients), Some((epoch, batch, look))) = (gradients, last) else {
+                // There is at least one batch: `validate` has refused train.accumulate = 0.
+                break;
+            };
+            clock.lap(Lap::Other, observer.elapsed());
 
             // Step.
-            let progress = state.images as f64 / config.train.images as f64;
             let factor = config.schedule.factor(state.step, progress);
-            learner = learner.step(output.mean, config, factor);
-
-            // Cache: what each example cost drives the choice of the next seeds.
-            state.record(&batch, &reading)?;
+            let mean = gradients.mean_of(readings.len(), &learner, &device);
+            learner = learner.step(mean, config, factor, state.step);
             state.step += 1;
-            state.images += batch.rows.len();
+            clock.lap(Lap::Update, observer.elapsed());
+
+            // Evaluate on the validation part; the best so far is kept as a model file and a checkpoint.
+            let over = Ending::of(&state, &config.train).is_some();
+            let period = config.train.valid_period;
+            let mut validated = None;
+            if period > 0 && (state.step.is_multiple_of(period) || over) {
+                let rows = &parts.validation;
+                let judgement = judge.judge(&learner, &state, rows, &mut evaluation, observer)?;
+                let tag = "neighbours/validation";
+                validated = self.keep_best(&judgement, &learner, &mut state, &parts, observer)?;
+                watch.image(state.step, tag, judgement.strip, observer)?;
+                clock.lap(Lap::Keep, observer.elapsed());
+            }
 
             // Tell.
-            let seconds = observer.elapsed();
-            let wait_share = waited.as_secs_f64() / (seconds - begin).as_secs_f64().max(1e-9);
-            log.row(&row(
-                &state,
-                epoch_number,
-                &reading,
-                factor,
-                seconds.as_secs_f64(),
-                wait_share,
-            ))?;
-            if let Some(level) = pinned_at(config, &batch)
-                && let Some(warning) = pinned.push(state.step, reading.mean, level)
+            let clusters = state.clusters().filter(|_| look_due);
+            let seed_entropy = seed_entropy(&config.sampler, clusters);
+            clock.lap(Lap::Other, observer.elapsed());
+            let times = clock.take();
+            if config.train.minutes > 0.0 {
+                state.seconds += times.total().as_secs_f64();
+            }
+            if state.step == 1
+                && batch_norm::learns(&learner.embedder)
+                && let Some(warning) = watch.health.groups(batch.rows.len())
             {
                 observer.on(Event::Warning(&warning));
             }
-            observer.on(Event::Step(StepReport {
-                step: state.step,
-                steps: state.step
-                    + (config.train.images.saturating_sub(state.images))
-                        .div_ceil(batch.rows.len().max(1)),
-                epoch: epoch_number as usize,
-                loss: reading.mean,
+            let facts = StepFacts {
+                epoch,
+                step_images: state.images - images_before,
+                reading: &batch_loss::join(readings),
+                notes: batch.notes,
                 rate_factor: factor,
-                images: state.images,
-                statistics: reading
-                    .statistics
-                    .iter()
-                    .map(|(name, value)| (name.name(), *value))
-                    .collect(),
-                wait_share,
-            }));
-
-            // Evaluate on the validation part; the best so far is kept as a model file.
-            let last = state.images >= config.train.images;
-            if config.train.valid_period > 0
-                && (state.step.is_multiple_of(config.train.valid_period) || last)
-            {
-                let report = self.judge(
-                    &learner,
-                    &state,
-                    &parts,
-                    &classes,
-                    &parts.validation,
-                    &mut evaluation,
-                    observer,
-                )?;
-                self.keep_best(&report, &learner, &mut state, &parts, observer)?;
-            }
+                level: batch_loss::pinned_at(config, &batch),
+                look,
+                seed_entropy,
+                drift,
+                validation: validated.map(|(value, _)| value),
+                times,
+            };
+            watch.step(facts, &state, config, observer)?;
+            clock.lap(Lap::Other, observer.elapsed());
 
             // Save.
+            let over = Ending::of(&state, &config.train).is_some();
             let stop = observer.stop_requested();
+            let best = validated.is_some_and(|(_, best)| best);
             let period = config.train.checkpoint_period;
-            if last || stop || (period > 0 && state.step.is_multiple_of(period)) {
-                state.log_bytes = log.flush()?;
-                checkpoints.write(state.step, &save(&learner, &state)?)?;
+            if over || stop || best || (period > 0 && state.step.is_multiple_of(period)) {
+                if !learner.is_finite() {
+                    let (step, checkpoint) = (state.step, self.last_good(state.step));
+                    return Err(TrainError::WeightsNotFinite { step, checkpoint });
+                }
+                watch.flush()?;
+                let best = state.best.map(|(_, step)| step);
+                checkpoints.write(state.step, &save(&learner, &state)?, best)?;
             }
-            if stop && !last {
+            clock.lap(Lap::Keep, observer.elapsed());
+            if stop && !over {
                 stopped = true;
                 break;
             }
@@ -395,159 +450,78 @@ impl Trainer {
         observer.on(Event::PhaseEnded {
             phase: Phase::Training,
         });
+        observer.on(Event::Note(&watch.health.line()));
+        let mut outcome = Outcome {
+            report: None,
+            steps: state.step,
+            images: state.images,
+            stopped,
+            times: watch.total,
+        };
         if stopped {
-            observer.on(Event::Note(&format!(
-                "stopped after step {}; go on with --resume",
-                state.step
-            )));
-            return Ok(Outcome {
-                report: None,
-                steps: state.step,
-                images: state.images,
-            });
+            return Ok(outcome);
         }
-        self.finish(
-            &learner,
-            &state,
-            &parts,
-            &classes,
-            &mut evaluation,
-            observer,
-        )
-    }
+        if let Some(ending) = Ending::of(&state, &config.train).filter(|&end| end != Ending::Images)
+        {
+            let step = state.step;
+            observer.on(Event::Note(&format!("ended after step {step}: {ending}")));
+        }
 
-    /// Writes the trained model and judges it on the test images.
-    fn finish(
-        &self,
-        learner: &Learner,
-        state: &State,
-        parts: &Parts,
-        classes: &Classes,
-        evaluation: &mut EvaluationSource,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainError> {
-        let run = &self.places.run;
-        learner.model(parts).write(&run.join("model.safetensors"))?;
-        let report = if parts.test.is_empty() {
-            None
-        } else {
-            let report = self.judge(
-                learner,
-                state,
-                parts,
-                classes,
-                &parts.test,
-                evaluation,
-                observer,
-            )?;
+        // The trained model, and what it is worth on the test images.
+        picker.close(&state)?;
+        let model = learner.model(config, &parts);
+        model.write(&run.join("model.safetensors"))?;
+        if !parts.test.is_empty() {
+            let judgement =
+                judge.judge(&learner, &state, &parts.test, &mut evaluation, observer)?;
+            let mut report = judgement.report;
+            if config.train.receipts {
+                note_receipt(&mut report, &state.last_receipt());
+            }
             report.write_json(&run.join("report.json"))?;
             let text = report.to_markdown();
             lodestone_files::write_whole(&run.join("report.md"), |file| {
                 file.write_all(text.as_bytes())
             })?;
-            Some(report)
-        };
-        Ok(Outcome {
-            report,
-            steps: state.step,
-            images: state.images,
-        })
-    }
-
-    /// Embeds training and held-out images and computes the report.
-    fn judge(
-        &self,
-        learner: &Learner,
-        state: &State,
-        parts: &Parts,
-        classes: &Classes,
-        rows: &[usize],
-        evaluation: &mut EvaluationSource,
-        observer: &mut dyn Observer,
-    ) -> Result<Report, TrainError> {
-        let config = &self.config;
-        let dim = learner.embedder.embedding_size();
-        let gallery = learner.embed(
-            &parts.train,
-            Phase::Evaluation,
-            evaluation,
-            &self.device,
-            observer,
-        )?;
-        let queries = learner.embed(rows, Phase::Evaluation, evaluation, &self.device, observer)?;
-        let logits = learner.logits(&queries, dim, &self.device);
-        let number_of_classes = parts.class_names().len();
-        let logits = match &logits {
-            Some(logits) => Some(rows_of(logits, number_of_classes)?),
-            None => None,
-        };
-        // The rule of the nearest clusters reads the clusters of the finished embedding, not those of the last refresh.
-        let index = match state.variance.get() {
-            Some(variance) if needs_index(config) => {
-                let points = rows_of(&gallery, dim)?;
-                Some((
-                    Index::build(points, classes, &config.index, config.seed)?,
-                    variance,
-                ))
-            }
-            _ => None,
-        };
-        let (gallery_labels, query_labels) = (parts.labels(&parts.train), parts.labels(rows));
-        let (gallery_fine, query_fine) = (parts.fine_labels(&parts.train), parts.fine_labels(rows));
-        let judged = Judged {
-            rule: Some(config.loss.class_rule()),
-            dim,
-            gallery: Part {
-                embeddings: &gallery,
-                labels: &gallery_labels,
-                fine: gallery_fine.as_deref(),
-            },
-            queries: Part {
-                embeddings: &queries,
-                labels: &query_labels,
-                fine: query_fine.as_deref(),
-            },
-            logits,
-            clusters: index.as_ref().map(|(index, variance)| (index, *variance)),
-        };
-        let mut report = judge(&judged, &config.evaluation)?;
-        report.note("data", &self.table.name);
-        report.note("seed", config.seed);
-        report.note("loss", loss_name(config));
-        report.note("rule", headline(judged.rule));
-        report.note("step", state.step);
-        report.note("images_seen", state.images);
-        if let Some(weights) = &config.model.weights {
-            report.note(
-                "weights",
-                weights.file_name().unwrap_or_default().to_string_lossy(),
-            );
+            watch.image(state.step + 1, "neighbours/test", judgement.strip, observer)?;
+            outcome.report = Some(report);
         }
-        report.warnings.extend(self.table.notices.iter().cloned());
-        Ok(report)
+        watch.flush()?;
+        Ok(outcome)
     }
 
+    /// Value of the watched metric, and whether it is the best so far, which is then kept as a model file.
     fn keep_best(
         &self,
-        report: &Report,
+        judgement: &Judgement,
         learner: &Learner,
         state: &mut State,
         parts: &Parts,
         observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
-        let metric = headline(Some(self.config.loss.class_rule()));
-        let Some(value) = report
-            .measures
-            .get(&metric)
-            .and_then(|measure| measure.value)
-        else {
-            return Ok(());
+    ) -> Result<Option<(f64, bool)>, TrainError> {
+        let own = || headline(Some(self.config.loss.class_rule()));
+        let metric = self.config.train.watch.clone().unwrap_or_else(own);
+        let measures = &judgement.report.measures;
+        let Some(measure) = measures.get(&metric) else {
+            let known: Vec<&str> = measures.keys().map(String::as_str).collect();
+            let reason = format!(
+                "train.watch is {metric}, which the report does not have; it has {}",
+                known.join(", ")
+            );
+            return Err(TrainError::Setting { reason });
         };
-        let best = state.best.is_none_or(|(best, _)| value < best);
+        let Some(value) = measure.value else {
+            return Ok(None);
+        };
+        let falls = metric.contains("error");
+        let better = |best: f64| if falls { value < best } else { value > best };
+        let best = state.best.is_none_or(|(best, _)| better(best));
+        state.since_best += 1;
         if best {
             state.best = Some((value, state.step));
+            state.since_best = 0;
             learner
-                .model(parts)
+                .model(&self.config, parts)
                 .write(&self.places.run.join("best.safetensors"))?;
         }
         observer.on(Event::Validated {
@@ -556,90 +530,34 @@ impl Trainer {
             value,
             best,
         });
-        Ok(())
+        Ok(Some((value, best)))
     }
 
-    fn not_finite(
-        &self,
-        step: usize,
-        loss: f32,
-        parts: &Parts,
-        batch: &Batch,
-        checkpoints: &CheckpointFolder,
-    ) -> TrainError {
-        let names: Vec<String> = table_rows(&parts.train, batch)
-            .iter()
+    /// The error of a loss that is no number after `steps` good steps.
+    fn not_finite(&self, steps: usize, loss: f32, parts: &Parts, batch: &Batch) -> TrainError {
+        let rows = batch.rows.iter().map(|&place| parts.train[place]);
+        let names: Vec<String> = rows
             .take(3)
-            .map(|&row| self.table.describe(row).display().to_string())
+            .map(|row| self.table.describe(row).display().to_string())
             .collect();
         let more = batch.rows.len().saturating_sub(names.len());
-        let checkpoint = match checkpoints
-            .steps()
-            .ok()
-            .and_then(|steps| steps.last().copied())
-        {
-            Some(step) => format!("the last good checkpoint is that of step {step}"),
-            None => "there is no checkpoint yet".into(),
-        };
+        // A checkpoint of this very moment holds the weights that gave this loss.
+        let checkpoints = self.checkpoints();
+        checkpoints.set_aside(steps);
         TrainError::NotFinite {
-            step,
+            step: steps + 1,
             loss,
             rows: format!("{} and {more} more", names.join(", ")),
-            checkpoint,
+            checkpoint: self.last_good(steps),
         }
     }
-}
 
-/// Name of the loss in reports.
-pub(crate) fn loss_name(config: &RunConfig) -> String {
-    // A tagged enum always has its tag.
-    let value = serde_json::to_value(&config.loss).unwrap_or_default();
-    value["kind"].as_str().unwrap_or_default().to_owned()
-}
-
-fn rows_of(values: &[f32], dim: usize) -> Result<Rows<'_>, TrainError> {
-    Rows::new(values, dim).map_err(|error| TrainError::Setting {
-        reason: error.to_string(),
-    })
-}
-
-/// Rows of the table for a batch of positions among the training rows.
-fn table_rows(train: &[usize], batch: &Batch) -> Vec<usize> {
-    batch.rows.iter().map(|&position| train[position]).collect()
-}
-
-/// The level at which the magnet loss stands when all its exponents are about 0.
-fn pinned_at(config: &RunConfig, batch: &Batch) -> Option<f32> {
-    match &config.loss {
-        LossConfig::Magnet(magnet) if batch.cluster_classes.len() > 1 => {
-            Some(pinned_level(magnet.gap, batch.cluster_classes.len()) as f32)
+    /// Names the newest checkpoint before that of `step`.
+    fn last_good(&self, step: usize) -> String {
+        let steps = self.checkpoints().steps().unwrap_or_default();
+        match steps.iter().rfind(|&&good| good < step) {
+            Some(step) => format!("the last good checkpoint is that of step {step}"),
+            None => "there is no good checkpoint yet".into(),
         }
-        _ => None,
     }
-}
-
-fn row(
-    state: &State,
-    epoch: u64,
-    reading: &LossReading,
-    factor: f64,
-    seconds: f64,
-    wait_share: f64,
-) -> [Option<f64>; COLUMNS.len()] {
-    let statistic = |name| reading.get(name).map(f64::from);
-    [
-        Some(state.step as f64),
-        Some(epoch as f64),
-        Some(state.images as f64),
-        Some(f64::from(reading.mean)),
-        Some(factor),
-        Some(seconds),
-        statistic(Statistic::Variance),
-        statistic(Statistic::HingedOut),
-        statistic(Statistic::ImposterGap),
-        statistic(Statistic::Active),
-        statistic(Statistic::Accuracy),
-        Some(wait_share),
-        Some(state.refreshes as f64),
-    ]
 }

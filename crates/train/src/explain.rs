@@ -1,0 +1,348 @@
+//! What the keys of a run file mean, taken from the documentation of the types that read them.
+//!
+//! The types derive a JSON schema, whose descriptions are their doc comments: there is no second text that could drift.
+
+use serde_json::Value;
+
+use crate::config::RunConfig;
+
+/// What a key means, once for each place where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The key, such as `train.refresh`.
+    pub key: String,
+    /// One for each variant that has the key; `loss.margin` belongs to several losses.
+    pub meanings: Vec<Meaning>,
+}
+
+/// What a key means in one place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meaning {
+    /// The variants it belongs to, such as `magnet`; empty if it is always there.
+    pub of: Vec<String>,
+    /// Its documentation.
+    pub text: String,
+    /// The value it has when it is left out, as JSON.
+    pub default: Option<String>,
+    /// What it may be, with the documentation of each.
+    pub values: Vec<(String, String)>,
+    /// The keys below it.
+    pub keys: Vec<String>,
+}
+
+/// A key that no run file has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no run file has a key `{key}`{}", nearest.as_ref().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default())]
+pub struct UnknownKey {
+    key: String,
+    nearest: Option<String>,
+}
+
+/// Explains a key of a run file, given by its path.
+///
+/// # Errors
+/// If there is no such key; the error names the nearest one.
+///
+/// # Example
+/// ```
+/// let refresh = lodestone_train::explain("train.refresh").unwrap();
+/// assert!(refresh.meanings[0].text.starts_with("When the cluster index is built anew."));
+/// assert!(refresh.meanings[0].values.iter().any(|(value, _)| value == "drift"));
+/// assert!(lodestone_train::explain("train.refesh").unwrap_err().to_string().contains("`train.refresh`"));
+/// ```
+pub fn explain(key: &str) -> Result<Explanation, UnknownKey> {
+    let schema = schema();
+    let mut found = vec![Place {
+        of: Vec::new(),
+        node: &schema,
+    }];
+    for name in key.split('.').filter(|name| !name.is_empty()) {
+        found = found
+            .iter()
+            .flat_map(|place| place.below(name, &schema))
+            .collect();
+    }
+    if found.is_empty() {
+        let known = keys();
+        let distance = |known: &String| strsim::damerau_levenshtein(known, key);
+        let nearest = known.iter().min_by_key(|known| distance(known)).cloned();
+        return Err(UnknownKey {
+            key: key.to_owned(),
+            nearest,
+        });
+    }
+    Ok(Explanation {
+        key: key.to_owned(),
+        meanings: found.iter().map(|place| place.meaning(&schema)).collect(),
+    })
+}
+
+/// Every key that a run file may have, by its path.
+pub fn keys() -> Vec<String> {
+    fn collect(place: &Place<'_>, path: &str, root: &Value, keys: &mut Vec<String>) {
+        for (name, below) in place.children(root) {
+            let key = match path {
+                "" => name.to_owned(),
+                path => format!("{path}.{name}"),
+            };
+            if !keys.contains(&key) {
+                keys.push(key.clone());
+            }
+            collect(&below, &key, root, keys);
+        }
+    }
+    let schema = schema();
+    let mut keys = Vec::new();
+    let root = Place {
+        of: Vec::new(),
+        node: &schema,
+    };
+    collect(&root, "", &schema, &mut keys);
+    keys
+}
+
+fn schema() -> Value {
+    schemars::schema_for!(RunConfig).to_value()
+}
+
+/// A part of the schema, and the variants that lead to it.
+#[derive(Clone)]
+struct Place<'a> {
+    of: Vec<String>,
+    node: &'a Value,
+}
+
+impl<'a> Place<'a> {
+    /// The node itself, what it refers to, and its alternatives with their names.
+    fn layers(&self, root: &'a Value) -> Vec<Place<'a>> {
+        let mut layers = vec![self.clone()];
+        if let Some(target) = self.node["$ref"].as_str() {
+            let pointer = target.trim_start_matches('#');
+            if let Some(node) = root.pointer(pointer) {
+                let of = self.of.clone();
+                layers.extend(Place { of, node }.layers(root));
+            }
+        }
+        for list in ["allOf", "oneOf", "anyOf"] {
+            for node in self.node[list].as_array().into_iter().flatten() {
+                let mut of = self.of.clone();
+                of.extend(tag_of(node));
+                layers.extend(Place { of, node }.layers(root));
+            }
+        }
+        layers
+    }
+
+    /// Keys below, with their places; tags that only name a variant count as keys too.
+    fn children(&self, root: &'a Value) -> Vec<(&'a str, Place<'a>)> {
+        let mut children = Vec::new();
+        for layer in self.layers(root) {
+            let properties = layer.node["properties"].as_object();
+            for (name, node) in properties.into_iter().flatten() {
+                let of = layer.of.clone();
+                children.push((name.as_str(), Place { of, node }));
+            }
+        }
+        children
+    }
+
+    /// The places of the key `name` below this one, or of the values of a table with free names.
+    fn below(&self, name: &str, root: &'a Value) -> Vec<Place<'a>> {
+        let named: Vec<Place<'a>> = self
+            .children(root)
+            .into_iter()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, place)| place)
+            .collect();
+        // A tag stands once in each variant and means the same in all: the choice is explained where the variants are.
+        if named.len() > 1 && named.iter().all(|place| place.node.get("const").is_some()) {
+            return vec![self.clone()];
+        }
+        if !named.is_empty() {
+            return named;
+        }
+        let free = self.layers(root).into_iter().filter_map(|layer| {
+            let node = &layer.node["additionalProperties"];
+            let of = layer.of.clone();
+            // Without names of its own, a table says what its entries are.
+            node.is_object().then_some(Place { of, node })
+        });
+        free.map(|place| match text_of(place.node) {
+            "" => self.clone(),
+            _ => place,
+        })
+        .collect()
+    }
+
+    fn meaning(&self, root: &'a Value) -> Meaning {
+        let layers = self.layers(root);
+        let text = layers.iter().map(|layer| text_of(layer.node));
+        let text = text.filter(|text| !text.is_empty()).next().unwrap_or("");
+        let mut values: Vec<(String, String)> = Vec::new();
+        for layer in layers.iter().skip(1) {
+            let text = plain(text_of(layer.node));
+            match (tag_of(layer.node), layer.node["const"].as_str()) {
+                (Some(name), _) => values.push((name, text)),
+                (None, Some(name)) => values.push((name.to_owned(), text)),
+                (None, None) => {}
+            }
+            let names = layer.node["enum"].as_array().into_iter().flatten();
+            values
+                .extend(names.filter_map(|name| Some((name.as_str()?.to_owned(), String::new()))));
+        }
+        values.dedup();
+        let mut keys: Vec<String> = Vec::new();
+        for (name, _) in self.children(root) {
+            if !keys.iter().any(|known| known == name) {
+                keys.push(name.to_owned());
+            }
+        }
+        let default = layers.iter().find_map(|layer| layer.node.get("default"));
+        Meaning {
+            of: self.of.clone(),
+            text: plain(text),
+            default: default
+                .filter(|value| !value.is_null())
+                .map(Value::to_string),
+            values,
+            keys,
+        }
+    }
+}
+
+/// Name of a variant: the one property that can have one value only.
+fn tag_of(node: &Value) -> Option<String> {
+    let properties = node["properties"].as_object()?;
+    let mut tags = properties
+        .values()
+        .filter_map(|node| node["const"].as_str());
+    tags.next().map(str::to_owned)
+}
+
+fn text_of(node: &Value) -> &str {
+    node["description"].as_str().unwrap_or("")
+}
+
+/// A doc comment without the marks of its links: `[`MagnetLoss`](crate::MagnetLoss)` is `MagnetLoss`.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("[`") {
+        let Some(close) = rest[open..].find("`]").map(|close| open + close) else {
+            break;
+        };
+        plain += &rest[..open];
+        plain += &rest[open + 1..=close];
+        rest = &rest[close + 2..];
+        // A path in brackets says where the link goes.
+        if rest.starts_with('(')
+            && let Some(end) = rest.find(')')
+        {
+            rest = &rest[end + 1..];
+        }
+    }
+    unwrapped(&(plain + rest))
+}
+
+/// Paragraphs on one line each; lists and formulas keep their lines.
+fn unwrapped(text: &str) -> String {
+    let paragraphs = text.split("\n\n").map(|paragraph| {
+        let set = paragraph.starts_with(['-', '|', '`']) || paragraph.contains("\n-");
+        if set {
+            paragraph.to_owned()
+        } else {
+            paragraph.replace('\n', " ")
+        }
+    });
+    paragraphs.collect::<Vec<String>>().join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::small_config;
+
+    fn leaves(value: &toml::Value, path: &str, keys: &mut Vec<String>) {
+        if let toml::Value::Table(table) = value {
+            for (name, below) in table {
+                let key = match path {
+                    "" => name.clone(),
+                    path => format!("{path}.{name}"),
+                };
+                keys.push(key.clone());
+                leaves(below, &key, keys);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_run_file_is_explained() {
+        let settings: [&[&str]; 3] = [
+            &[],
+            &[
+                "loss={kind=\"magnet\"}",
+                "sampler={kind=\"neighbourhood\"}",
+                "train.refresh={when=\"drift\",threshold=0.5,check_every=10,probe_rows=64}",
+                "data.augmentation.random_crop={scale=[0.5,1.0],ratio=[0.75,1.33]}",
+                "data.augmentation.erasing={probability=0.5,scale=[0.1,0.2],ratio=[0.75,1.33]}",
+                "data.coarse={kind=\"random\",groups=5}",
+                "index.per_class={Coat=4}",
+            ],
+            &[
+                "loss={kind=\"soft_triple\"}",
+                "optimizer.rule={kind=\"sgd\"}",
+            ],
+        ];
+        for settings in settings {
+            let config = toml::Value::try_from(small_config(settings)).unwrap();
+            let mut keys = Vec::new();
+            leaves(&config, "", &mut keys);
+            assert!(keys.len() > 60, "{keys:?}");
+            for key in keys {
+                let explanation = explain(&key).unwrap();
+                for meaning in explanation.meanings {
+                    assert!(!meaning.text.is_empty(), "{key} has no text");
+                    assert!(!meaning.text.contains("[`"), "{key}: {}", meaning.text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_that_is_known_is_explained() {
+        let keys = keys();
+        assert!(keys.len() > 100, "{}", keys.len());
+        for key in keys {
+            let meanings = explain(&key).unwrap().meanings;
+            let silent = meanings.iter().any(|meaning| meaning.text.is_empty());
+            assert!(!silent, "{key}: {meanings:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_several_variants_says_whose_it_is() {
+        let margin = explain("loss.margin").unwrap();
+        let of: Vec<&[String]> = margin
+            .meanings
+            .iter()
+            .map(|one| one.of.as_slice())
+            .collect();
+        assert!(of.contains(&["triplet".to_owned()].as_slice()), "{of:?}");
+        assert!(of.len() > 2, "{of:?}");
+        let kind = explain("loss.kind").unwrap();
+        assert!(
+            kind.meanings[0]
+                .values
+                .iter()
+                .any(|(name, _)| name == "magnet")
+        );
+    }
+
+    #[test]
+    fn marks_of_links_are_taken_off() {
+        assert_eq!(
+            plain("See [`A`](crate::A) and [`B`], not [c]."),
+            "See `A` and `B`, not [c]."
+        );
+    }
+}

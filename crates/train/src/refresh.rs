@@ -1,0 +1,233 @@
+//! When and from what the cluster index is built anew.
+
+use burn::tensor::Device;
+use lodestone_eval::Rows;
+use lodestone_sampling::{
+    Classes, Decision, FusedEmbeddings, Index, Plan, Probe, RefreshPolicy, RefreshReport,
+    RefreshSource,
+};
+
+use crate::config::RunConfig;
+use crate::error::TrainError;
+use crate::learner::Learner;
+use crate::observer::{Event, Observer, Phase};
+use crate::source::EvaluationSource;
+use crate::state::State;
+
+/// Rows on which the drift of a fused index is measured, where the policy does not say.
+const PROBE_ROWS: usize = 256;
+
+/// What happened to the index before a step.
+pub(crate) struct Refreshed {
+    /// What changed; absent for the first index.
+    pub(crate) report: Option<RefreshReport>,
+    /// Drift that was measured for it.
+    pub(crate) drift: Option<f64>,
+    /// Mean steps since a row was embedded, for a fused index.
+    pub(crate) mean_age: Option<f64>,
+    /// Embeddings of all training rows in their evaluation view, if they were computed.
+    pub(crate) embeddings: Option<Vec<f32>>,
+}
+
+/// Keeps the index of a run up to date.
+pub(crate) struct Refresher<'a> {
+    pub(crate) config: &'a RunConfig,
+    /// Rows of the table that are trained on.
+    pub(crate) rows: &'a [usize],
+    pub(crate) classes: &'a Classes,
+    /// A plain device.
+    pub(crate) device: &'a Device,
+    /// Steps of the optimiser in an epoch of the plan.
+    epoch_steps: u64,
+    wanted: bool,
+}
+
+impl<'a> Refresher<'a> {
+    pub(crate) fn new(
+        config: &'a RunConfig,
+        rows: &'a [usize],
+        classes: &'a Classes,
+        device: &'a Device,
+        plan: &Plan,
+    ) -> Self {
+        let batches = plan.epoch(0).steps();
+        Self {
+            config,
+            rows,
+            classes,
+            device,
+            epoch_steps: batches.div_ceil(config.train.accumulate) as u64,
+            wanted: config.sampler.needs_index(),
+        }
+    }
+
+    /// Whether the index may change before `step`. No batch is drawn ahead across such a step, so that it cannot hold
+    /// members of a cluster that is no more.
+    pub(crate) fn may_happen(&self, step: usize) -> bool {
+        self.wanted && self.decide(step) != Decision::Keep
+    }
+
+    fn decide(&self, step: usize) -> Decision {
+        let policy = &self.config.train.refresh;
+        policy.decide(step as u64, self.epoch_steps)
+    }
+
+    /// Measures and refreshes as the policy says, before the next step.
+    ///
+    /// # Errors
+    /// If an image is broken or an embedding is not finite.
+    pub(crate) fn before_step(
+        &self,
+        state: &mut State,
+        learner: &Learner,
+        evaluation: &mut EvaluationSource,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Refreshed>, TrainError> {
+        if !self.wanted {
+            return Ok(None);
+        }
+        let mut measured = None;
+        if state.index.is_some() {
+            match self.decide(state.step) {
+                Decision::Keep => return Ok(None),
+                Decision::Refresh => {}
+                Decision::MeasureDrift => {
+                    let drift = self.drift(state, learner, evaluation, observer)?;
+                    if !drift.is_some_and(|drift| self.config.train.refresh.exceeded(drift)) {
+                        let (step, drift) = (state.step, drift.unwrap_or(0.0));
+                        observer.on(Event::Drifted { step, drift });
+                        return Ok(None);
+                    }
+                    measured = drift;
+                }
+            }
+        }
+        let mut refreshed = match state.fused.is_some() {
+            true => self.from_seen(state, learner, evaluation, observer)?,
+            false => self.from_pass(state, learner, evaluation, observer)?,
+        };
+        refreshed.drift = refreshed.drift.or(measured);
+        state.refreshes += 1;
+        observer.on(Event::Refreshed {
+            step: state.step,
+            clusters: state.index.as_ref().map_or(0, Index::len),
+            report: refreshed.report.as_ref(),
+            drift: refreshed.drift,
+        });
+        Ok(Some(refreshed))
+    }
+
+    /// Builds the index from evaluation views of all training images.
+    fn from_pass(
+        &self,
+        state: &mut State,
+        learner: &Learner,
+        evaluation: &mut EvaluationSource,
+        observer: &mut dyn Observer,
+    ) -> Result<Refreshed, TrainError> {
+        let embeddings =
+            learner.embed(self.rows, Phase::Refresh, evaluation, self.device, observer)?;
+        let dim = learner.embedder.embedding_size();
+        let rows = rows_of(&embeddings, dim)?;
+        let report = match &mut state.index {
+            Some(index) => Some(index.refresh(rows)?),
+            None => {
+                let index = Index::build(rows, self.classes, &self.config.index, self.config.seed)?;
+                state.index = Some(index);
+                None
+            }
+        };
+        if self.config.train.refresh_source == RefreshSource::Fused {
+            state.fused = Some(FusedEmbeddings::new(rows, state.step as u64)?);
+        }
+        self.remember(state, rows)?;
+        Ok(Refreshed {
+            report,
+            drift: None,
+            mean_age: None,
+            embeddings: Some(embeddings),
+        })
+    }
+
+    /// Builds the index from the embeddings that training saw last, and measures how far they are from fresh ones.
+    fn from_seen(
+        &self,
+        state: &mut State,
+        learner: &Learner,
+        evaluation: &mut EvaluationSource,
+        observer: &mut dyn Observer,
+    ) -> Result<Refreshed, TrainError> {
+        let (Some(index), Some(fused)) = (&mut state.index, &state.fused) else {
+            return self.from_pass(state, learner, evaluation, observer);
+        };
+        let report = index.refresh(fused.embeddings())?;
+        let probe = Probe::new(index, fused.embeddings(), self.probe_rows())?;
+        let fresh = self.embed(probe.rows(), learner, evaluation, observer)?;
+        let fresh = rows_of(&fresh, learner.embedder.embedding_size())?;
+        let drift = fused.drift(index, probe.rows(), fresh)?;
+        let mean_age = fused.mean_age(state.step as u64);
+        state.probe = Some(probe);
+        state.drifted(drift);
+        Ok(Refreshed {
+            report: Some(report),
+            drift: Some(drift),
+            mean_age: Some(mean_age),
+            embeddings: None,
+        })
+    }
+
+    /// How far the probe has moved since the index was built.
+    fn drift(
+        &self,
+        state: &mut State,
+        learner: &Learner,
+        evaluation: &mut EvaluationSource,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<f64>, TrainError> {
+        let Some(probe) = &state.probe else {
+            return Ok(None);
+        };
+        let now = self.embed(probe.rows(), learner, evaluation, observer)?;
+        let drift = probe.drift(rows_of(&now, learner.embedder.embedding_size())?)?;
+        state.drifted(drift);
+        Ok(Some(drift))
+    }
+
+    /// Keeps a few embeddings against which drift is measured, where the policy will ask.
+    fn remember(&self, state: &mut State, embeddings: Rows<'_>) -> Result<(), TrainError> {
+        if let (RefreshPolicy::Drift { .. }, Some(index)) =
+            (self.config.train.refresh, &state.index)
+        {
+            state.probe = Some(Probe::new(index, embeddings, self.probe_rows())?);
+        }
+        Ok(())
+    }
+
+    fn probe_rows(&self) -> usize {
+        match self.config.train.refresh {
+            RefreshPolicy::Drift { probe_rows, .. } => probe_rows,
+            RefreshPolicy::Never | RefreshPolicy::Steps { .. } | RefreshPolicy::Epochs { .. } => {
+                PROBE_ROWS
+            }
+        }
+    }
+
+    /// Evaluation views of some training rows, given by their place among them.
+    fn embed(
+        &self,
+        places: &[usize],
+        learner: &Learner,
+        evaluation: &mut EvaluationSource,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<f32>, TrainError> {
+        let rows: Vec<usize> = places.iter().map(|&place| self.rows[place]).collect();
+        learner.embed(&rows, Phase::Refresh, evaluation, self.device, observer)
+    }
+}
+
+/// `values` as rows of `dim`.
+pub(crate) fn rows_of(values: &[f32], dim: usize) -> Result<Rows<'_>, TrainError> {
+    Rows::new(values, dim).map_err(|error| TrainError::Setting {
+        reason: error.to_string(),
+    })
+}

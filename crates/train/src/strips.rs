@@ -1,0 +1,165 @@
+//! Retrieval strips: a few images, each with its nearest neighbours, framed by whether the class is right.
+
+use std::io::Cursor;
+
+use image::{ImageFormat, Rgb, RgbImage, imageops};
+use lodestone_data::{Channels, Loader, PixelScale, Preprocessing, View};
+
+use crate::error::TrainError;
+use crate::events::Value;
+
+/// Images that are looked up.
+const QUERIES: usize = 6;
+/// Neighbours that are shown of each.
+const NEIGHBOURS: usize = 8;
+/// Side of an image in the strip, in pixels, at most.
+const SIDE: u32 = 72;
+/// Width of a frame.
+const FRAME: u32 = 3;
+
+/// Some images with their embeddings.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    /// Rows of the table.
+    pub(crate) rows: &'a [usize],
+    pub(crate) labels: &'a [usize],
+    /// `[rows, dim]`.
+    pub(crate) embeddings: &'a [f32],
+}
+
+/// A line for each of a few `queries`: the image itself, and its nearest of the `gallery`, framed green where the class is
+/// the same and red where not. An image is not its own neighbour.
+///
+/// # Errors
+/// A broken image.
+pub(crate) fn strips(
+    queries: Shown<'_>,
+    gallery: Shown<'_>,
+    dim: usize,
+    loader: &Loader,
+) -> Result<Value, TrainError> {
+    let stride = queries.rows.len().div_ceil(QUERIES).max(1);
+    let lines: Vec<Vec<(usize, Rgb<u8>)>> = (0..queries.rows.len())
+        .step_by(stride)
+        .map(|query| {
+            let embedding = &queries.embeddings[query * dim..(query + 1) * dim];
+            let white = (queries.rows[query], Rgb([255; 3]));
+            let near = nearest(embedding, queries.rows[query], gallery, dim);
+            let framed = near.into_iter().map(|place| {
+                let right = gallery.labels[place] == queries.labels[query];
+                let colour = if right { [30, 160, 60] } else { [210, 40, 40] };
+                (gallery.rows[place], Rgb(colour))
+            });
+            std::iter::once(white).chain(framed).collect()
+        })
+        .collect();
+    let preprocessing = loader.preprocessing();
+    let side = SIDE.min(preprocessing.crop as u32);
+    let cell = side + 2 * FRAME;
+    let mut sheet = RgbImage::new(cell * (NEIGHBOURS + 1) as u32, cell * lines.len() as u32);
+    let rows = lines
+        .iter()
+        .map(|line| line.iter().map(|&(row, _)| row).collect());
+    let pictures = loader.batches(rows.collect::<Vec<Vec<usize>>>(), &View::Evaluation);
+    for (down, (line, batch)) in lines.iter().zip(pictures).enumerate() {
+        let batch = batch?;
+        for (across, &(_, colour)) in line.iter().enumerate() {
+            let picture = picture(batch.images.image(across), preprocessing);
+            let small = imageops::thumbnail(&picture, side, side);
+            let (x, y) = (across as u32 * cell, down as u32 * cell);
+            let frame = RgbImage::from_pixel(cell, cell, colour);
+            imageops::replace(&mut sheet, &frame, i64::from(x), i64::from(y));
+            imageops::replace(
+                &mut sheet,
+                &small,
+                i64::from(x + FRAME),
+                i64::from(y + FRAME),
+            );
+        }
+    }
+    let mut bytes = Cursor::new(Vec::new());
+    sheet
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|error| TrainError::Setting {
+            reason: format!("cannot pack a strip of images: {error}"),
+        })?;
+    Ok(Value::Png {
+        bytes: bytes.into_inner(),
+        width: sheet.width(),
+        height: sheet.height(),
+    })
+}
+
+/// Places in the gallery of the nearest images, nearest first; ties by place.
+fn nearest(embedding: &[f32], own: usize, gallery: Shown<'_>, dim: usize) -> Vec<usize> {
+    let mut found: Vec<(f32, usize)> = gallery
+        .embeddings
+        .chunks_exact(dim)
+        .enumerate()
+        .filter(|&(place, _)| gallery.rows[place] != own)
+        .map(|(place, other)| {
+            let differences = embedding.iter().zip(other).map(|(a, b)| (a - b) * (a - b));
+            (differences.sum::<f32>(), place)
+        })
+        .collect();
+    let by_distance = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+    if found.len() > NEIGHBOURS {
+        found.select_nth_unstable_by(NEIGHBOURS, by_distance);
+        found.truncate(NEIGHBOURS);
+    }
+    found.sort_by(by_distance);
+    found.into_iter().map(|(_, place)| place).collect()
+}
+
+/// What a network reads, as a person sees it: preprocessing taken back.
+fn picture(values: &[f32], preprocessing: &Preprocessing) -> RgbImage {
+    let side = preprocessing.crop;
+    let plane = side * side;
+    let full = match preprocessing.scale {
+        PixelScale::Unit => 255.0,
+        PixelScale::Byte => 1.0,
+    };
+    let planes = match preprocessing.channels {
+        Channels::Rgb => [0, 1, 2],
+        Channels::Bgr => [2, 1, 0],
+        Channels::Grey => [0; 3],
+    };
+    RgbImage::from_fn(side as u32, side as u32, |x, y| {
+        let at = y as usize * side + x as usize;
+        Rgb(planes.map(|channel| {
+            let value = values[channel * plane + at];
+            let value = value * preprocessing.std[channel] + preprocessing.mean[channel];
+            (value * full).round().clamp(0.0, 255.0) as u8
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_come_first_and_never_the_image_itself() {
+        let embeddings = [0.0, 1.0, 3.0, 0.5];
+        let gallery = Shown {
+            rows: &[10, 11, 12, 13],
+            labels: &[0; 4],
+            embeddings: &embeddings,
+        };
+        assert_eq!(nearest(&[0.0], 10, gallery, 1), [3, 1, 2]);
+        assert_eq!(nearest(&[3.0], 99, gallery, 1), [2, 1, 3, 0]);
+    }
+
+    #[test]
+    fn a_picture_is_what_was_prepared() {
+        // Caffe's order: blue 104, green 117, red 123 are taken off.
+        let preprocessing = Preprocessing {
+            crop: 1,
+            resize: 1,
+            ..Preprocessing::bvlc()
+        };
+        let prepared = [10.0 - 104.0, 20.0 - 117.0, 30.0 - 123.0];
+        let seen = picture(&prepared, &preprocessing);
+        assert_eq!(seen.get_pixel(0, 0), &Rgb([30, 20, 10]));
+    }
+}
