@@ -1,9 +1,22 @@
 //! All that can be typed behind `lodestone`.
 
+mod clusters;
+mod data;
+mod evaluate;
+mod models;
+mod runs;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use self::clusters::ClustersArguments;
+pub(crate) use self::data::{DataCommand, FetchArguments, VerifyArguments};
+pub(crate) use self::evaluate::{
+    ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge, ModeName,
+};
+pub(crate) use self::models::{ConvertArguments, ModelsArguments, WeightsCommand};
+pub(crate) use self::runs::{ExplainArguments, PretrainArguments, RunsArguments};
 use crate::device::DeviceName;
 
 /// Deep metric learning: from labelled photographs to a space in which distance means similarity.
@@ -29,10 +42,21 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Trains an embedder as a run file says.
     Train(TrainArguments),
-    /// Evaluates a trained run on its test images.
+    /// Trains the network of a run file as a classifier first, to start another loss from.
+    Pretrain(PretrainArguments),
+    /// Compares runs: what they reached, what they cost, and in which settings they differ.
+    Runs(RunsArguments),
+    /// Says what a key of a run file means.
+    Explain(ExplainArguments),
+    /// Evaluates a trained run on its test images, or embeddings from files.
     Evaluate(EvaluateArguments),
     /// Writes the embeddings of images.
     Embed(EmbedArguments),
+    /// Shows the modes of each class: a table, and a contact sheet of photographs.
+    Clusters(ClustersArguments),
+    /// Lists, downloads and checks data sets.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Lists the networks with their size and cost, measured by walking their layers.
     Models(ModelsArguments),
     /// Looks into weight files and converts them.
@@ -54,7 +78,9 @@ Examples:
   lodestone train --config datasets/fashion-mini/magnet.toml --out runs/first
   lodestone train --config datasets/flowers-102/magnet.toml --data FLOWERS --weights bvlc_googlenet.safetensors
   lodestone train --config datasets/fashion-mini/magnet.toml --set seed=2 --set loss.gap=4
-  lodestone train --resume runs/first")]
+  lodestone train --resume runs/first
+
+Ctrl-C finishes the step, saves and exits with 130; a second one exits at once.")]
 pub(crate) struct TrainArguments {
     /// The run file.
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
@@ -68,6 +94,12 @@ pub(crate) struct TrainArguments {
     /// Pretrained weights; goes before model.weights.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Lets tensors that the weights lack keep the values they start with, and lists them.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) partial: bool,
+    /// Looks for broken images first, leaves them out and lists them in the report, instead of stopping at one.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) skip_broken: bool,
     /// Folder of the run; runs/NAME by default, NAME made of the run file, the loss and the seed.
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
@@ -76,75 +108,6 @@ pub(crate) struct TrainArguments {
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  lodestone evaluate runs/first
-  lodestone evaluate runs/first --json > report.json
-  lodestone evaluate --frozen --config datasets/flowers-102/magnet.toml --data FLOWERS --weights bvlc_googlenet.safetensors")]
-pub(crate) struct EvaluateArguments {
-    /// Folder of a finished run.
-    #[arg(value_name = "RUN", required_unless_present = "frozen")]
-    pub(crate) run: Option<PathBuf>,
-    /// Evaluates the pretrained trunk's features alone, untrained, as a run file describes them.
-    #[arg(long, requires = "config", conflicts_with = "run")]
-    pub(crate) frozen: bool,
-    /// The run file, for --frozen.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Overrides a key of the run file; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<String>,
-    /// Folder of the data set.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data: Option<PathBuf>,
-    /// Pretrained weights, for --frozen.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<PathBuf>,
-    /// Prints the report as JSON instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) device: DeviceArgument,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lodestone models --size 299")]
-pub(crate) struct ModelsArguments {
-    /// Side of the square image, instead of each network's usual one.
-    #[arg(long, value_name = "PIXELS")]
-    pub(crate) size: Option<usize>,
-    /// Prints JSON instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum WeightsCommand {
-    /// Lists the tensors and the metadata of a .safetensors or .pth file.
-    #[command(after_help = "Example:\n  lodestone weights inspect googlenet-1378be20.pth")]
-    Inspect {
-        /// The file.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// Prints JSON instead of a table.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Writes a .pth or .safetensors file as .safetensors, names and types kept.
-    #[command(
-        after_help = "Example:\n  lodestone weights convert googlenet-1378be20.pth googlenet.safetensors"
-    )]
-    Convert {
-        /// The file to read.
-        #[arg(value_name = "FROM")]
-        from: PathBuf,
-        /// The file to write.
-        #[arg(value_name = "TO")]
-        to: PathBuf,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,15 @@
 //! One file a command.
 
+pub(crate) mod clusters;
+pub(crate) mod data;
 pub(crate) mod embed;
+pub(crate) mod embed_rows;
 pub(crate) mod evaluate;
+pub(crate) mod explain;
 pub(crate) mod models;
+pub(crate) mod open_table;
+pub(crate) mod pretrain;
+pub(crate) mod runs;
 pub(crate) mod train;
 pub(crate) mod weights;
 

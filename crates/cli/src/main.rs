@@ -11,6 +11,7 @@ mod commands;
 mod device;
 mod progress;
 mod resources;
+mod run_folder;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Parser;
 
 use crate::args::{Arguments, Command};
+use crate::commands::train::Interrupted;
 use crate::progress::{Progress, Verbosity};
 
 fn main() -> ExitCode {
@@ -31,13 +33,23 @@ fn main() -> ExitCode {
     let mut progress = Progress::new(verbosity, Arc::new(AtomicBool::new(false)));
     let result = match arguments.command {
         Command::Train(arguments) => commands::train::run(&arguments, &mut progress),
+        Command::Pretrain(arguments) => commands::pretrain::run(&arguments, &mut progress),
+        Command::Runs(arguments) => commands::runs::run(&arguments),
+        Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, &mut progress),
         Command::Embed(arguments) => commands::embed::run(&arguments, &mut progress),
+        Command::Clusters(arguments) => commands::clusters::run(&arguments, &mut progress),
+        Command::Data(command) => commands::data::run(&command, &mut progress),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Weights(command) => commands::weights::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // As a shell reports a program that SIGINT ended.
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{error}");
+            ExitCode::from(130)
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use anyhow::{Context, Result};
 use kdam::{Bar, BarExt};
-use lodestone_train::{Event, Observer, Phase};
+use lodestone_train::{Event, Lap, Observer, Phase, StepReport};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,13 +20,21 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// Draws bars with kdam on standard error.
+/// Seconds between two plain lines of a run that no terminal watches.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Draws bars with kdam on standard error, or prints a line now and then where that is no terminal.
 pub(crate) struct Progress {
     start: Instant,
     bar: Option<Bar>,
     bars: bool,
     verbosity: Verbosity,
     done: usize,
+    /// Images of the steps of this sitting.
+    trained: usize,
+    /// Steps of this sitting.
+    steps: usize,
+    last_line: Duration,
     stop: Arc<AtomicBool>,
 }
 
@@ -40,7 +49,69 @@ impl Progress {
             bars,
             verbosity,
             done: 0,
+            trained: 0,
+            steps: 0,
+            last_line: Duration::ZERO,
             stop,
+        }
+    }
+
+    /// From now on the first Ctrl-C or SIGTERM asks the run to stop, and a second one ends the program at once.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(crate) fn catch_interrupts(&self) -> Result<()> {
+        let stop = Arc::clone(&self.stop);
+        ctrlc::set_handler(move || {
+            if stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("stopping after this step; once more to stop at once");
+        })
+        .context("cannot catch Ctrl-C")
+    }
+
+    /// What a watcher wants to know of a step, in a line.
+    fn of_step(&self, report: &StepReport) -> String {
+        let seconds = report.total.total().as_secs_f64().max(1e-9);
+        let percent = |lap| 100.0 * report.total.share(lap);
+        let mut text = format!(
+            "epoch {} step {}/{} loss {:.4}, {:.1} img/s, waiting {:.1} %",
+            report.epoch,
+            report.step,
+            report.steps,
+            report.loss,
+            self.trained as f64 / seconds,
+            percent(Lap::Wait)
+        );
+        if report.total.get(Lap::Refresh) > Duration::ZERO {
+            text += &format!(", index {:.1} %", percent(Lap::Refresh));
+        }
+        let left = (report.steps - report.step) as f64 * seconds / self.steps.max(1) as f64;
+        text += &format!(", {} left", clock(left));
+        for condition in &report.health {
+            text += &format!(", {}!", condition.name());
+        }
+        text
+    }
+
+    /// A bar of its own for a command that is no run, if bars are drawn; a total of 0 is unknown.
+    pub(crate) fn bar(&self, total: usize, what: &str, unit: &str) -> Option<Bar> {
+        self.bars.then(|| {
+            kdam::tqdm!(
+                total = total,
+                desc = what,
+                unit = unit,
+                unit_scale = true,
+                dynamic_ncols = true
+            )
+        })
+    }
+
+    /// A line on standard error, unless nobody wants to know.
+    pub(crate) fn note(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            eprintln!("{text}");
         }
     }
 
@@ -87,6 +158,11 @@ impl Observer for Progress {
         self.start.elapsed()
     }
 
+    fn wall_time(&self) -> Duration {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default()
+    }
+
     fn stop_requested(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -102,32 +178,28 @@ impl Observer for Progress {
                 }
             }
             Event::Step(report) => {
+                self.trained += report.step_images;
+                self.steps += 1;
+                let text = self.of_step(&report);
+                let due = self.elapsed() - self.last_line >= LINE_EVERY;
                 if self.verbosity == Verbosity::Verbose {
                     let statistics: Vec<String> = report
                         .statistics
                         .iter()
                         .map(|(name, value)| format!("{name} {value:.4}"))
                         .collect();
-                    let text = format!(
-                        "step {}/{} epoch {} loss {:.4} {}",
-                        report.step,
-                        report.steps,
-                        report.epoch,
-                        report.loss,
-                        statistics.join(" ")
-                    );
+                    self.line(&format!("{text}; {}", statistics.join(" ")));
+                } else if !self.bars && due {
+                    self.last_line = self.elapsed();
                     self.line(&text);
                 }
-                let postfix = format!(
-                    "epoch {} step {}/{} loss {:.3}",
-                    report.epoch, report.step, report.steps, report.loss
-                );
-                self.advance(report.images, Some(postfix));
+                self.advance(report.images, Some(text));
             }
             Event::Refreshed {
                 step,
                 clusters,
                 report,
+                drift,
             } => {
                 if self.verbosity == Verbosity::Verbose {
                     let change = report.map_or_else(String::new, |report| {
@@ -136,8 +208,19 @@ impl Observer for Progress {
                             report.inertia, report.stale_inertia, report.moved, report.rows, report.repaired
                         )
                     });
+                    let drift = drift.map_or_else(String::new, |drift| {
+                        format!(", drift {drift:.3} standard deviations")
+                    });
                     self.line(&format!(
-                        "before step {}: {clusters} clusters{change}",
+                        "before step {}: {clusters} clusters{change}{drift}",
+                        step + 1
+                    ));
+                }
+            }
+            Event::Drifted { step, drift } => {
+                if self.verbosity == Verbosity::Verbose {
+                    self.line(&format!(
+                        "before step {}: drift {drift:.3} standard deviations, the index stays",
                         step + 1
                     ));
                 }
@@ -156,5 +239,15 @@ impl Observer for Progress {
             Event::Warning(warning) => self.line(&format!("warning: {warning}")),
             Event::Note(text) => self.line(text),
         }
+    }
+}
+
+/// Seconds as hours, minutes and seconds.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        hours => format!("{hours}:{minutes:02}:{seconds:02}"),
     }
 }

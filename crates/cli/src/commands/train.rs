@@ -1,21 +1,24 @@
 //! `lodestone train`: from a run file to a trained model and its report.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lodestone_eval::Report;
-use lodestone_train::{Observer, Outcome, Places, RunConfig, Trainer, headline, run_file};
+use lodestone_train::{Lap, Observer, Outcome, Places, RunConfig, Trainer, headline, run_file};
 use serde::Serialize;
 
 use crate::args::TrainArguments;
 use crate::commands::cache_folder;
+use crate::commands::open_table::open_table;
+use crate::device::DeviceName;
 use crate::progress::Progress;
 use crate::resources::peak_memory;
+use crate::run_folder::RunFolder;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result<()> {
-    let device = arguments.device.device.open()?;
     let (config, folder) = match &arguments.resume {
         Some(folder) => (
             run_file::read::<RunConfig>(&folder.join("run.toml"), &[])?,
@@ -30,23 +33,81 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result
             (config, folder)
         }
     };
-    let root = arguments
-        .data
-        .as_deref()
-        .or(config.data.dataset_root.as_deref());
-    let table = config.data.set.open(root)?;
-    let places = Places {
-        cache: cache_folder(&folder),
-        run: folder.clone(),
+    let job = Job {
+        config,
+        folder,
+        data: arguments.data.clone(),
+        device: arguments.device.device,
+        resume: arguments.resume.is_some(),
     };
-    let trainer = Trainer::new(config.clone(), table, places, device)?;
-    let start = progress.elapsed();
-    let outcome = if arguments.resume.is_some() {
-        trainer.resume(progress)?
-    } else {
-        trainer.run(progress)?
-    };
-    finish(&config, &folder, &outcome, progress.elapsed() - start)
+    job.run(progress)
+}
+
+/// A run that is all settled.
+pub(crate) struct Job {
+    pub(crate) config: RunConfig,
+    pub(crate) folder: PathBuf,
+    /// Where the data set lies, if not where the run file says.
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) device: DeviceName,
+    pub(crate) resume: bool,
+}
+
+impl Job {
+    /// Trains, and says what it cost. Ctrl-C ends it after its step with [`Interrupted`].
+    pub(crate) fn run(self, progress: &mut Progress) -> Result<()> {
+        let Self { config, folder, .. } = self;
+        let device = self.device.open()?;
+        let root = self.data.as_deref().or(config.data.dataset_root.as_deref());
+        let places = Places {
+            cache: cache_folder(&folder),
+            run: folder.clone(),
+        };
+        let table = open_table(&config.data, root, &places.cache, progress)?;
+        let fingerprint = table.fingerprint()?;
+        let trainer = Trainer::new(config.clone(), table, places, device)?;
+        progress.catch_interrupts()?;
+        let name = self.device.to_string();
+        let record = RunFolder::begin(&folder, fingerprint, name, self.resume)?;
+        let start = progress.elapsed();
+        let result = if self.resume {
+            trainer.resume(progress)
+        } else {
+            trainer.run(progress)
+        };
+        match result {
+            Ok(outcome) if outcome.stopped => {
+                record.end(&folder, "interrupted")?;
+                Err(Interrupted {
+                    step: outcome.steps,
+                    folder,
+                }
+                .into())
+            }
+            Ok(outcome) => {
+                finish(&config, &folder, &outcome, progress.elapsed() - start)?;
+                record.end(&folder, "finished")
+            }
+            Err(error) => {
+                // What went wrong is the error; that it could not be written down as well is not.
+                if folder.join("run.toml").exists() {
+                    let _ = record.end(&folder, &error.to_string());
+                } else {
+                    // It never began: nothing of it stays.
+                    RunFolder::remove(&folder);
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// The run was stopped by Ctrl-C or by SIGTERM and has saved where it is.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted after step {step}; go on with `lodestone train --resume {}`", folder.display())]
+pub(crate) struct Interrupted {
+    step: usize,
+    folder: PathBuf,
 }
 
 /// The run file with what the command line says on top.
@@ -59,6 +120,8 @@ pub(crate) fn configured(arguments: &TrainArguments) -> Result<RunConfig> {
     if let Some(weights) = &arguments.weights {
         config.model.weights = Some(weights.clone());
     }
+    config.model.partial_weights |= arguments.partial;
+    config.data.skip_broken |= arguments.skip_broken;
     if let Some(root) = &arguments.data {
         config.data.dataset_root = Some(root.clone());
     }
@@ -88,25 +151,36 @@ struct Cost {
     images: usize,
     seconds: f64,
     peak_memory_bytes: Option<u64>,
+    /// Share of the training time of each part of a step, over this sitting.
+    shares: BTreeMap<&'static str, f64>,
 }
 
 fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, time: Duration) -> Result<()> {
+    let shares = Lap::ALL.map(|lap| (lap.name(), outcome.times.share(lap)));
     let cost = Cost {
         steps: outcome.steps,
         images: outcome.images,
         seconds: time.as_secs_f64(),
         peak_memory_bytes: peak_memory(),
+        shares: shares.into_iter().collect(),
     };
     let text = serde_json::to_string_pretty(&cost)?;
     lodestone_files::write_whole(&folder.join("cost.json"), |file| writeln!(file, "{text}"))?;
     let memory = cost.peak_memory_bytes.map_or_else(String::new, |bytes| {
         format!(", at most {:.0} MB of memory", bytes as f64 / 1e6)
     });
+    let percent = |lap| 100.0 * outcome.times.share(lap);
+    let refresh = if config.sampler.needs_index() {
+        format!("{:.1} % on the cluster index, ", percent(Lap::Refresh))
+    } else {
+        String::new()
+    };
     println!(
-        "{} images in {} steps, {:.0} s{memory}; everything is in {}",
+        "{} images in {} steps, {:.0} s ({refresh}{:.1} % waiting for images){memory}; everything is in {}",
         cost.images,
         cost.steps,
         cost.seconds,
+        percent(Lap::Wait),
         folder.display()
     );
     if let Some(report) = &outcome.report {
