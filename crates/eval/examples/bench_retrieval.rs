@@ -1,16 +1,18 @@
-//! Seconds and peak memory of precision@1, R-precision and MAP@R, each row against all the others.
+//! Seconds and memory of precision@1, R-precision and MAP@R, each row against all the others.
 //!
 //! ```text
 //! cargo run --release -p lodestone-eval --example bench_retrieval -- ROWS CLASSES DIM [MEMORY]
 //! cargo run --release -p lodestone-eval --example bench_retrieval -- STEM [MEMORY]
+//! cargo run --release -p lodestone-eval --example bench_retrieval -- make STEM ROWS CLASSES DIM
 //! ```
 //!
-//! With numbers, rows are noisy unit vectors around one centre a class. With a name, `STEM-embeddings.npy` (f32) and
-//! `STEM-labels.npy` (i64) are read, so that another program can be given the same arrays. MEMORY is a limit such as `2GB`.
+//! Rows are noisy unit vectors around one centre a class. `make` writes them to `STEM-embeddings.npy` (f32) and
+//! `STEM-labels.npy` (i64), and STEM reads them back, so that another program can be given the same arrays. MEMORY is a limit
+//! such as `2GB`, which includes the embeddings.
 
 #![allow(clippy::print_stdout, reason = "a program, not a library")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use lodestone_eval::{Bytes, Convention, Depth, RankingMetric, RetrievalConfig, Rows, Search};
@@ -20,24 +22,62 @@ use rand_chacha::ChaCha8Rng;
 #[path = "../tests/npy/mod.rs"]
 mod npy;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// An error with what went wrong in it.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str =
+    "bench_retrieval ROWS CLASSES DIM [MEMORY] | STEM [MEMORY] | make STEM ROWS CLASSES DIM";
+
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let numbers: Vec<usize> = arguments.iter().map_while(|a| a.parse().ok()).collect();
-    let (values, dim, labels, rest) = match (&numbers[..], arguments.first()) {
-        (&[rows, classes, dim, ..], _) => {
-            let (values, labels) = clusters(rows, classes, dim);
-            (values, dim, labels, &arguments[3..])
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match &words[..] {
+        ["make", stem, rows, classes, dim] => {
+            let dim = dim.parse()?;
+            let (values, labels) = clusters(rows.parse()?, classes.parse()?, dim);
+            let shape = format!("({}, {dim})", labels.len());
+            let bytes = values.iter().flat_map(|x| x.to_le_bytes());
+            write(&file(stem, "embeddings"), "<f4", &shape, bytes)?;
+            let shape = format!("({},)", labels.len());
+            let bytes = labels.iter().flat_map(|&x| (x as i64).to_le_bytes());
+            write(&file(stem, "labels"), "<i8", &shape, bytes)
         }
-        (_, Some(stem)) => {
-            let (values, dim) = npy::read_floats(Path::new(&format!("{stem}-embeddings.npy")))?;
-            let labels = npy::read_labels(Path::new(&format!("{stem}-labels.npy")))?;
-            (values, dim, labels, &arguments[1..])
+        [rows, classes, dim, rest @ ..] if rows.parse::<usize>().is_ok() => {
+            let dim = dim.parse()?;
+            let (values, labels) = clusters(rows.parse()?, classes.parse()?, dim);
+            measure(&values, dim, &labels, rest)
         }
-        (_, None) => {
-            return Err("usage: bench_retrieval ROWS CLASSES DIM [MEMORY] | STEM [MEMORY]".into());
+        [stem, rest @ ..] => {
+            let (values, dim) = npy::read_floats(&file(stem, "embeddings"))?;
+            let labels = npy::read_labels(&file(stem, "labels"))?;
+            measure(&values, dim, &labels, rest)
         }
-    };
-    let mut search = Search::leave_one_out(Rows::new(&values, dim)?)?;
+        [] => Err(USAGE.into()),
+    }
+}
+
+fn file(stem: &str, what: &str) -> PathBuf {
+    format!("{stem}-{what}.npy").into()
+}
+
+/// Writes a `.npy` file of version 1, whose header is padded to a multiple of 64 bytes.
+fn write(path: &Path, kind: &str, shape: &str, bytes: impl Iterator<Item = u8>) -> Result<()> {
+    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+    let width = (header.len() + 11).next_multiple_of(64) - 11;
+    lodestone_files::write_whole(path, |file| {
+        file.write_all(b"\x93NUMPY\x01\x00")?;
+        file.write_all(&((width + 1) as u16).to_le_bytes())?;
+        writeln!(file, "{header:width$}")?;
+        for byte in bytes {
+            file.write_all(&[byte])?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn measure(values: &[f32], dim: usize, labels: &[usize], rest: &[&str]) -> Result<()> {
+    let mut search = Search::leave_one_out(Rows::new(values, dim)?)?;
     if let Some(limit) = rest.first() {
         search = search.with_memory(limit.parse::<Bytes>()?);
     }
@@ -45,21 +85,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         cuts: vec![1],
         depth: Depth::UpToR,
     };
-    let forecast = search.forecast_retrieval(&labels, &labels, &config)?;
+    let forecast = search.forecast_retrieval(labels, labels, &config)?;
     println!(
         "forecast: {} embeddings, {} work, {:.2e} multiply-adds",
         forecast.embeddings, forecast.working, forecast.multiply_adds
     );
-    let before = peak_memory()?;
+    let before = memory("VmRSS:")?;
     let start = Instant::now();
-    let scored = search.retrieval(&labels, &labels, &config)?;
+    let scored = search.retrieval(labels, labels, &config)?;
     let seconds = start.elapsed().as_secs_f64();
+    let peak = memory("VmHWM:")?;
     println!(
-        "{} rows, {dim} dimensions: {seconds:.2} s, peak {} ({} before)",
+        "{} rows, {dim} dimensions: peak {} in all",
         labels.len(),
-        peak_memory()?,
-        before
+        Bytes(peak)
     );
+    let line = |name: &str, value: f64, unit: &str| {
+        println!("{{\"name\": \"{name}\", \"value\": {value}, \"unit\": \"{unit}\"}}");
+    };
+    line("time", seconds, "s");
+    let above = peak.saturating_sub(before) as f64 / 1e6;
+    line("memory above the embeddings", above, "MB");
     for metric in [
         RankingMetric::PrecisionAt1,
         RankingMetric::RPrecision,
@@ -68,7 +114,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mean = scored
             .mean(metric, Convention::Lodestone)
             .map_or(f64::NAN, |m| m.value);
-        println!("{}: {mean:.10}", metric.name());
+        line(&metric.name(), mean, "share");
     }
     Ok(())
 }
@@ -98,13 +144,13 @@ fn clusters(rows: usize, classes: usize, dim: usize) -> (Vec<f32>, Vec<usize>) {
     (values, labels)
 }
 
-/// The most memory that this process has held so far, as the kernel counts it.
-fn peak_memory() -> Result<Bytes, Box<dyn std::error::Error>> {
+/// Bytes of a line of the kernel's account of this process: `VmRSS:` now, `VmHWM:` the most so far.
+fn memory(line: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
+    let text = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .ok_or("no VmHWM")?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(Bytes(1024 * kib))
+        .find_map(|text| text.strip_prefix(line))
+        .ok_or(format!("no {line}"))?;
+    let kib: u64 = text.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(1024 * kib)
 }

@@ -10,7 +10,10 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
-use crate::{EvalError, Neighbour, Rows, Search, Visibility};
+use crate::{
+    ApproximateNote, Depth, EvalError, Neighbour, Retrieval, RetrievalConfig, Rows, Search,
+    Visibility,
+};
 
 /// How an approximate search trades time for recall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub struct Approximate {
     pub recall: f64,
     /// Number of sampled queries.
     pub sampled: usize,
+    /// Queries for which the graph found fewer rows than there are; they were answered exactly.
+    pub exact: usize,
 }
 
 impl Search<'_> {
@@ -65,10 +70,22 @@ impl Search<'_> {
         config: ApproximateConfig,
     ) -> Result<Approximate, EvalError> {
         let index = self.index(k, config)?;
-        let neighbours: Vec<Vec<Neighbour>> = (0..self.queries().len())
+        let mut neighbours: Vec<Vec<Neighbour>> = (0..self.queries().len())
             .into_par_iter()
             .map(|query| self.ask(&index, query, k))
             .collect::<Result<_, _>>()?;
+        let gallery = self.gallery().len();
+        let short: Vec<usize> = (0..neighbours.len())
+            .filter(|&q| {
+                let found = neighbours[q].len();
+                found < k && found < self.visibility().visible(q, gallery)
+            })
+            .collect();
+        if !short.is_empty() {
+            for (&query, exact) in short.iter().zip(self.exactly(&short, k)?) {
+                neighbours[query] = exact;
+            }
+        }
         let sampled = config.sample.clamp(1, self.queries().len());
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let sample = index::sample(&mut rng, self.queries().len(), sampled).into_vec();
@@ -77,7 +94,49 @@ impl Search<'_> {
             neighbours,
             recall,
             sampled,
+            exact: short.len(),
         })
+    }
+
+    /// [`retrieval`](Self::retrieval) by approximate lists: numbers that are only as good as the recall in the note.
+    ///
+    /// Rankings are followed up to R and the largest cut-off, whatever `config.depth` says: a graph index has no whole ranking.
+    ///
+    /// # Errors
+    /// As [`retrieval`](Self::retrieval) and [`approximate_nearest`](Self::approximate_nearest).
+    pub fn approximate_retrieval(
+        &self,
+        query_labels: &[usize],
+        gallery_labels: &[usize],
+        config: &RetrievalConfig,
+        approximate: ApproximateConfig,
+    ) -> Result<(Retrieval, ApproximateNote), EvalError> {
+        let config = RetrievalConfig {
+            depth: Depth::UpToR,
+            ..config.clone()
+        };
+        let k = self.list_length(query_labels, gallery_labels, &config)?;
+        let found = self.approximate_nearest(k, approximate)?;
+        let lists: Vec<Vec<usize>> = found
+            .neighbours
+            .into_iter()
+            .map(|list| list.into_iter().map(|n| n.row).collect())
+            .collect();
+        let retrieval = self.score_lists(&lists, query_labels, gallery_labels, &config)?;
+        let note = ApproximateNote {
+            index: format!(
+                "usearch HNSW, {} links, {} candidates when added, {} when asked, sample by seed {}",
+                approximate.connectivity,
+                approximate.expansion_add,
+                approximate.expansion_search.max(k),
+                approximate.seed
+            ),
+            neighbours: k,
+            recall: found.recall,
+            sampled: found.sampled,
+            exact: found.exact,
+        };
+        Ok((retrieval, note))
     }
 
     fn index(&self, k: usize, config: ApproximateConfig) -> Result<Index, EvalError> {
@@ -126,21 +185,8 @@ impl Search<'_> {
         k: usize,
         found: &[Vec<Neighbour>],
     ) -> Result<f64, EvalError> {
-        let dim = self.queries().dim();
-        let values: Vec<f32> = sample
-            .iter()
-            .flat_map(|&q| self.queries().row(q))
-            .copied()
-            .collect();
-        let queries = Rows::new(&values, dim).map_err(|_| EvalError::Empty("sampled queries"))?;
-        let (own, sequences) = self.visibility().of_queries(sample);
-        let mut visibility = Visibility::own_rows(&own);
-        if let Some((of_sample, of_gallery)) = &sequences {
-            visibility = visibility.without_own_sequence(of_sample, of_gallery);
-        }
-        let exact = Search::between(queries, self.gallery())?.with_visibility(visibility)?;
         let (mut hits, mut total) = (0, 0);
-        for (truth, &query) in exact.nearest(k)?.iter().zip(sample) {
+        for (truth, &query) in self.exactly(sample, k)?.iter().zip(sample) {
             total += truth.len();
             hits += truth
                 .iter()
@@ -148,6 +194,26 @@ impl Search<'_> {
                 .count();
         }
         Ok(hits as f64 / total.max(1) as f64)
+    }
+
+    /// The true neighbours of some queries.
+    fn exactly(&self, queries: &[usize], k: usize) -> Result<Vec<Vec<Neighbour>>, EvalError> {
+        let dim = self.queries().dim();
+        let values: Vec<f32> = queries
+            .iter()
+            .flat_map(|&q| self.queries().row(q))
+            .copied()
+            .collect();
+        let rows = Rows::new(&values, dim).map_err(|_| EvalError::Empty("queries"))?;
+        let (own, sequences) = self.visibility().of_queries(queries);
+        let mut visibility = Visibility::own_rows(&own);
+        if let Some((of_sample, of_gallery)) = &sequences {
+            visibility = visibility.without_own_sequence(of_sample, of_gallery);
+        }
+        Search::between(rows, self.gallery())?
+            .with_engine(self.engine().clone())
+            .with_visibility(visibility)?
+            .nearest(k)
     }
 }
 
@@ -184,6 +250,39 @@ mod tests {
                 .approximate_nearest(5, ApproximateConfig::new(1))
                 .unwrap()
         );
+    }
+
+    #[test]
+    fn lists_of_the_graph_are_scored_and_noted() {
+        let values: Vec<f32> = (0..400 * 8)
+            .map(|i| ((i * 7919) % 1009) as f32 / 1009.0)
+            .collect();
+        let labels: Vec<usize> = (0..400).map(|i| i % 20).collect();
+        let search = Search::leave_one_out(Rows::new(&values, 8).unwrap()).unwrap();
+        let config = RetrievalConfig::default();
+        let (scored, note) = search
+            .approximate_retrieval(&labels, &labels, &config, ApproximateConfig::new(1))
+            .unwrap();
+        let exact = search.retrieval(&labels, &labels, &config).unwrap();
+        let map = |r: &Retrieval| {
+            let mean = r.mean(crate::RankingMetric::MapAtR, crate::Convention::Lodestone);
+            mean.unwrap().value
+        };
+        assert!((map(&scored) - map(&exact)).abs() < 0.01);
+        // Nineteen relevant rows and one more.
+        assert_eq!((note.neighbours, note.sampled), (20, 200));
+        assert!(note.recall > 0.9, "{note:?}");
+    }
+
+    #[test]
+    fn what_the_graph_cannot_fill_is_answered_exactly() {
+        // Copies of one point: a graph of few links loses some of them.
+        let values = vec![0.5; 300 * 4];
+        let search = Search::leave_one_out(Rows::new(&values, 4).unwrap()).unwrap();
+        let result = search
+            .approximate_nearest(299, ApproximateConfig::new(1))
+            .unwrap();
+        assert!(result.neighbours.iter().all(|list| list.len() == 299));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub enum Attribute {
 /// How concentrated attributes are around images that have them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Concentration {
+    /// Names of the attributes, in the order of `per_attribute`; empty where the caller has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The neighbourhood sizes n.
     pub sizes: Vec<usize>,
     /// Mean over all pairs of an image and an attribute that it has.
@@ -110,6 +113,7 @@ pub fn concentration(
     );
     let over_attributes = average(&known, |_| 1.0, known.len());
     Ok(Concentration {
+        names: Vec::new(),
         sizes: sizes.to_vec(),
         pooled,
         over_attributes,

@@ -2,7 +2,7 @@
 //!
 //! Read in pytorch-metric-learning 2.9 (`utils/accuracy_calculator.py`), OML 3 (`functional/metrics.py`) and scikit-learn 1.9.
 
-use crate::retrieval::RankingMetric;
+use crate::retrieval::{Depth, RankingMetric, RetrievalConfig};
 use crate::scores::{AtCut, QueryScores};
 
 /// Whose divisors, and whose treatment of lone queries.
@@ -32,6 +32,33 @@ impl Convention {
             Self::Sklearn => ".sklearn",
         };
         metric.name() + suffix
+    }
+
+    /// What a report shows under this convention: the numbers that the library has.
+    pub fn metrics(self, config: &RetrievalConfig) -> Vec<RankingMetric> {
+        use RankingMetric::*;
+        let at_cuts = |of: &[fn(usize) -> RankingMetric]| -> Vec<RankingMetric> {
+            let cuts = config.cuts.iter();
+            cuts.flat_map(|&k| of.iter().map(move |metric| metric(k)))
+                .collect()
+        };
+        let full = config.depth == Depth::Full;
+        let over_all = |metrics: &[RankingMetric]| if full { metrics.to_vec() } else { Vec::new() };
+        match self {
+            Self::Lodestone => RankingMetric::standard(config),
+            Self::Pml => [
+                vec![PrecisionAt1, RPrecision, MapAtR],
+                at_cuts(&[MapAt]),
+                over_all(&[MeanAveragePrecision, MeanReciprocalRank]),
+            ]
+            .concat(),
+            Self::Oml => [
+                at_cuts(&[RecallAt, PrecisionAt, MapAt]),
+                over_all(&[MeanAveragePrecision]),
+            ]
+            .concat(),
+            Self::Sklearn => over_all(&[MeanAveragePrecision]),
+        }
     }
 
     /// Whether a query that has nothing to find counts, as a miss.

@@ -109,6 +109,14 @@ pub enum EvalError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A hierarchy in which a class hangs below two others.
+    #[error("fine class {fine} has two coarse classes, {} and {}", coarse[0], coarse[1])]
+    TwoParents {
+        /// The fine class.
+        fine: usize,
+        /// The coarse classes.
+        coarse: [usize; 2],
+    },
     /// The work does not fit into the memory it was given.
     #[error(
         "{needed} are needed ({embeddings} of them for the embeddings), but the limit is {limit}"

@@ -1,10 +1,56 @@
 //! The usual report of a search in one call.
 
+use std::collections::BTreeMap;
+
 use crate::labelled::distinct;
 use crate::{
-    Bootstrap, Convention, Depth, Distance, EvalError, Mode, RankingMetric, Report, Retrieval,
-    RetrievalConfig, Search, Setting,
+    Bootstrap, Convention, Depth, Distance, EvalError, Labelled, Mode, Predictions, RankingMetric,
+    Report, Retrieval, RetrievalConfig, Search, Setting, SoftVote,
 };
+
+/// What a report of a search shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportConfig {
+    /// Where queries and gallery come from: noted, not acted on.
+    pub mode: Mode,
+    /// The distance that the caller's rows rank by: noted, not acted on.
+    pub distance: Distance,
+    /// Cut-offs and depth.
+    pub retrieval: RetrievalConfig,
+    /// Every metric of the contract instead of [`RankingMetric::standard`].
+    pub all_metrics: bool,
+    /// Conventions of other libraries, whose numbers are added under their suffix.
+    pub conventions: Vec<Convention>,
+    /// Adds each metric once more with lone queries as misses, under `.._lone_as_miss`.
+    pub lone_as_miss: bool,
+    /// Adds the mean of each class.
+    pub per_class: bool,
+    /// Adds 95 % intervals of the means over queries.
+    pub bootstrap: Option<Bootstrap>,
+}
+
+impl ReportConfig {
+    /// The standard metrics by squared Euclidean distance, and nothing else.
+    pub fn new(mode: Mode, retrieval: RetrievalConfig) -> Self {
+        Self {
+            mode,
+            distance: Distance::SquaredEuclidean,
+            retrieval,
+            all_metrics: false,
+            conventions: Vec::new(),
+            lone_as_miss: false,
+            per_class: false,
+            bootstrap: None,
+        }
+    }
+
+    fn metrics(&self) -> Vec<RankingMetric> {
+        match self.all_metrics {
+            true => RankingMetric::all(&self.retrieval),
+            false => RankingMetric::standard(&self.retrieval),
+        }
+    }
+}
 
 impl RankingMetric {
     /// The metrics that a report shows for these cut-offs.
@@ -17,26 +63,36 @@ impl RankingMetric {
         }
         metrics
     }
+
+    /// Every ranking metric that these cut-offs and this depth allow.
+    pub fn all(config: &RetrievalConfig) -> Vec<Self> {
+        let mut metrics = Self::standard(config);
+        for &k in &config.cuts {
+            metrics.extend([
+                Self::RecallIrAt(k),
+                Self::PrecisionAt(k),
+                Self::PrecisionAtCapped(k),
+                Self::MapAt(k),
+            ]);
+        }
+        metrics
+    }
 }
 
 impl Search<'_> {
-    /// Scores the search by class labels and writes down the standard metrics with all that a reader has to know.
-    ///
-    /// `mode` and `distance` are what the caller did to get here: they are noted, not acted on. With `bootstrap` the means over
-    /// queries get 95 % intervals.
+    /// Scores the search by class labels and writes down the metrics with all that a reader has to know.
     ///
     /// # Errors
-    /// As [`retrieval`](Self::retrieval).
+    /// As [`retrieval`](Self::retrieval), and if there is no resample.
     ///
     /// # Example
     /// ```
-    /// use lodestone_eval::{Distance, Mode, RetrievalConfig, Rows, Search};
+    /// use lodestone_eval::{Mode, ReportConfig, RetrievalConfig, Rows, Search};
     ///
     /// let rows = Rows::new(&[0.0, 0.1, 5.0, 5.1], 1).unwrap();
     /// let labels = [0, 0, 1, 1];
-    /// let (report, _) = Search::leave_one_out(rows)?.report(
-    ///     Mode::LeaveOneOut, Distance::SquaredEuclidean, &labels, &labels, &RetrievalConfig::default(), None,
-    /// )?;
+    /// let config = ReportConfig::new(Mode::LeaveOneOut, RetrievalConfig::default());
+    /// let (report, _) = Search::leave_one_out(rows)?.report(&labels, &labels, &config)?;
     /// assert_eq!(report.measures["map_at_r"].value, Some(1.0));
     /// // Three rows are all that a query can see, so recall@4 and recall@8 look at three.
     /// assert_eq!(report.notes["k_effective_at_8"], "3");
@@ -44,46 +100,125 @@ impl Search<'_> {
     /// ```
     pub fn report(
         &self,
-        mode: Mode,
-        distance: Distance,
         query_labels: &[usize],
         gallery_labels: &[usize],
-        config: &RetrievalConfig,
-        bootstrap: Option<Bootstrap>,
+        config: &ReportConfig,
     ) -> Result<(Report, Retrieval), EvalError> {
-        let forecast = self.forecast_retrieval(query_labels, gallery_labels, config)?;
-        let retrieval = self.retrieval(query_labels, gallery_labels, config)?;
+        let retrieval = self.retrieval(query_labels, gallery_labels, &config.retrieval)?;
+        let report = self.report_on(&retrieval, config)?;
+        Ok((report, retrieval))
+    }
+
+    /// The same for a retrieval that is there already, for instance one of approximate lists.
+    ///
+    /// # Errors
+    /// If there is no resample.
+    pub fn report_on(
+        &self,
+        retrieval: &Retrieval,
+        config: &ReportConfig,
+    ) -> Result<Report, EvalError> {
         let mut report = Report::new(Setting {
-            mode,
-            distance,
+            mode: config.mode,
+            distance: config.distance,
             dim: self.queries().dim(),
             queries: self.queries().len(),
             gallery: self.gallery().len(),
-            classes: distinct(query_labels).len(),
+            classes: distinct(retrieval.labels()).len(),
             n_lone: retrieval.lone(),
-            forecast: Some(forecast),
         });
-        let metrics = RankingMetric::standard(config);
-        report.add_retrieval(&retrieval, &metrics, Convention::Lodestone);
-        if let Some(bootstrap) = bootstrap {
-            for metric in metrics {
+        let metrics = config.metrics();
+        report.add_retrieval(retrieval, &metrics, Convention::Lodestone);
+        for &convention in &config.conventions {
+            let theirs = convention.metrics(&config.retrieval);
+            report.add_retrieval(retrieval, &theirs, convention);
+        }
+        for &metric in &metrics {
+            if config.lone_as_miss {
+                let mean = retrieval.mean_with_lone_as_miss(metric);
+                let (value, count) = mean.map_or((None, 0), |m| (Some(m.value), m.count));
+                report.add(format!("{}_lone_as_miss", metric.name()), value, count);
+            }
+            if let Some(bootstrap) = config.bootstrap {
                 let interval = retrieval.interval(metric, Convention::Lodestone, bootstrap)?;
                 if let Some(measure) = report.measures.get_mut(&metric.name()) {
                     measure.interval = interval;
                 }
             }
+            if config.per_class {
+                let classes = report.per_class.get_or_insert_with(BTreeMap::new);
+                let of_metric = retrieval.per_class(metric, Convention::Lodestone);
+                for (class, mean) in of_metric.into_iter().flatten() {
+                    let of_class = classes.entry(class).or_default();
+                    of_class.insert(metric.name(), mean);
+                }
+            }
         }
-        self.note_what_is_odd(&mut report, &retrieval);
-        Ok((report, retrieval))
+        if let Some(bootstrap) = config.bootstrap {
+            report.note("bootstrap_resamples", bootstrap.resamples);
+            report.note("bootstrap_seed", bootstrap.seed);
+        }
+        self.note_what_is_odd(&mut report, retrieval);
+        Ok(report)
+    }
+
+    /// Adds what the gallery's labels predict for the queries: soft kNN and the nearest neighbour, and where the gallery is
+    /// another set also the nearest class mean. Gives back the predictions of soft kNN, or of the nearest neighbour where rows of
+    /// a class have no spread and soft kNN has no meaning.
+    ///
+    /// Inside one set (`Mode::LeaveOneOut`) the rules are called `.._loo` and are diagnostics: a test set has no labels to
+    /// vote with.
+    ///
+    /// # Errors
+    /// If a label list has another length than its side, `nearest_neighbours` is 0, or the memory limit is too small.
+    pub fn add_rules(
+        &self,
+        report: &mut Report,
+        query_labels: &[usize],
+        gallery_labels: &[usize],
+        nearest_neighbours: usize,
+    ) -> Result<Predictions, EvalError> {
+        let alone = report.setting.mode == Mode::LeaveOneOut;
+        let suffix = if alone { "_loo" } else { "" };
+        let gallery = Labelled::from_rows(self.gallery(), gallery_labels)?;
+        let variance = gallery.within_class_variance();
+        let (voted, nearest) = if variance > 0.0 {
+            let vote = SoftVote {
+                nearest: nearest_neighbours,
+                variance,
+            };
+            let (soft, nearest) = Predictions::soft_vote_and_nearest(self, gallery_labels, vote)?;
+            report.add_errors(
+                &format!("soft_knn{suffix}"),
+                soft.errors(query_labels)?,
+                Some(vote),
+            );
+            (soft, nearest)
+        } else {
+            report.warnings.push(
+                "the gallery rows of each class are one point, so soft kNN has no variance to vote with".into(),
+            );
+            let nearest = Predictions::nearest_neighbour(self, gallery_labels)?;
+            (nearest.clone(), nearest)
+        };
+        report.add_errors(
+            &format!("nearest_neighbour{suffix}"),
+            nearest.errors(query_labels)?,
+            None,
+        );
+        if !alone {
+            let mean = Predictions::nearest_class_mean(self.queries(), gallery)?;
+            report.add_errors("nearest_class_mean", mean.errors(query_labels)?, None);
+        }
+        Ok(voted)
     }
 
     /// Things that are legitimate and make the numbers mean something else than they seem to.
     fn note_what_is_odd(&self, report: &mut Report, retrieval: &Retrieval) {
         let gallery = self.gallery().len();
-        let most = (0..self.queries().len())
-            .map(|q| self.visibility().visible(q, gallery))
-            .max()
-            .unwrap_or(0);
+        let most = self
+            .visibility()
+            .most_visible(self.queries().len(), gallery);
         for &k in retrieval.cuts().iter().filter(|&&k| k > most) {
             report.note(&format!("k_effective_at_{k}"), most);
         }
@@ -114,40 +249,30 @@ mod tests {
     use super::*;
     use crate::Rows;
 
-    fn report(values: &[f32], labels: &[usize], bootstrap: Option<Bootstrap>) -> Report {
+    fn report(values: &[f32], labels: &[usize], change: impl Fn(&mut ReportConfig)) -> Report {
         let search = Search::leave_one_out(Rows::new(values, 1).unwrap()).unwrap();
-        let config = RetrievalConfig::default();
-        let distance = Distance::SquaredEuclidean;
-        search
-            .report(
-                Mode::LeaveOneOut,
-                distance,
-                labels,
-                labels,
-                &config,
-                bootstrap,
-            )
-            .unwrap()
-            .0
+        let mut config = ReportConfig::new(Mode::LeaveOneOut, RetrievalConfig::default());
+        change(&mut config);
+        search.report(labels, labels, &config).unwrap().0
     }
 
     #[test]
     fn odd_data_is_said_so() {
         let fine: Vec<f32> = (0..12).map(|i| i as f32).collect();
         let labels: Vec<usize> = (0..12).map(|i| i % 3).collect();
-        assert_eq!(report(&fine, &labels, None).warnings, [""; 0]);
+        assert_eq!(report(&fine, &labels, |_| {}).warnings, [""; 0]);
 
-        let one_class = report(&fine, &[4; 12], None);
+        let one_class = report(&fine, &[4; 12], |_| {});
         assert_eq!(one_class.measures["map_at_r"].value, Some(1.0));
         assert!(one_class.warnings[0].starts_with("no query sees a row of another class"));
 
         let lone: Vec<usize> = (0..12).collect();
-        let all_lone = report(&fine, &lone, None);
+        let all_lone = report(&fine, &lone, |_| {});
         assert_eq!(all_lone.measures["map_at_r"].value, None);
         assert_eq!(all_lone.setting.n_lone, 12);
         assert!(all_lone.warnings[0].starts_with("no query has anything to find"));
 
-        let copies = report(&[1.0, 1.0, 2.0, 3.0], &[0, 1, 0, 1], None);
+        let copies = report(&[1.0, 1.0, 2.0, 3.0], &[0, 1, 0, 1], |_| {});
         assert!(copies.warnings[0].starts_with("2 of 4 queries have the very embedding"));
     }
 
@@ -155,17 +280,85 @@ mod tests {
     fn intervals_surround_the_means() {
         let values: Vec<f32> = (0..60).map(|i| ((i * 37) % 61) as f32).collect();
         let labels: Vec<usize> = (0..60).map(|i| i % 4).collect();
-        let with = report(
-            &values,
-            &labels,
-            Some(Bootstrap {
+        let with = report(&values, &labels, |config| {
+            config.bootstrap = Some(Bootstrap {
                 resamples: 200,
                 seed: 1,
-            }),
-        );
+            });
+        });
         let measure = with.measures["map_at_r"];
         let ([low, high], value) = (measure.interval.unwrap(), measure.value.unwrap());
         assert!(low < value && value < high, "{measure:?}");
         assert!(with.to_markdown().contains("95 % interval"));
+        assert_eq!(with.notes["bootstrap_resamples"], "200");
+    }
+
+    #[test]
+    fn more_is_shown_on_request_and_lone_queries_can_be_misses() {
+        // Rows 0 and 1 find each other, row 2 is lone.
+        let (values, labels) = ([0.0, 1.0, 5.0], [3, 3, 4]);
+        let plain = report(&values, &labels, |_| {});
+        assert!(plain.per_class.is_none());
+        let with = report(&values, &labels, |config| {
+            config.all_metrics = true;
+            config.conventions = vec![Convention::Pml, Convention::Oml, Convention::Sklearn];
+            config.lone_as_miss = true;
+            config.per_class = true;
+        });
+        assert!(
+            plain
+                .measures
+                .keys()
+                .all(|key| with.measures.contains_key(key))
+        );
+        let value = |name: &str| with.measures[name].value.unwrap();
+        assert_eq!(value("recall_at_4"), 1.0);
+        assert_eq!(value("recall_at_4_lone_as_miss"), 2.0 / 3.0);
+        assert_eq!(value("recall_at_4.oml"), 2.0 / 3.0);
+        assert_eq!(value("precision_at_4_capped"), 1.0);
+        assert_eq!(value("precision_at_4"), 0.25);
+        assert_eq!(value("map_at_r.pml"), 1.0);
+        assert_eq!(value("mean_average_precision.sklearn"), 1.0);
+        let classes = with.per_class.unwrap();
+        assert_eq!(
+            classes.keys().collect::<Vec<_>>(),
+            [&3],
+            "class 4 has no query that counts"
+        );
+        assert_eq!(classes[&3]["map_at_r"].count, 2);
+    }
+
+    #[test]
+    fn rules_of_one_set_say_that_they_leave_one_out() {
+        let values: Vec<f32> = (0..12)
+            .map(|i| (i % 2 * 10) as f32 + i as f32 * 0.1)
+            .collect();
+        let labels: Vec<usize> = (0..12).map(|i| i % 2).collect();
+        let rows = Rows::new(&values, 1).unwrap();
+        let keys = |search: Search, mode| {
+            let config = ReportConfig::new(mode, RetrievalConfig::default());
+            let (mut report, _) = search.report(&labels, &labels, &config).unwrap();
+            search.add_rules(&mut report, &labels, &labels, 5).unwrap();
+            let rules = report
+                .measures
+                .into_keys()
+                .filter(|key| key.contains("_error_at_1"));
+            rules.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            keys(Search::leave_one_out(rows).unwrap(), Mode::LeaveOneOut),
+            [
+                "nearest_neighbour_loo_error_at_1",
+                "soft_knn_loo_error_at_1"
+            ]
+        );
+        assert_eq!(
+            keys(Search::between(rows, rows).unwrap(), Mode::TrainGallery),
+            [
+                "nearest_class_mean_error_at_1",
+                "nearest_neighbour_error_at_1",
+                "soft_knn_error_at_1"
+            ]
+        );
     }
 }

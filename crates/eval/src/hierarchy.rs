@@ -3,6 +3,8 @@
 //! Rippel et al., ICLR 2016, section on hierarchy recovery. Fine labels are hidden during training and used only here: to
 //! predict the fine class of held-out rows from the training gallery.
 
+use std::collections::BTreeMap;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -107,7 +109,7 @@ fn chance(fine: &[usize], coarse: &[usize], test_fine: &[usize], test_coarse: &[
 }
 
 /// Shuffles `fine_classes` and deals them into `groups` coarse classes whose sizes differ by at most one: the merging that
-/// the paper calls random.
+/// the paper calls Random.
 ///
 /// Returns the coarse class of each entry of `fine_classes`. Which classes share a group depends on `seed` and on the set of
 /// classes, not on their order or on how often each is listed.
@@ -127,22 +129,83 @@ pub fn merge_at_random(
     groups: usize,
     seed: u64,
 ) -> Result<Vec<usize>, EvalError> {
-    let classes = distinct(fine_classes);
-    if groups == 0 || groups > classes.len() {
+    let mut order = distinct(fine_classes);
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    deal(fine_classes, &order, groups)
+}
+
+/// Deals the fine classes of each given coarse class over as many of the `groups` as it has members: every group mixes what the
+/// given hierarchy keeps apart.
+///
+/// The paper has results under the name Mixed; its text could not be had, so that this is our reading of the word and not its
+/// definition. Returns the new coarse class of each entry of `fine_classes`.
+///
+/// # Shapes
+/// - given: `[fine_classes]`, the coarse class of each entry
+///
+/// # Errors
+/// If `given` has another length, gives a fine class two coarse ones, or as [`merge_at_random`].
+///
+/// # Example
+/// ```
+/// // Two cats and two dogs: each group gets one of either.
+/// let merged = lodestone_eval::merge_mixed(&[0, 1, 2, 3], &[0, 0, 1, 1], 2, 7)?;
+/// assert_ne!(merged[0], merged[1]);
+/// assert_ne!(merged[2], merged[3]);
+/// # Ok::<(), lodestone_eval::EvalError>(())
+/// ```
+pub fn merge_mixed(
+    fine_classes: &[usize],
+    given: &[usize],
+    groups: usize,
+    seed: u64,
+) -> Result<Vec<usize>, EvalError> {
+    if given.len() != fine_classes.len() {
+        return Err(EvalError::Count {
+            what: "coarse labels",
+            entries: given.len(),
+            rows: fine_classes.len(),
+        });
+    }
+    let mut pairs: Vec<(usize, usize)> = given
+        .iter()
+        .copied()
+        .zip(fine_classes.iter().copied())
+        .collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut parents = BTreeMap::new();
+    for &(coarse, fine) in &pairs {
+        if let Some(first) = parents.insert(fine, coarse) {
+            return Err(EvalError::TwoParents {
+                fine,
+                coarse: [first, coarse],
+            });
+        }
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut order = Vec::with_capacity(pairs.len());
+    // Siblings stand side by side, so that dealing in turn gives them to different groups.
+    for siblings in pairs.chunk_by(|a, b| a.0 == b.0) {
+        let mut siblings: Vec<usize> = siblings.iter().map(|p| p.1).collect();
+        siblings.shuffle(&mut random);
+        order.extend(siblings);
+    }
+    deal(fine_classes, &order, groups)
+}
+
+/// Gives the classes in `order` to the groups in turn.
+fn deal(fine_classes: &[usize], order: &[usize], groups: usize) -> Result<Vec<usize>, EvalError> {
+    if groups == 0 || groups > order.len() {
         return Err(EvalError::OutOfRange {
             name: "groups",
             value: groups as f64,
             must_be: "between 1 and the number of fine classes",
         });
     }
-    let mut order: Vec<usize> = (0..classes.len()).collect();
-    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let mut coarse_of = vec![0; classes.len()];
-    for (place, class) in order.into_iter().enumerate() {
-        coarse_of[class] = place * groups / classes.len();
-    }
-    let coarse = |class| coarse_of[classes.partition_point(|c| c < class)];
-    Ok(fine_classes.iter().map(coarse).collect())
+    let places = order.iter().enumerate();
+    let group_of: BTreeMap<usize, usize> = places.map(|(i, &class)| (class, i % groups)).collect();
+    Ok(fine_classes.iter().map(|class| group_of[class]).collect())
 }
 
 #[cfg(test)]
@@ -165,6 +228,28 @@ mod tests {
         assert_ne!(once, other);
         assert!(merge_at_random(&fine, 11, 0).is_err());
         assert!(merge_at_random(&fine, 0, 0).is_err());
+    }
+
+    #[test]
+    fn mixed_groups_take_from_every_given_class() {
+        // Two given classes of six and of three.
+        let fine: Vec<usize> = (0..9).collect();
+        let given = [0, 0, 0, 0, 0, 0, 1, 1, 1];
+        let merged = merge_mixed(&fine, &given, 3, 5).unwrap();
+        for group in 0..3 {
+            let of = |coarse: usize| {
+                let members = (0..9).filter(|&i| given[i] == coarse && merged[i] == group);
+                members.count()
+            };
+            assert_eq!((of(0), of(1)), (2, 1), "{merged:?}");
+        }
+        assert_ne!(merged, merge_mixed(&fine, &given, 3, 6).unwrap());
+        let error = merge_mixed(&[4, 4], &[0, 1], 1, 0).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "fine class 4 has two coarse classes, 0 and 1"
+        );
+        assert!(merge_mixed(&fine, &given[1..], 3, 5).is_err());
     }
 
     #[test]

@@ -29,13 +29,13 @@
 //! | are the nearest rows of the same class | [`Search::retrieval`] → [`Retrieval`], [`RankingMetric`], [`Convention`] |
 //! | the same for lists made elsewhere | [`Search::score_lists`] |
 //! | which class would be predicted | [`Predictions`] → [`Errors`], [`Confusion`]; [`SoftVote`] for kNC and soft kNN |
-//! | do fine classes survive coarse training | [`hierarchy_recovery`], [`merge_at_random`] |
+//! | do fine classes survive coarse training | [`hierarchy_recovery`], [`merge_at_random`], [`merge_mixed`] |
 //! | do neighbours share attributes | [`concentration`] |
-//! | do clusters agree with classes | [`clustering_scores`] |
-//! | same or not the same | [`Pairs`] |
+//! | do clusters agree with classes | [`Search::k_means`], [`clustering_scores`] |
+//! | same or not the same | [`Pairs`], [`sample_pairs`], [`Verification`] |
 //! | has the space collapsed | [`diagnostics()`] |
 //! | how sure is a mean | [`Bootstrap`] |
-//! | all of it, to keep | [`Search::report`] → [`Report`], [`Retrieval::write_csv`] |
+//! | all of it, to keep | [`Search::report`] → [`Report`] ([keys of its JSON](report)), [`Retrieval::write_csv`] |
 //!
 //! # Definitions
 //!
@@ -55,15 +55,17 @@ mod eigenvalues;
 mod error;
 mod evaluate;
 mod hierarchy;
+mod kmeans;
 mod labelled;
 mod lists;
 mod memory;
 mod nearest;
+mod pair_sample;
 mod per_query;
 mod predictions;
 mod ranks;
 mod relevance;
-mod report;
+pub mod report;
 mod retrieval;
 mod roles;
 mod scores;
@@ -71,6 +73,7 @@ mod search;
 mod soft;
 mod sweep;
 mod table;
+mod table_parts;
 mod tile;
 mod unit;
 mod verification;
@@ -84,13 +87,18 @@ pub use clustering::{ClusteringScores, clustering_scores};
 pub use convention::Convention;
 pub use diagnostics::{Collapse, Diagnostics, diagnostics};
 pub use error::{EvalError, Side};
-pub use hierarchy::{Chance, HierarchyRecovery, hierarchy_recovery, merge_at_random};
+pub use evaluate::ReportConfig;
+pub use hierarchy::{Chance, HierarchyRecovery, hierarchy_recovery, merge_at_random, merge_mixed};
+pub use kmeans::{KMeans, KMeansConfig};
 pub use labelled::Labelled;
 pub use lodestone_distances::Rows;
 pub use memory::{Bytes, Forecast};
 pub use nearest::Neighbour;
+pub use pair_sample::sample_pairs;
 pub use predictions::{Confusion, Errors, Predictions};
-pub use report::{Distance, Measure, Mode, Report, Setting};
+pub use report::{
+    ApproximateNote, Clustering, Distance, KMeansRun, Measure, Mode, Report, Setting,
+};
 pub use retrieval::{Depth, Mean, RankingMetric, Retrieval, RetrievalConfig};
 pub use roles::Roles;
 pub use scores::{AtCut, QueryScores};
@@ -98,5 +106,5 @@ pub use search::Search;
 pub use soft::{ClassScore, SoftVote};
 pub use tile::Engine;
 pub use unit::unit_rows;
-pub use verification::{Calibration, Pairs, RocPoint};
+pub use verification::{Calibrated, Calibration, FnmrAtFmr, Pairs, RocPoint, Verification};
 pub use visibility::Visibility;

@@ -65,6 +65,12 @@ impl FromStr for Bytes {
 /// measured, for instance on the first thousand rows.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Forecast {
+    /// Number of queries.
+    pub queries: usize,
+    /// Number of gallery rows.
+    pub gallery: usize,
+    /// Length of an embedding.
+    pub dim: usize,
     /// The embeddings of queries and gallery; counted once if they are the same rows.
     pub embeddings: Bytes,
     /// Everything the search allocates: distance tiles, lists per query, results.
@@ -79,6 +85,20 @@ impl Forecast {
         Bytes(self.embeddings.0 + self.working.0)
     }
 
+    /// One line for people.
+    pub fn line(&self) -> String {
+        format!(
+            "{} queries in {} rows of {} values: {} in all ({} embeddings, {} work), {:.2e} multiply-adds",
+            self.queries,
+            self.gallery,
+            self.dim,
+            self.total(),
+            self.embeddings,
+            self.working,
+            self.multiply_adds
+        )
+    }
+
     /// Seconds at a rate of `multiply_adds_per_second`.
     pub fn seconds(&self, multiply_adds_per_second: f64) -> f64 {
         self.multiply_adds / multiply_adds_per_second
@@ -88,6 +108,23 @@ impl Forecast {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_forecast_names_memory_and_work() {
+        let forecast = Forecast {
+            queries: 4,
+            gallery: 9,
+            dim: 8,
+            embeddings: Bytes(2_000),
+            working: Bytes(500),
+            multiply_adds: 288.0,
+        };
+        assert_eq!(
+            forecast.line(),
+            "4 queries in 9 rows of 8 values: 2.5 kB in all (2.0 kB embeddings, 500 B work), 2.88e2 multiply-adds"
+        );
+        assert_eq!(forecast.seconds(144.0), 2.0);
+    }
 
     #[test]
     fn sizes_read_as_people_write_them() {

@@ -1,13 +1,41 @@
 //! Everything that was measured, as JSON with stable keys and as a table.
 //!
+//! # Keys of the JSON, schema 1
+//!
+//! What is optional is left out where it was not asked for. Values are shares in [0, 1], not percent; a number that does not exist
+//! (all queries lone, one class only) is `null`, never NaN. A program should check `schema` and ignore keys it does not know.
+//!
 //! | key | meaning |
 //! |---|---|
-//! | `schema` | [`Report::SCHEMA`]; it grows when a key changes its meaning |
-//! | `setting` | [`Setting`]: who searched what |
-//! | `notes` | seed, weights, split protocol and whatever else the caller knows, by name |
-//! | `measures` | [`Measure`] by name; the names are those of [`RankingMetric::name`] and of [`Convention::name`], and `RULE_error_at_1`, `RULE_error_at_5` for classification rules |
-//! | `clustering`, `diagnostics`, `concentration`, `confusion` | [`ClusteringScores`], [`Diagnostics`], [`Concentration`], [`Confusion`], where asked for |
+//! | `schema` | [`Report::SCHEMA`]; it grows when a key changes its meaning or goes |
+//! | `setting.mode` | `self`: each row against all the others; `split`: queries against a gallery of one set; `train-gallery`: test rows against training rows |
+//! | `setting.distance` | `squared-euclidean` or `cosine` |
+//! | `setting.dim`, `.queries`, `.gallery`, `.classes` | length of an embedding; rows on either side; distinct query labels |
+//! | `setting.n_lone` | queries with nothing to find, left out of every ranking metric |
+//! | `notes` | what only the caller knows, by name, as text: seed, weights, split protocol; also `k_effective_at_K` where K exceeds what a query sees, `bootstrap_resamples`, `bootstrap_seed`, and `approximate_..` |
+//! | `measures.NAME.value` | the number |
+//! | `measures.NAME.count` | how many queries (or rows, or classes for `.._per_class_mean`) it rests on |
+//! | `measures.NAME.interval` | optional: bootstrap 95 % interval `[low, high]` |
+//! | `measures.NAME.vote` | for kNC and soft kNN: `nearest` (L or k) and `variance` (σ²) |
+//! | `per_class.CLASS.NAME` | optional: `value` and `count` of one class |
+//! | `class_names` | optional: name of each class number |
+//! | `clustering` | optional: [`Clustering`]: `nmi`, `ami`, `purity`, `rows`, `clusters` and how the clusters were made |
+//! | `verification` | optional: [`Verification`] |
+//! | `concentration` | optional: [`Concentration`] |
+//! | `diagnostics` | optional: [`Diagnostics`] |
+//! | `confusion` | optional: [`Confusion`] |
+//! | `approximate` | optional: [`ApproximateNote`]: how the neighbours were found, and the measured recall |
 //! | `warnings` | sentences about the data that a reader of the numbers must know |
+//!
+//! NAME is one of
+//! - `precision_at_1`, which is also recall@1, CMC@1 and hit@1; `recall_at_K`, `recall_ir_at_K`, `precision_at_K`,
+//!   `precision_at_K_capped`, `map_at_K`, `r_precision`, `map_at_r`, `mean_average_precision`, `mean_reciprocal_rank`: see
+//!   [`RankingMetric`];
+//! - such a name with `.pml`, `.oml` or `.sklearn`: as that library counts, see [`Convention`]; with `_lone_as_miss`: lone queries
+//!   count as 0; with `_per_class_mean`: mean over classes of the class mean;
+//! - `RULE_error_at_1` and `RULE_error_at_5` for the rules `argmax`, `knc`, `nearest_centre`, `nearest_class_mean`, `soft_knn`,
+//!   `nearest_neighbour`, the last two also with `_loo` inside one set, and `hierarchy_soft_knn`, `hierarchy_class_mean`,
+//!   `hierarchy_chance`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +43,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusteringScores, Concentration, Confusion, Convention, Diagnostics, Errors, Forecast,
-    HierarchyRecovery, RankingMetric, Retrieval, SoftVote,
+    ClusteringScores, Concentration, Confusion, Convention, Diagnostics, Errors, HierarchyRecovery,
+    KMeans, KMeansConfig, Mean, RankingMetric, Retrieval, SoftVote, Verification,
 };
 
 /// What was measured, on what, and how sure it is.
@@ -31,9 +59,18 @@ pub struct Report {
     pub notes: BTreeMap<String, String>,
     /// The numbers, by name.
     pub measures: BTreeMap<String, Measure>,
+    /// Means of single classes, by class number and metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_class: Option<BTreeMap<usize, BTreeMap<String, Mean>>>,
+    /// Names of the class numbers, where they have any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub class_names: BTreeMap<usize, String>,
     /// How a clustering agrees with the classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clustering: Option<ClusteringScores>,
+    pub clustering: Option<Clustering>,
+    /// Same or not the same, by a threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// The shape of the embedding cloud.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<Diagnostics>,
@@ -43,6 +80,9 @@ pub struct Report {
     /// Which class was taken for which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
+    /// How far the neighbours can be trusted, where the search was not exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approximate: Option<ApproximateNote>,
     /// Sentences that a reader of the numbers must know.
     pub warnings: Vec<String>,
 }
@@ -89,8 +129,72 @@ pub struct Setting {
     pub classes: usize,
     /// Queries with nothing to find, left out of the ranking metrics.
     pub n_lone: usize,
-    /// Memory and work, as forecast before the search.
-    pub forecast: Option<Forecast>,
+}
+
+/// Agreement of clusters with classes, and where the clusters come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Clustering {
+    /// The scores.
+    #[serde(flatten)]
+    pub scores: ClusteringScores,
+    /// How K-means was asked; absent for clusters that were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k_means: Option<KMeansConfig>,
+    /// What K-means did; absent for clusters that were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<KMeansRun>,
+}
+
+/// What a run of K-means came to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KMeansRun {
+    /// `Σ ‖row - centre‖²`.
+    pub inertia: f64,
+    /// Assignment passes of the start that was kept.
+    pub passes: usize,
+    /// Whether its last pass moved no row.
+    pub converged: bool,
+}
+
+impl Clustering {
+    /// Scores of clusters that K-means found.
+    pub fn of_k_means(scores: ClusteringScores, config: KMeansConfig, found: &KMeans) -> Self {
+        Self {
+            scores,
+            k_means: Some(config),
+            run: Some(KMeansRun {
+                inertia: found.inertia,
+                passes: found.passes,
+                converged: found.converged,
+            }),
+        }
+    }
+
+    /// Scores of clusters that were given.
+    pub fn of_given(scores: ClusteringScores) -> Self {
+        Self {
+            scores,
+            k_means: None,
+            run: None,
+        }
+    }
+}
+
+/// A search that was not exact, and how often it was right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproximateNote {
+    /// The index that was asked.
+    pub index: String,
+    /// Neighbours that each query asked for.
+    pub neighbours: usize,
+    /// Share of the true neighbours that was found, on the sample.
+    pub recall: f64,
+    /// Queries in the sample.
+    pub sampled: usize,
+    /// Queries for which the index found too few rows, answered exactly instead.
+    pub exact: usize,
 }
 
 /// One number.
@@ -120,10 +224,14 @@ impl Report {
             setting,
             notes: BTreeMap::new(),
             measures: BTreeMap::new(),
+            per_class: None,
+            class_names: BTreeMap::new(),
             clustering: None,
+            verification: None,
             diagnostics: None,
             concentration: None,
             confusion: None,
+            approximate: None,
             warnings: Vec::new(),
         }
     }
@@ -240,7 +348,6 @@ pub(crate) mod tests {
             gallery: 9,
             classes: 2,
             n_lone: 1,
-            forecast: None,
         })
     }
 

@@ -182,6 +182,20 @@ impl Search<'_> {
         let (state, result) = Work::new(self, query_labels, gallery_labels, config)?.bytes();
         Ok(self.plan(state, result)?.forecast)
     }
+
+    /// Neighbours that a list of each query has to hold for [`score_lists`](Self::score_lists) at [`Depth::UpToR`].
+    ///
+    /// # Errors
+    /// As [`retrieval`](Self::retrieval).
+    pub fn list_length(
+        &self,
+        query_labels: &[usize],
+        gallery_labels: &[usize],
+        config: &RetrievalConfig,
+    ) -> Result<usize, EvalError> {
+        let work = Work::new(self, query_labels, gallery_labels, config)?;
+        Ok(work.list_length.min(self.gallery().len()))
+    }
 }
 
 /// What a retrieval asks of the search.
@@ -269,6 +283,14 @@ impl Retrieval {
     /// Mean over queries ("micro"); absent if any query that counts has no value, or none counts.
     pub fn mean(&self, metric: RankingMetric, convention: Convention) -> Option<Mean> {
         let values = self.values(metric, convention)?;
+        mean(values.iter().map(|&(_, value)| value))
+    }
+
+    /// Mean over all queries with 0 for lone ones: a habit of others, which no metric has by default.
+    pub fn mean_with_lone_as_miss(&self, metric: RankingMetric) -> Option<Mean> {
+        let mut values = self.values(metric, Convention::Lodestone)?;
+        let lone = (0..self.scores.len()).filter(|&q| self.scores[q].is_lone());
+        values.extend(lone.map(|q| (q, 0.0)));
         mean(values.iter().map(|&(_, value)| value))
     }
 

@@ -53,6 +53,24 @@ impl<'a> Search<'a> {
         Self::unchecked(rows, rows, Visibility::leave_one_out())
     }
 
+    /// The same queries, engine and memory over another gallery, of which nothing is hidden.
+    ///
+    /// # Errors
+    /// As [`between`](Self::between).
+    pub fn against<'b>(&self, gallery: Rows<'b>) -> Result<Search<'b>, EvalError>
+    where
+        'a: 'b,
+    {
+        check_finite(gallery, Side::Gallery)?;
+        let search = Search::unchecked(self.queries, gallery, Visibility::everything())?;
+        Ok(Search {
+            engine: self.engine.clone(),
+            memory: self.memory,
+            tile_rows: self.tile_rows,
+            ..search
+        })
+    }
+
     fn unchecked(
         queries: Rows<'a>,
         gallery: Rows<'a>,
@@ -172,6 +190,9 @@ impl<'a> Search<'a> {
             self.engine.tile_rows().min(shared)
         });
         let forecast = |working: f64, pairs: f64| Forecast {
+            queries: q,
+            gallery: g,
+            dim,
             embeddings,
             working: Bytes(working as u64),
             multiply_adds: pairs * dim as f64,

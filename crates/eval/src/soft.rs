@@ -34,6 +34,17 @@ impl SoftVote {
             variance,
         }
     }
+
+    fn check(&self) -> Result<(), EvalError> {
+        match self.variance > 0.0 && self.variance.is_finite() {
+            true => Ok(()),
+            false => Err(EvalError::OutOfRange {
+                name: "variance",
+                value: self.variance,
+                must_be: "above 0 and finite",
+            }),
+        }
+    }
 }
 
 /// A class and its share of the votes for one query.
@@ -83,13 +94,7 @@ impl Search<'_> {
         vote: SoftVote,
     ) -> Result<Vec<Vec<ClassScore>>, EvalError> {
         same_count("classes", classes.len(), self.gallery())?;
-        if !(vote.variance > 0.0 && vote.variance.is_finite()) {
-            return Err(EvalError::OutOfRange {
-                name: "variance",
-                value: vote.variance,
-                must_be: "above 0 and finite",
-            });
-        }
+        vote.check()?;
         let most = vote.nearest.min(classes.len()) * size_of::<ClassScore>();
         let bytes = (most + size_of::<Vec<ClassScore>>()) as f64;
         self.nearest_map(vote.nearest, bytes, |_, neighbours| {
@@ -141,11 +146,30 @@ impl Predictions {
         classes: &[usize],
         vote: SoftVote,
     ) -> Result<Self, EvalError> {
-        let scores = search.soft_vote(classes, vote)?;
-        let best = |scores: Vec<ClassScore>| scores.iter().take(KEPT).map(|s| s.class).collect();
-        Ok(Self {
-            ranked: scores.into_iter().map(best).collect(),
-        })
+        Ok(Self::soft_vote_and_nearest(search, classes, vote)?.0)
+    }
+
+    /// The vote, and the class of the single nearest row, from one walk over the gallery.
+    ///
+    /// # Errors
+    /// As [`Search::soft_vote`].
+    pub fn soft_vote_and_nearest(
+        search: &Search,
+        classes: &[usize],
+        vote: SoftVote,
+    ) -> Result<(Self, Self), EvalError> {
+        same_count("classes", classes.len(), search.gallery())?;
+        vote.check()?;
+        // Only the best classes are kept, not a score for each voter.
+        let bytes = (2 * size_of::<Vec<usize>>() + (KEPT + 1) * size_of::<usize>()) as f64;
+        let best = search.nearest_map(vote.nearest, bytes, |_, neighbours| {
+            let scores = class_scores(neighbours, classes, vote.variance);
+            let voted: Vec<usize> = scores.iter().take(KEPT).map(|s| s.class).collect();
+            let nearest: Vec<usize> = neighbours.iter().take(1).map(|n| classes[n.row]).collect();
+            (voted, nearest)
+        })?;
+        let (voted, nearest) = best.into_iter().unzip();
+        Ok((Self { ranked: voted }, Self { ranked: nearest }))
     }
 
     /// The class of the single nearest gallery row.

@@ -193,6 +193,104 @@ impl Pairs {
     }
 }
 
+/// What a report says about verification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// Where the pairs come from, in words.
+    pub pairs: String,
+    /// Pairs of one label on which everything but the calibration is measured.
+    pub positive: usize,
+    /// Pairs of two labels.
+    pub negative: usize,
+    /// Area under the ROC curve.
+    pub area_under_roc: f64,
+    /// FNMR at some FMR: see [`Pairs::fnmr_at_fmr`].
+    pub fnmr_at_fmr: Vec<FnmrAtFmr>,
+    /// A threshold from other pairs, and what it does on these; absent if it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<Calibrated>,
+    /// The ROC curve at up to [`Verification::ROC_POINTS`] of its points, both ends among them.
+    pub roc: Vec<RocPoint>,
+}
+
+/// One point of the trade between the two error rates.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FnmrAtFmr {
+    /// Share of negative pairs that are let through.
+    pub fmr: f64,
+    /// Share of positive pairs that are rejected then.
+    pub fnmr: f64,
+}
+
+/// A threshold for a wanted precision, chosen on validation pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibrated {
+    /// The precision that was wanted.
+    pub wanted_precision: f64,
+    /// Threshold, precision and recall on the validation pairs; absent if no threshold reaches the precision.
+    pub validation: Option<Calibration>,
+    /// The same threshold on the test pairs.
+    pub test: Option<Calibration>,
+}
+
+impl Verification {
+    /// Most points of the ROC curve that are kept.
+    pub const ROC_POINTS: usize = 201;
+
+    /// Measures `test` pairs, and if `precision` is wanted a threshold chosen on `validation` pairs.
+    ///
+    /// # Errors
+    /// If an FMR or the precision is not in [0, 1].
+    pub fn new(
+        pairs: String,
+        test: &Pairs,
+        fmrs: &[f64],
+        precision: Option<(f64, &Pairs)>,
+    ) -> Result<Self, EvalError> {
+        let fnmr_at_fmr = fmrs
+            .iter()
+            .map(|&fmr| test.fnmr_at_fmr(fmr).map(|fnmr| FnmrAtFmr { fmr, fnmr }))
+            .collect::<Result<_, _>>()?;
+        let calibrated = match precision {
+            Some((wanted_precision, validation)) => {
+                let validation = validation.threshold_for_precision(wanted_precision)?;
+                Some(Calibrated {
+                    wanted_precision,
+                    validation,
+                    test: validation.map(|v| test.at_threshold(v.threshold)),
+                })
+            }
+            None => None,
+        };
+        Ok(Self {
+            pairs,
+            positive: test.positive.len(),
+            negative: test.negative.len(),
+            area_under_roc: test.area_under_roc(),
+            fnmr_at_fmr,
+            calibrated,
+            roc: thinned(test.roc(), Self::ROC_POINTS),
+        })
+    }
+}
+
+/// At most `most` of the points, evenly, the first and the last among them; the last threshold, infinity, becomes the largest
+/// number, since JSON has no infinity.
+fn thinned(points: Vec<RocPoint>, most: usize) -> Vec<RocPoint> {
+    let last = points.len() - 1;
+    let kept = most.min(points.len());
+    (0..kept)
+        .map(|i| {
+            let mut point = points[i * last / (kept - 1).max(1)];
+            point.threshold = point.threshold.min(f64::MAX);
+            point
+        })
+        .collect()
+}
+
 fn checked_share(name: &'static str, value: f64) -> Result<f64, EvalError> {
     match (0.0..=1.0).contains(&value) {
         true => Ok(value),
@@ -276,6 +374,38 @@ mod tests {
         }
         let hopeless = pairs(&[9.0], &[1.0]);
         assert_eq!(hopeless.threshold_for_precision(0.9).unwrap(), None);
+    }
+
+    #[test]
+    fn a_threshold_from_other_pairs_is_tested() {
+        let validation = pairs(&[1.0, 2.0, 4.0], &[3.0, 5.0]);
+        let test = pairs(&[1.5, 3.0], &[1.8, 9.0]);
+        let report =
+            Verification::new("two files".into(), &test, &[0.5], Some((1.0, &validation))).unwrap();
+        let calibrated = report.calibrated.unwrap();
+        assert_eq!(calibrated.validation.unwrap().threshold, 2.0);
+        // Of the test pairs 1.5 and 1.8 are at or below 2: one of two is right, one of two positives is found.
+        let tested = calibrated.test.unwrap();
+        assert_eq!((tested.precision, tested.recall), (0.5, 0.5));
+        assert_eq!((report.positive, report.negative), (2, 2));
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Verification>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn a_long_curve_is_thinned_and_keeps_its_ends() {
+        let distances = |from: usize| (from..2000).map(|i| i as f64).collect::<Vec<_>>();
+        let roc = thinned(pairs(&distances(0), &distances(500)).roc(), 11);
+        assert_eq!(roc.len(), 11);
+        assert_eq!(
+            (roc[0].false_match_rate, roc[0].true_match_rate),
+            (0.0, 0.0)
+        );
+        assert_eq!(
+            (roc[10].false_match_rate, roc[10].true_match_rate),
+            (1.0, 1.0)
+        );
+        assert!(roc.is_sorted_by(|a, b| a.threshold < b.threshold));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A row never finds itself, and that is decided by **which row it is**, never by a distance of 0: a second copy of the same
 //! photograph is a legitimate hit. Frames of the query's own sequence can be hidden as well.
 
+use std::collections::BTreeMap;
+
 use crate::EvalError;
 
 /// The gallery rows that are hidden from each query.
@@ -79,6 +81,28 @@ impl<'a> Visibility<'a> {
             .is_some_and(|s| s.of_queries[query] == s.of_gallery[row])
     }
 
+    /// The most rows of a gallery of `gallery` rows that any of `queries` queries may see.
+    pub(crate) fn most_visible(&self, queries: usize, gallery: usize) -> usize {
+        let mut sizes = BTreeMap::<usize, usize>::new();
+        for &sequence in self.sequences.map_or(&[][..], |s| s.of_gallery) {
+            *sizes.entry(sequence).or_default() += 1;
+        }
+        let hidden = |query: usize| {
+            let own = match self.own {
+                Own::Absent => None,
+                Own::SameRow => Some(query),
+                Own::Given(own) => own[query],
+            };
+            let Some(s) = self.sequences else {
+                return usize::from(own.is_some());
+            };
+            let sequence = s.of_queries[query];
+            let beside = own.is_some_and(|row| s.of_gallery[row] != sequence);
+            sizes.get(&sequence).copied().unwrap_or(0) + usize::from(beside)
+        };
+        gallery - (0..queries).map(hidden).min().unwrap_or(0)
+    }
+
     /// How many rows of a gallery of `gallery` rows `query` may see.
     pub fn visible(&self, query: usize, gallery: usize) -> usize {
         match (self.own, self.sequences) {
@@ -147,5 +171,31 @@ impl<'a> Visibility<'a> {
             same("gallery sequences", s.of_gallery.len(), gallery)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_that_is_visible_is_the_largest_count() {
+        let (of_queries, of_gallery) = ([1, 2, 9], [1, 1, 2, 3, 1]);
+        let own = [Some(3), None, Some(0)];
+        for visibility in [
+            Visibility::everything(),
+            Visibility::own_rows(&own),
+            Visibility::everything().without_own_sequence(&of_queries, &of_gallery),
+            Visibility::own_rows(&own).without_own_sequence(&of_queries, &of_gallery),
+            Visibility::leave_one_out().without_own_sequence(&of_gallery, &of_gallery),
+        ] {
+            let queries = if visibility.is_symmetric() { 5 } else { 3 };
+            let counts = (0..queries).map(|query| visibility.visible(query, 5));
+            assert_eq!(
+                visibility.most_visible(queries, 5),
+                counts.max().unwrap(),
+                "{visibility:?}"
+            );
+        }
     }
 }
