@@ -1,15 +1,46 @@
-//! `lodestone evaluate`: a finished run, or a frozen trunk, judged on its test images.
+//! `lodestone evaluate`: a finished run, a frozen trunk, or embedding files.
+
+mod files;
+mod labels;
+mod matrix;
+mod questions;
+mod sides;
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use lodestone_eval::Report;
-use lodestone_train::{Places, RunConfig, Trainer, run_file};
+use lodestone_train::{Places, RunConfig, Trainer, report_of_kept, run_file};
 
 use crate::args::EvaluateArguments;
 use crate::commands::cache_folder;
+use crate::commands::open_table::open_table;
 use crate::progress::Progress;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<()> {
+    let report = match &arguments.files.embeddings {
+        Some(folder) if folder.is_dir() => report_of_kept(folder)?,
+        Some(_) => {
+            let name = arguments.device.device;
+            let on_cpu = name.to_string().starts_with("cpu");
+            files::report(&arguments.files, &name.open()?, on_cpu, progress)?
+        }
+        None => of_run(arguments, progress)?,
+    };
+    if let Some(folder) = &arguments.out {
+        save(&report, folder)?;
+    }
+    if arguments.json {
+        println!("{}", report.to_json());
+    } else {
+        println!("{}", report.to_markdown());
+    }
+    Ok(())
+}
+
+/// Judges a finished run or a frozen trunk on the test images of its run file.
+fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Report> {
     let device = arguments.device.device.open()?;
     let file = match (&arguments.run, &arguments.config) {
         (Some(run), _) => run.join("run.toml"),
@@ -20,10 +51,10 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
     if let Some(weights) = &arguments.weights {
         config.model.weights = Some(weights.clone());
     }
+    config.model.partial_weights |= arguments.partial;
     if let Some(root) = &arguments.data {
         config.data.dataset_root = Some(root.clone());
     }
-    let table = config.data.set.open(config.data.dataset_root.as_deref())?;
     let folder = arguments
         .run
         .clone()
@@ -32,22 +63,26 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
         cache: cache_folder(&folder),
         run: folder,
     };
-    let trainer = Trainer::new(config, table, places, device)?;
-    let report = if arguments.frozen {
-        trainer.judge_features(progress)?
+    let root = config.data.dataset_root.as_deref();
+    let table = open_table(&config.data, root, &places.cache, progress)?;
+    let mut trainer = Trainer::new(config, table, places, device)?;
+    if let Some(folder) = &arguments.save_embeddings {
+        trainer = trainer.keeping(folder.clone());
+    }
+    if arguments.frozen {
+        Ok(trainer.judge_features(progress)?)
     } else {
         trainer
             .judge_finished(progress)
-            .context("only a finished run can be evaluated")?
-    };
-    print(&report, arguments.json);
-    Ok(())
+            .context("only a finished run can be evaluated")
+    }
 }
 
-fn print(report: &Report, json: bool) {
-    if json {
-        println!("{}", report.to_json());
-    } else {
-        println!("{}", report.to_markdown());
-    }
+fn save(report: &Report, folder: &Path) -> Result<()> {
+    report.write_json(&folder.join("report.json"))?;
+    let text = report.to_markdown();
+    lodestone_files::write_whole(&folder.join("report.md"), |file| {
+        file.write_all(text.as_bytes())
+    })?;
+    Ok(())
 }
