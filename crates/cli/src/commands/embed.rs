@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table, View};
+use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
 use lodestone_files::write_whole;
 use lodestone_models::Model;
-use lodestone_train::{Event, Observer, Phase, loader_preprocessing};
+use lodestone_train::{Observer, loader_preprocessing};
 use ndarray::Array2;
 use ndarray_npy::WriteNpyExt;
 
 use crate::args::EmbedArguments;
+use crate::commands::embed_rows::embed_rows;
 use crate::progress::Progress;
 
 /// File name endings that are taken for images when a folder is searched; what they hold decides how they are decoded.
@@ -42,34 +43,18 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     let loader = Loader::new(Arc::clone(&table), preprocessing, config)?;
     let rows: Vec<usize> = (0..table.rows.len()).collect();
     let start = progress.elapsed();
-    progress.on(Event::PhaseStarted {
-        phase: Phase::Evaluation,
-        total: rows.len(),
-    });
-    let (mut values, mut kept, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-    let batches = rows.chunks(arguments.batch).map(<[usize]>::to_vec);
-    for batch in loader.batches(batches, &View::Evaluation) {
-        let batch = batch?;
-        skipped.extend(batch.skipped);
-        if batch.rows.is_empty() {
-            continue;
-        }
-        let embeddings = embedder.forward(batch.images.into_tensor(&device));
-        values.extend(
-            embeddings
-                .into_data()
-                .convert::<f32>()
-                .try_into_vec::<f32>()?,
-        );
-        kept.extend(batch.rows);
-        progress.on(Event::PhaseProgress { done: kept.len() });
-    }
-    progress.on(Event::PhaseEnded {
-        phase: Phase::Evaluation,
-    });
+    let embedded = embed_rows(
+        &embedder,
+        &loader,
+        &rows,
+        arguments.batch,
+        &device,
+        progress,
+    )?;
     let seconds = (progress.elapsed() - start).as_secs_f64();
 
-    let matrix = Array2::from_shape_vec((kept.len(), embedder.embedding_size()), values)?;
+    let (kept, skipped) = (embedded.rows, embedded.skipped);
+    let matrix = Array2::from_shape_vec((kept.len(), embedder.embedding_size()), embedded.values)?;
     write_whole(&arguments.out, |file| {
         matrix.write_npy(file).map_err(std::io::Error::other)
     })?;

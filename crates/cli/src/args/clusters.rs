@@ -1,0 +1,53 @@
+//! What can be typed behind `lodestone clusters`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lodestone_sampling::{Auto, ClusterCount};
+
+use super::DeviceArgument;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The clusters of a run are those of its finished embedding, found as its run file says; the kNC rule of its report votes by them.
+
+Examples:
+  lodestone clusters runs/first
+  lodestone clusters runs/pets --class beagle --class pug --clusters auto
+  lodestone clusters runs/first --json > clusters.json
+  lodestone clusters embeddings.npy --clusters 3 --sheet modes.png")]
+pub(crate) struct ClustersArguments {
+    /// Folder of a finished run, or a .npy that `embed` wrote, with its .csv beside it.
+    #[arg(value_name = "RUN|EMBEDDINGS")]
+    pub(crate) source: PathBuf,
+    /// Clusters in each class, or auto to let the data decide; the run file's own by default.
+    #[arg(long, value_name = "N|auto", value_parser = cluster_count)]
+    pub(crate) clusters: Option<ClusterCount>,
+    /// A class to show, all by default; may be given several times.
+    #[arg(long = "class", value_name = "NAME")]
+    pub(crate) classes: Vec<String>,
+    /// Images shown of each cluster, those nearest to its centre.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub(crate) exemplars: usize,
+    /// The contact sheet; clusters.png in the run folder by default, or the name of the .npy with .png.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) sheet: Option<PathBuf>,
+    /// Folder of the data set; goes before the run file's.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+fn cluster_count(text: &str) -> Result<ClusterCount, String> {
+    match text {
+        "auto" => Ok(ClusterCount::Auto(Auto::Auto)),
+        number => number
+            .parse()
+            .map(ClusterCount::Fixed)
+            .map_err(|_| "expected a number of clusters or auto".to_owned()),
+    }
+}
