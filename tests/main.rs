@@ -1,8 +1,15 @@
 //! The binary as its users run it: one test program, small data, seconds.
 //!
-//! - `training`: from a run file to a report, the same twice, and after a kill
+//! - `training`: from a run file to a report: losses, plans, recipes, comparisons
+//! - `resume`: stopped runs go on to the same bytes: killed, interrupted, out of space, damaged
+//! - `watching`: event files as TensorBoard reads them, explained keys
 //! - `mistakes`: what a user does wrong gets one line, a non-zero exit and no half-written file
+//! - `data`: data sets listed, looked over, and trained on in spite of a broken photograph
 //! - `embedding`: a folder of images to embeddings
+//! - `weights`: weight files looked into, converted, loaded in part, refused
+//! - `networks`: less memory, auxiliary classifiers, another image size
+//! - `clusters`: the modes of each class, as a table and as photographs
+//! - `evaluating`: embedding files evaluated alone
 //! - `lodestone`: how the binary is run
 
 #![allow(
@@ -11,7 +18,14 @@
     reason = "tests write what a user would have, and a skipped test says why"
 )]
 
+mod clusters;
+mod data;
 mod embedding;
+mod evaluating;
 mod lodestone;
 mod mistakes;
+mod networks;
+mod resume;
 mod training;
+mod watching;
+mod weights;

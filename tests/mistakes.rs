@@ -122,12 +122,24 @@ fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
         "step 2",
         "the loss is NaN",
         "fashion-mini image",
-        "no checkpoint yet",
+        "no good checkpoint yet",
     ] {
         assert!(error.contains(part), "{error}");
     }
     assert!(!out.join("model.safetensors").exists());
     assert!(!out.join("report.json").exists());
+
+    // With checkpoints, the one that holds the ruined weights does not count as good.
+    arguments.extend(["--set", "train.checkpoint_period=1"]);
+    let error = fails(&mut lodestone(folder.path(), &arguments));
+    assert!(error.contains("no good checkpoint yet"), "{error}");
+    let names: Vec<String> = fs::read_dir(out.join("checkpoints"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".ckpt"))
+        .collect();
+    assert_eq!(names, Vec::<String>::new());
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 
 use crate::lodestone::{SHORT, lodestone, succeeds};
 
@@ -70,89 +69,287 @@ fn training_on_merged_classes_reports_the_fine_ones() {
 }
 
 #[test]
-fn a_killed_run_resumes_to_the_same_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = |out: &str| {
-        let mut arguments: Vec<String> = train("datasets/fashion-mini/magnet.toml", out)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        for text in [
-            "train.checkpoint_period=1",
-            "train.refresh_period=4",
-            "model.head.dropout=0.2",
-        ] {
-            arguments.extend(["--set".into(), text.into()]);
-        }
-        arguments
-    };
-    let run = |arguments: &[String]| {
-        lodestone(
-            folder.path(),
-            &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
-        )
-    };
-    let whole = folder.path().join("whole");
-    succeeds(&mut run(&arguments(whole.to_str().unwrap())));
-
-    let broken = folder.path().join("broken");
-    for lines in [2, 5, 9, 12, 17] {
-        let mut command = if broken.exists() {
-            lodestone(
-                folder.path(),
-                &["--quiet", "train", "--resume", broken.to_str().unwrap()],
-            )
-        } else {
-            run(&arguments(broken.to_str().unwrap()))
-        };
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Killed as soon as the checkpoint of some step is there, which is while the next one is computed or written.
-        while checkpoint_step(&broken) < lines && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
-        let _ = child.kill();
-        child.wait().unwrap();
-    }
-    succeeds(&mut lodestone(
-        folder.path(),
-        &["--quiet", "train", "--resume", broken.to_str().unwrap()],
-    ));
-    for name in ["model.safetensors", "report.json"] {
-        let same = fs::read(whole.join(name)).unwrap() == fs::read(broken.join(name)).unwrap();
-        assert!(
-            same,
-            "{name} differs between the unbroken and the resumed run"
+fn weighted_plans_train_magnet_and_say_how_much_their_weights_are_worth() {
+    for plan in ["importance", "union"] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let mut arguments = train("datasets/fashion-mini/magnet.toml", out.to_str().unwrap());
+        let sampler = format!(
+            "sampler={{kind=\"{plan}\",neighbourhoods_per_batch=3,clusters_per_neighbourhood=4,examples_per_cluster=4}}"
         );
+        arguments.extend(["--set", &sampler]);
+        let printed = succeeds(&mut lodestone(folder.path(), &arguments));
+        assert!(printed.contains("test knc_error_at_1"), "{printed}");
+        let error = value(&out, "knc_error_at_1");
+        assert!((0.0..0.8).contains(&error), "{plan}: {error}");
+        // Between one neighbourhood and all three.
+        for worth in column(&out, "effective_sample_size") {
+            let worth: f64 = worth.parse().unwrap();
+            assert!((1.0..=3.0 + 1e-4).contains(&worth), "{plan}: {worth}");
+        }
     }
-    let steps = |run: &Path| {
-        let log = fs::read_to_string(run.join("log.csv")).unwrap();
-        log.lines()
-            .map(|line| line.split(',').take(4).collect::<Vec<_>>().join(","))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(steps(&whole), steps(&broken));
 }
 
-/// The newest step of which a checkpoint stands in the run's folder, 0 without one.
-fn checkpoint_step(run: &Path) -> usize {
-    let entries = fs::read_dir(run.join("checkpoints"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let step = |name: String| {
-        name.strip_prefix("step-")?
-            .strip_suffix(".ckpt")?
-            .parse()
-            .ok()
+#[test]
+fn the_index_is_refreshed_as_the_policy_says() {
+    let cases: [(&str, &[&str], usize); 4] = [
+        ("{when=\"never\"}", &[], 1),
+        ("{when=\"steps\",every=5}", &[], 4),
+        // Any movement at all is too much: at steps 5, 10 and 15.
+        (
+            "{when=\"drift\",threshold=1e-9,check_every=5,probe_rows=40}",
+            &[],
+            4,
+        ),
+        (
+            "{when=\"steps\",every=5}",
+            &["train.refresh_source=fused"],
+            4,
+        ),
+    ];
+    for (policy, settings, builds) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let refresh = format!("train.refresh={policy}");
+        let mut arguments = train("datasets/fashion-mini/magnet.toml", out.to_str().unwrap());
+        arguments.extend(["--set", &refresh]);
+        arguments.extend(settings.iter().flat_map(|text| ["--set", text]));
+        let printed = succeeds(&mut lodestone(folder.path(), &arguments));
+        assert!(printed.contains("% on the cluster index"), "{printed}");
+        let table = fs::read_to_string(out.join("refreshes.csv")).unwrap();
+        assert_eq!(table.lines().count(), builds + 1, "{policy}: {table}");
+        let drifts = column(&out, "drift");
+        let measured = drifts.iter().filter(|cell| !cell.is_empty()).count();
+        let measures = policy.contains("drift") || !settings.is_empty();
+        assert_eq!(measured, if measures { builds - 1 } else { 0 }, "{policy}");
+        let report = fs::read_to_string(out.join("report.md")).unwrap();
+        assert_eq!(report.contains("fused"), !settings.is_empty(), "{report}");
+    }
+}
+
+#[test]
+fn receipts_say_what_each_epoch_showed() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+    // Two whole epochs and a little.
+    arguments.extend([
+        "--set",
+        "data.validation=0.9",
+        "--set",
+        "sampler.batch_size=50",
+    ]);
+    succeeds(&mut lodestone(folder.path(), &arguments));
+    let rows = fs::read_to_string(out.join("receipts/epoch-0000/rows.csv")).unwrap();
+    // Every image once.
+    assert!(
+        rows.lines()
+            .skip(1)
+            .all(|line| line.split(',').nth(2) == Some("1")),
+        "{rows}"
+    );
+    assert!(out.join("receipts/epoch-0001/classes.csv").exists());
+    let report = fs::read_to_string(out.join("report.json")).unwrap();
+    assert!(report.contains("receipt_rows_never_seen"), "{report}");
+}
+
+#[test]
+fn a_run_ends_early_when_nothing_gets_better_or_its_time_is_up() {
+    let cases: [(&[&str], &str); 2] = [
+        // A rate of 0 learns nothing: the first value is the best, and two more are no better.
+        (
+            &[
+                "optimizer.trunk_rate=0",
+                "optimizer.head_rate=0",
+                "optimizer.loss_rate=0",
+                "model.batch_norm=frozen",
+                "data.validation=0.1",
+                "train.valid_period=2",
+                "train.watch=nearest_neighbour_error_at_1",
+                "train.patience=2",
+            ],
+            "ended after step 6: 2 evaluations brought nothing better",
+        ),
+        (
+            &["train.minutes=0.001", "train.images=1000000"],
+            "0.001 minutes are over",
+        ),
+    ];
+    for (settings, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+        arguments.remove(0);
+        arguments.extend(settings.iter().flat_map(|text| ["--set", text]));
+        let output = lodestone(folder.path(), &arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains(expected), "{said}");
+        assert!(out.join("report.json").exists());
+    }
+}
+
+#[test]
+fn averaged_weights_are_judged_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, decay: &str| {
+        let out = folder.path().join(name);
+        let decay = format!("train.average_decay={decay}");
+        let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+        arguments.extend(["--set", &decay]);
+        succeeds(&mut lodestone(folder.path(), &arguments));
+        (
+            column(&out, "loss"),
+            fs::read(out.join("model.safetensors")).unwrap(),
+        )
     };
-    entries
-        .filter_map(|entry| step(entry.file_name().to_string_lossy().into_owned()))
-        .max()
-        .unwrap_or(0)
+    let (plain, averaged) = (run("plain", "0"), run("averaged", "0.9"));
+    // The average watches and does not steer.
+    assert_eq!(plain.0, averaged.0);
+    assert_ne!(plain.1, averaged.1);
+}
+
+#[test]
+fn parts_of_a_batch_train_as_the_whole_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let losses = |name: &str, settings: &[&str]| {
+        let out = folder.path().join(name);
+        let mut arguments = train("datasets/fashion-mini/triplet.toml", out.to_str().unwrap());
+        arguments.extend(["--set", "model.batch_norm=frozen"]);
+        arguments.extend(settings.iter().flat_map(|text| ["--set", text]));
+        succeeds(&mut lodestone(folder.path(), &arguments));
+        let losses = column(&out, "loss");
+        losses
+            .iter()
+            .map(|cell| cell.parse::<f64>().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let whole = losses("whole", &[]);
+    let parts = losses("parts", &["train.part_size=20"]);
+    // Rounding grows from step to step; the first ones are the same to five digits.
+    for (whole, parts) in whole.iter().zip(&parts).take(5) {
+        assert!((whole - parts).abs() < 1e-5 * whole, "{whole} and {parts}");
+    }
+    // Accumulation is another thing: fewer steps, each of several small batches.
+    let several = losses("several", &["train.accumulate=4"]);
+    assert_eq!((whole.len(), several.len()), (20, 5));
+}
+
+#[test]
+fn a_softmax_start_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let warm = folder.path().join("warm");
+    let config = "datasets/fashion-mini/magnet.toml";
+    let mut arguments = vec!["--quiet", "pretrain", "--config", config];
+    arguments.extend(["--epochs", "1", "--out", warm.to_str().unwrap()]);
+    // The shape of the short run.
+    arguments.extend(&SHORT[2..]);
+    let printed = succeeds(&mut lodestone(folder.path(), &arguments));
+    assert!(printed.contains("test argmax_error_at_1"), "{printed}");
+    assert!(printed.contains("train --weights"), "{printed}");
+    let rates: Vec<String> = column(&warm, "rate_factor");
+    assert!(rates.iter().all(|rate| rate == "1"), "{rates:?}");
+
+    let judged = |name: &str, weights: &[&str]| {
+        let out = folder.path().join(name);
+        let mut arguments = train(config, out.to_str().unwrap());
+        arguments.extend(weights);
+        arguments.extend(["--set", "train.images=48"]);
+        succeeds(&mut lodestone(folder.path(), &arguments));
+        value(&out, "nearest_neighbour_error_at_1")
+    };
+    let model = warm.join("model.safetensors");
+    let warm = judged("started", &["--weights", model.to_str().unwrap()]);
+    let cold = judged("cold", &[]);
+    assert!(warm < cold - 0.05, "{warm} is not better than {cold}");
+}
+
+#[test]
+fn runs_are_compared_by_measures_and_by_the_settings_that_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, rate) in [("slow", "0.001"), ("fast", "0.003")] {
+        let out = folder.path().join("runs").join(name);
+        let rate = format!("optimizer.head_rate={rate}");
+        let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+        arguments.extend(["--set", &rate]);
+        succeeds(&mut lodestone(folder.path(), &arguments));
+        let record = fs::read_to_string(out.join("run.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        let sitting = &record["sittings"][0];
+        assert_eq!(sitting["outcome"], "finished");
+        assert_eq!(sitting["command"][2], "train");
+        for field in ["lodestone", "machine", "device"] {
+            assert!(!sitting[field].as_str().unwrap().is_empty(), "{field}");
+        }
+        assert_eq!(record["data"].as_str().unwrap().len(), 64);
+    }
+    let all = folder.path().join("runs");
+    let printed = succeeds(&mut lodestone(
+        folder.path(),
+        &["runs", all.to_str().unwrap()],
+    ));
+    for part in [
+        "argmax_error_at_1",
+        "optimizer.head_rate",
+        "0.001",
+        "0.003",
+        "finished",
+    ] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    // What is the same in both is not shown.
+    assert!(!printed.contains("optimizer.trunk_rate"), "{printed}");
+}
+
+#[test]
+fn the_three_losses_differ_in_what_belongs_to_a_loss_and_start_alike() {
+    // The geometry that a loss asks for comes with it: magnet needs embeddings of a known length, triplet unit ones.
+    let own = [
+        "loss.",
+        "sampler.",
+        "index.",
+        "model.head.normalise",
+        "model.head.initialise",
+    ];
+    let settings = ["softmax", "triplet", "magnet"].map(|loss| {
+        let file = format!("datasets/fashion-mini/{loss}.toml");
+        let text = fs::read_to_string(crate::lodestone::repository().join(file)).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let mut flat = Vec::new();
+        flatten("", &toml::Value::Table(table), &mut flat);
+        flat.retain(|(key, _)| !own.iter().any(|own| key.starts_with(own)));
+        flat
+    });
+    assert_eq!(settings[0], settings[1]);
+    assert_eq!(settings[0], settings[2]);
+}
+
+fn flatten(path: &str, value: &toml::Value, flat: &mut Vec<(String, String)>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (name, value) in table {
+                flatten(&format!("{path}{name}."), value, flat);
+            }
+        }
+        value => flat.push((path.trim_end_matches('.').to_owned(), value.to_string())),
+    }
+}
+
+/// A measure of a run's report.
+fn value(run: &Path, measure: &str) -> f64 {
+    let report = fs::read_to_string(run.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    report["measures"][measure]["value"].as_f64().unwrap()
+}
+
+/// A column of a run's log.
+fn column(run: &Path, name: &str) -> Vec<String> {
+    let log = fs::read_to_string(run.join("log.csv")).unwrap();
+    let mut lines = log.lines();
+    let header = lines.next().unwrap();
+    let place = header.split(',').position(|column| column == name);
+    let place = place.unwrap_or_else(|| panic!("{header} has no {name}"));
+    let cells = lines.map(|line| line.split(',').nth(place).unwrap().to_owned());
+    cells.collect()
 }
 
 #[test]
