@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary_classifiers::AuxiliaryClassifiers;
-use crate::head::{Head, HeadConfig, HeadKind};
+use crate::head::{Head, HeadConfig, HeadInitialisation, HeadKind};
 use crate::network::NetworkConfig;
 use crate::trunk::{StageId, Trunk};
 use crate::weights::{LoadOptions, LoadReport, LoadRules, Slot, WeightFile, WeightsError, load};
@@ -134,6 +134,22 @@ impl Embedder {
             trunk: self.trunk.freeze_until(stage),
             ..self
         }
+    }
+
+    /// Fits the start of the head to features of the training images: whitened or scaled to unit variance, as
+    /// [`HeadConfig::initialise`] says.
+    ///
+    /// # Shapes
+    /// - features: `[n, feature_size]`, as [`features`](Self::features) gives them for a sample of the training images
+    #[must_use]
+    pub fn calibrate_head(mut self, features: Tensor<2>) -> Self {
+        self.head = match self.config.head.initialise {
+            HeadInitialisation::Uniform | HeadInitialisation::UnitVariance => {
+                self.head.calibrate(features)
+            }
+            HeadInitialisation::Whitened => self.head.whiten(features),
+        };
+        self
     }
 
     /// Takes over published or trained weights.

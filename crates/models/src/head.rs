@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
@@ -11,6 +11,7 @@ use crate::dense::Dense;
 use crate::initialise::Initialiser;
 use crate::layer::LayerCost;
 use crate::weights::Slot;
+use crate::whiten::whitening;
 
 /// The layers of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -37,6 +38,11 @@ pub enum HeadInitialisation {
     /// For losses whose gradient shrinks as the embedding grows or shrinks, such as magnet loss. [`Head::calibrate`] makes
     /// the variance exact on given features.
     UnitVariance,
+    /// As `unit_variance` until [`Embedder::calibrate_head`](crate::Embedder::calibrate_head) sees features; then the
+    /// whitening of those features, with a ridge: uncorrelated outputs of nearly equal variance, most varied ones first.
+    ///
+    /// Distances then count every direction alike, and so does a gradient; no label is used.
+    Whitened,
 }
 
 /// Description of a [`Head`].
@@ -76,7 +82,7 @@ impl HeadConfig {
         assert!(size > 0, "embedding_size is 0, must be at least 1");
         let last = match self.initialise {
             HeadInitialisation::Uniform => [Initialiser::UniformFanIn; 2],
-            HeadInitialisation::UnitVariance => {
+            HeadInitialisation::UnitVariance | HeadInitialisation::Whitened => {
                 [Initialiser::UnitVariance, Initialiser::Constant(0.0)]
             }
         };
@@ -184,6 +190,37 @@ impl Head {
         });
         self.last = Some(Dense { weight, bias, name });
         self
+    }
+
+    /// Replaces the last linear layer by the whitening of its inputs on `features`, then scales as [`calibrate`](Self::calibrate).
+    ///
+    /// # Shapes
+    /// - features: `[n, features]`, as the trunk gives them for a sample of the training images
+    #[must_use]
+    pub(crate) fn whiten(mut self, features: Tensor<2>) -> Self {
+        let inputs = self.hidden(features.clone()).detach();
+        let [rows, width] = inputs.dims();
+        let Some(last) = self.last.take().filter(|_| rows >= 2) else {
+            return self;
+        };
+        let size = self.size;
+        let values: Vec<f32> = inputs.into_data().iter::<f32>().collect();
+        let (weight, bias) = whitening(&values, width, size);
+        let Dense {
+            weight: old_weight,
+            bias: old_bias,
+            name,
+        } = last;
+        let weight = old_weight.map(|old| {
+            let data = TensorData::new(weight, [width, size]);
+            Tensor::from_data(data, &old.device()).set_require_grad(old.is_require_grad())
+        });
+        let bias = old_bias.map(|old| {
+            let data = TensorData::new(bias, [size]);
+            Tensor::from_data(data, &old.device()).set_require_grad(old.is_require_grad())
+        });
+        self.last = Some(Dense { weight, bias, name });
+        self.calibrate(features)
     }
 
     fn hidden(&self, features: Tensor<2>) -> Tensor<2> {
@@ -297,6 +334,28 @@ mod tests {
             let variance = outputs.square().mean().into_scalar::<f32>();
             assert!(mean < 0.5, "{kind:?}: {mean}");
             assert!((variance - 1.0).abs() < 0.3, "{kind:?}: {variance}");
+        }
+    }
+
+    #[test]
+    fn a_whitened_head_gives_uncorrelated_outputs_of_variance_one_on_average() {
+        let features = features();
+        let outputs = head(HeadKind::Linear, false)
+            .whiten(features.clone())
+            .forward(features);
+        let mean = outputs.clone().mean_dim(0).abs().max().into_scalar::<f32>();
+        let variance = outputs.clone().square().mean().into_scalar::<f32>();
+        assert!(
+            mean < 1e-4 && (variance - 1.0).abs() < 1e-4,
+            "{mean} {variance}"
+        );
+        let products = outputs.clone().transpose().matmul(outputs) / 100.0;
+        for (at, product) in products.into_data().iter::<f32>().enumerate() {
+            let (row, column) = (at / 8, at % 8);
+            assert!(
+                row == column || product.abs() < 1e-3,
+                "{row} {column}: {product}"
+            );
         }
     }
 

@@ -73,6 +73,7 @@ mod setting;
 mod summary;
 mod trunk;
 mod weights;
+mod whiten;
 
 pub use auxiliary_classifiers::AuxiliaryClassifiers;
 pub use classifier::{Auxiliary, Classifier, ClassifierConfig, ClassifierOutput};

@@ -213,7 +213,7 @@ impl Setup {
         let size = features.len() / sample.len();
         let features = burn::tensor::TensorData::new(features, [sample.len(), size]);
         let features = burn::tensor::Tensor::<2>::from_data(features, device);
-        self.embedder.head = self.embedder.head.clone().calibrate(features);
+        self.embedder = self.embedder.clone().calibrate_head(features);
         Ok(())
     }
 
