@@ -45,7 +45,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             })?;
             let start = Instant::now();
             let opened = set.open(Some(folder));
-            let what = if cut { "refuse a cut-off table" } else { "open a table" };
+            let what = if cut {
+                "refuse a cut-off table"
+            } else {
+                "open a table"
+            };
             report(&format!("{what} of {rows} rows"), start);
             if opened.is_err() != cut {
                 return Err(format!("{what}: {opened:?}").into());

@@ -175,7 +175,6 @@ impl ModelConfig {
             head: self.head.clone(),
         }
     }
-
 }
 
 /// How long, what is averaged, and what is kept.

@@ -22,7 +22,10 @@ pub(crate) fn run(command: &DataCommand, progress: &mut Progress) -> Result<()> 
 fn set(name: &str) -> Result<Dataset> {
     Dataset::from_name(name).with_context(|| {
         let names: Vec<&str> = catalogue().iter().map(|set| set.name).collect();
-        format!("no data set named {name:?}, only pets, dogs, flowers, {}", names.join(", "))
+        format!(
+            "no data set named {name:?}, only pets, dogs, flowers, {}",
+            names.join(", ")
+        )
     })
 }
 
@@ -40,7 +43,9 @@ fn list(json: bool) -> Result<()> {
         }
         for archive in set.archives {
             let url = archive.url();
-            let place = url.as_deref().unwrap_or("after a registration with the publisher");
+            let place = url
+                .as_deref()
+                .unwrap_or("after a registration with the publisher");
             println!("  archive  {}  md5 {}  {place}", archive.name, archive.md5);
         }
         if !set.archives.is_empty() && !set.sums_published {

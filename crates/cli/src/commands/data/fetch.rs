@@ -40,26 +40,35 @@ fn one(archive: &Archive, folder: &std::path::Path, progress: &mut Progress) -> 
     let mut arrived = 0;
     let mut fruitless = 0;
     loop {
-        progress.note(&format!("{}: {}", archive.name, archive.url().unwrap_or_default()));
+        progress.note(&format!(
+            "{}: {}",
+            archive.name,
+            archive.url().unwrap_or_default()
+        ));
         let mut bar: Option<Bar> = None;
         let mut unpacking = false;
         let mut most = arrived;
-        let result = fetch(archive, folder, UnpackLimits::default(), &mut |event| match event {
-            FetchProgress::Downloaded { name, bytes, total } => {
-                most = most.max(bytes);
-                if bar.is_none() {
-                    bar = progress.bar(total.unwrap_or(0) as usize, name, "B");
+        let result = fetch(
+            archive,
+            folder,
+            UnpackLimits::default(),
+            &mut |event| match event {
+                FetchProgress::Downloaded { name, bytes, total } => {
+                    most = most.max(bytes);
+                    if bar.is_none() {
+                        bar = progress.bar(total.unwrap_or(0) as usize, name, "B");
+                    }
+                    update(&mut bar, bytes as usize);
                 }
-                update(&mut bar, bytes as usize);
-            }
-            FetchProgress::Unpacking { name, entries } => {
-                if !unpacking {
-                    unpacking = true;
-                    bar = progress.bar(0, &format!("unpacking {name}"), " files");
+                FetchProgress::Unpacking { name, entries } => {
+                    if !unpacking {
+                        unpacking = true;
+                        bar = progress.bar(0, &format!("unpacking {name}"), " files");
+                    }
+                    update(&mut bar, entries as usize);
                 }
-                update(&mut bar, entries as usize);
-            }
-        });
+            },
+        );
         drop(bar);
         match result {
             Ok(()) => return Ok(()),

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use anyhow::{Result, bail};
 use kdam::BarExt;
 use lodestone_data::{
-    DecodeLimits, FindingKind, Official, Report, SumCheck, detect, examine, official, verify_archives,
+    DecodeLimits, FindingKind, Official, Report, SumCheck, detect, examine, official,
+    verify_archives,
 };
 use serde::Serialize;
 
@@ -75,7 +76,9 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
         (name, split.rows)
     });
     for (name, count) in std::iter::once(("classes".to_owned(), report.classes)).chain(counts) {
-        let known = count.official.map_or_else(|| "-".to_owned(), |known| known.to_string());
+        let known = count
+            .official
+            .map_or_else(|| "-".to_owned(), |known| known.to_string());
         let mark = match count.official {
             Some(known) if known != count.found => "  differs",
             _ => "",
@@ -109,22 +112,37 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
         (FindingKind::Tiny, "tiny"),
         (FindingKind::Box, "box reaches beyond the photograph"),
     ] {
-        let findings = report.findings.iter().filter(|finding| finding.kind == kind);
-        let lines = findings.map(|finding| format!("{}: {}", inside(&finding.path, folder), finding.detail));
+        let findings = report
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == kind);
+        let lines = findings
+            .map(|finding| format!("{}: {}", inside(&finding.path, folder), finding.detail));
         list(title, lines);
     }
     let group = |fault: bool| {
-        let groups = report.duplicates.iter().filter(move |group| group.is_fault() == fault);
+        let groups = report
+            .duplicates
+            .iter()
+            .filter(move |group| group.is_fault() == fault);
         groups.map(|group| {
-            let paths: Vec<String> = group.paths.iter().map(|path| inside(path, folder)).collect();
+            let paths: Vec<String> = group
+                .paths
+                .iter()
+                .map(|path| inside(path, folder))
+                .collect();
             paths.join(" = ")
         })
     };
     list("same file in several splits or classes", group(true));
     list("same file twice", group(false));
     let leaks = report.leaks.iter().map(|leak| {
-        let [training, held_out] = [&leak.training, &leak.held_out].map(|path| inside(path, folder));
-        format!("{training} trains, {held_out} looks alike ({} of 128 bits differ)", leak.bits)
+        let [training, held_out] =
+            [&leak.training, &leak.held_out].map(|path| inside(path, folder));
+        format!(
+            "{training} trains, {held_out} looks alike ({} of 128 bits differ)",
+            leak.bits
+        )
     });
     list("near-duplicates across the splits", leaks);
     for notice in &report.notices {
@@ -134,7 +152,10 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
 
 /// A path as it is called in the folder.
 fn inside(path: &Path, folder: &Path) -> String {
-    path.strip_prefix(folder).unwrap_or(path).display().to_string()
+    path.strip_prefix(folder)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// A title with its count and the first lines, if there are any.
