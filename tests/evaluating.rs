@@ -301,7 +301,9 @@ fn every_option_has_its_number() {
     let coarse = files.json(&["--label-column", "coarse", "--cosine"]);
     assert_eq!(coarse["setting"]["classes"], 2);
     assert_eq!(coarse["setting"]["distance"], "cosine");
-    assert!(value(&coarse, "map_at_r") > value(&more, "map_at_r"));
+    // A row of the right fine class is one of the right coarse class, so coarse relevance can only find more.
+    let coarse = files.json(&["--label-column", "coarse"]);
+    assert!(value(&coarse, "recall_at_1") >= value(&more, "recall_at_1"));
 }
 
 #[test]
@@ -460,7 +462,7 @@ fn photographs(root: &Path) {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 let seed = n * 31 + images;
                 RgbImage::from_fn(32, 32, |x, y| {
-                    let noise = (x * 7 + y * 13 + seed * 29) * 2_654_435_761_u32 >> 26;
+                    let noise = (x * 7 + y * 13 + seed * 29).wrapping_mul(2_654_435_761) >> 27;
                     image::Rgb([level + noise as u8; 3])
                 })
                 .save(path)

@@ -95,7 +95,8 @@ impl Run {
         names
     }
 
-    /// Everything that does not hold times, by name.
+    /// Everything that holds neither times nor names of parameters, by name. A checkpoint files parameters under the numbers
+    /// that burn draws for them in each process; what it holds besides shows in the log and the model of the steps after it.
     fn bytes(&self) -> Vec<(String, Vec<u8>)> {
         let mut names = vec![
             "model.safetensors".to_owned(),
@@ -105,8 +106,6 @@ impl Run {
         if self.folder.join("best.safetensors").exists() {
             names.push("best.safetensors".into());
         }
-        let last = format!("checkpoints/step-{:09}.ckpt", self.step());
-        names.push(last);
         for table in ["classes.csv", "clusters.csv", "rows.csv"] {
             names.push(format!("receipts/epoch-0000/{table}"));
         }

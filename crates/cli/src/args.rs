@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Says what a key of a run file means.
     Explain(ExplainArguments),
     /// Evaluates a trained run on its test images, or embeddings from files.
-    Evaluate(EvaluateArguments),
+    Evaluate(Box<EvaluateArguments>),
     /// Writes the embeddings of images.
     Embed(EmbedArguments),
     /// Shows the modes of each class: a table, and a contact sheet of photographs.

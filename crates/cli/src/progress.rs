@@ -180,7 +180,7 @@ impl Observer for Progress {
             Event::Step(report) => {
                 self.trained += report.step_images;
                 self.steps += 1;
-                let text = self.of_step(&report);
+                let text = self.of_step(report);
                 let due = self.elapsed() - self.last_line >= LINE_EVERY;
                 if self.verbosity == Verbosity::Verbose {
                     let statistics: Vec<String> = report

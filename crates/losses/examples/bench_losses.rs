@@ -41,7 +41,7 @@ fn main() {
     let step = || {
         let leaf = Tensor::<2>::from_data(embeddings.clone(), &device).require_grad();
         let start = Instant::now();
-        let output = loss.forward(leaf.clone(), &Labels::new(&labels));
+        let output = loss.forward(leaf.clone(), Labels::new(&labels));
         let gradients = output.mean.backward();
         // Reading a number makes sure that the gradient is there.
         let gradient = leaf

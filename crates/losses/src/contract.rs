@@ -41,7 +41,7 @@ fn embeddings() -> Matrix {
 }
 
 fn mean(loss: &Loss, x: Tensor<2>) -> Tensor<1> {
-    loss.forward(x, &Labels::new(&LABELS)).mean
+    loss.forward(x, Labels::new(&LABELS)).mean
 }
 
 /// Gradients of the parameters, one after the other.
@@ -142,7 +142,7 @@ fn the_order_of_a_batch_does_not_matter() {
         let loss = make(&config, x.columns);
         let (value, gradient) = differentiate(&x, |x| mean(&loss, x));
         let (moved, slope) = differentiate(&x.select(&order), |x| {
-            loss.forward(x, &Labels::new(&labels)).mean
+            loss.forward(x, Labels::new(&labels)).mean
         });
         assert_close(&[moved], &[value], 1e-5, 1e-6);
         assert_close_to_largest(&name, &slope.values, &gradient.select(&order).values, 2e-5);
@@ -171,7 +171,7 @@ fn very_large_and_very_small_embeddings_keep_a_finite_loss_and_a_gradient() {
 #[test]
 fn examples_a_thousand_apart_still_pull() {
     // Each class lies in two places 1000 apart, each place with two classes: own examples far, strangers near.
-    let place = |row: usize| if row / 2 % 2 == 0 { 0.0 } else { 1000.0 };
+    let place = |row: usize| if (row / 2).is_multiple_of(2) { 0.0 } else { 1000.0 };
     let noise = Matrix::random(8, 5, 3);
     let values = (0..40).map(|at| noise.values[at] + place(at / 5));
     let x = Matrix::new(8, 5, values.collect());
@@ -222,14 +222,14 @@ fn without_pairs_loss_and_gradient_are_zero() {
         for (labels, is_empty) in [(&alone, needs_positives), (&alike, needs_triplets)] {
             if is_empty {
                 let (value, gradient) =
-                    differentiate(&x, |x| loss.forward(x, &Labels::new(labels)).mean);
+                    differentiate(&x, |x| loss.forward(x, Labels::new(labels)).mean);
                 assert_eq!((value, gradient.values), (0.0, vec![0.0; 60]), "{name}");
             }
         }
         if config.learning_rate_factor() == 1.0 && !config.wants_clusters() && needs_positives {
             let one = x.select(&[0]);
             let (value, gradient) =
-                differentiate(&one, |x| loss.forward(x, &Labels::new(&[0])).mean);
+                differentiate(&one, |x| loss.forward(x, Labels::new(&[0])).mean);
             assert_eq!((value, gradient.values), (0.0, vec![0.0; 5]), "{name}");
         }
     }
@@ -244,7 +244,7 @@ fn without_pairs_loss_and_gradient_are_zero() {
             serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
         let loss = make(&config, x.columns);
         let (value, gradient) = differentiate(&x.select(&[0]), |x| {
-            loss.forward(x, &Labels::new(&[0])).mean
+            loss.forward(x, Labels::new(&[0])).mean
         });
         assert_eq!((value, gradient.values), (0.0, vec![0.0; 5]), "{kind}");
     }
@@ -272,7 +272,7 @@ fn half_precision_is_computed_in_single() {
         for dtype in [DType::F16, DType::BF16] {
             let half = x.leaf(DType::F32).inner().cast(dtype);
             let exact = mean(&loss, half.clone().cast(DType::F32));
-            let output = loss.forward(half, &Labels::new(&LABELS));
+            let output = loss.forward(half, Labels::new(&LABELS));
             assert_eq!(output.mean.dtype(), DType::F32, "{name}");
             assert_eq!(output.per_example.dtype(), DType::F32, "{name}");
             assert_eq!(number(output.mean), number(exact), "{name}");
@@ -286,11 +286,11 @@ fn without_autodiff_the_value_is_the_same() {
     for (name, config) in every_loss() {
         let loss = make(&config, x.columns);
         let with = loss
-            .forward(x.leaf(DType::F32), &Labels::new(&LABELS))
+            .forward(x.leaf(DType::F32), Labels::new(&LABELS))
             .read();
         let without = loss
             .valid()
-            .forward(x.leaf(DType::F32).inner(), &Labels::new(&LABELS))
+            .forward(x.leaf(DType::F32).inner(), Labels::new(&LABELS))
             .read();
         assert_eq!(with, without, "{name}");
         assert_eq!(with.per_example.len(), x.rows, "{name}");
@@ -337,7 +337,7 @@ fn a_loss_over_blocks_is_the_loss_over_the_whole_matrix() {
         ..Default::default()
     };
     let (value, gradient) =
-        differentiate(&x, |x| config.init().forward(x, &Labels::new(&labels)).mean);
+        differentiate(&x, |x| config.init().forward(x, Labels::new(&labels)).mean);
     // A triplet needs three examples near each other in no order, so a sample of anchors by plain loops suffices.
     let distance = |a: usize, b: usize| {
         x.row(a)
@@ -349,7 +349,7 @@ fn a_loss_over_blocks_is_the_loss_over_the_whole_matrix() {
     };
     let output = config
         .init()
-        .forward(x.leaf(DType::F32), &Labels::new(&labels))
+        .forward(x.leaf(DType::F32), Labels::new(&labels))
         .read();
     for anchor in [0, 700, 1499] {
         let (mut sum, mut count) = (0.0, 0.0);

@@ -189,7 +189,7 @@ fn losses_on_pairs_and_triplets_match_the_reference() {
         let key = text(case, "key");
         let (x, labels) = reference.batch(case);
         let loss = config.init(x.columns, 1, &device());
-        let (value, gradient) = differentiate(&x, |x| loss.forward(x, &Labels::new(&labels)).mean);
+        let (value, gradient) = differentiate(&x, |x| loss.forward(x, Labels::new(&labels)).mean);
         assert_close_to_largest(
             key,
             &[value],
@@ -234,7 +234,7 @@ fn losses_with_learned_vectors_match_the_reference() {
         let vectors = turn(stored).leaf(DType::F32);
         let loss = of_vectors(case, x.columns, classes, vectors.clone());
         let leaf = x.leaf(DType::F32);
-        let mean = loss.forward(leaf.clone(), &Labels::new(&labels)).mean;
+        let mean = loss.forward(leaf.clone(), Labels::new(&labels)).mean;
         let gradients = mean.backward();
         assert_close_to_largest(
             key,

@@ -35,14 +35,20 @@ fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
         got.iter().all(|value| value.is_finite()),
         "{what} is not finite"
     );
-    let worst = got
+    let apart: Vec<(usize, f32)> = got
         .iter()
         .zip(want)
         .map(|(got, want)| (got - want).abs())
-        .fold(0.0, f32::max);
+        .enumerate()
+        .filter(|&(_, apart)| apart > tolerance)
+        .collect();
+    let worst = apart.iter().map(|&(_, apart)| apart).fold(0.0, f32::max);
     assert!(
-        worst <= tolerance,
-        "{what} differs by {worst}, allowed is {tolerance}"
+        apart.is_empty(),
+        "{what}: {} of {} values differ, by {worst} at most, allowed is {tolerance}; at {:?}",
+        apart.len(),
+        got.len(),
+        &apart[..apart.len().min(16)]
     );
 }
 

@@ -60,11 +60,11 @@ impl Observer for Count {
         let Event::Step(StepReport { step, times, .. }) = event else {
             return;
         };
-        if step > 2 {
-            self.times.add(&times);
+        if *step > 2 {
+            self.times.add(times);
             self.steps += 1;
         }
-        if step == self.steps_in_all / 10 {
+        if *step == self.steps_in_all / 10 {
             self.early = resident();
         }
     }

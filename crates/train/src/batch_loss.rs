@@ -46,11 +46,11 @@ pub(crate) fn forward(
     }
     let labels = Labels::new(labels).with_draw(draw as u64);
     if batch.clusters.is_empty() {
-        loss.forward(embeddings, &labels)
+        loss.forward(embeddings, labels)
     } else {
         loss.forward(
             embeddings,
-            &labels.with_clusters(&batch.clusters, &batch.cluster_classes),
+            labels.with_clusters(&batch.clusters, &batch.cluster_classes),
         )
     }
 }
@@ -145,7 +145,7 @@ mod tests {
                 .map(|&cluster| batch.cluster_classes[cluster])
                 .collect();
             let labels = Labels::new(&classes).with_clusters(&clusters, &of_clusters);
-            let alone = loss.forward(Tensor::cat(slice, 0), &labels).read();
+            let alone = loss.forward(Tensor::cat(slice, 0), labels).read();
             expected += neighbourhood.weight * alone.mean;
         }
         assert!(

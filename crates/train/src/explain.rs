@@ -55,6 +55,7 @@ pub fn explain(key: &str) -> Result<Explanation, UnknownKey> {
     let mut found = vec![Place {
         of: Vec::new(),
         node: &schema,
+        said: "",
     }];
     for name in key.split('.').filter(|name| !name.is_empty()) {
         found = found
@@ -96,6 +97,7 @@ pub fn keys() -> Vec<String> {
     let root = Place {
         of: Vec::new(),
         node: &schema,
+        said: "",
     };
     collect(&root, "", &schema, &mut keys);
     keys
@@ -110,6 +112,8 @@ fn schema() -> Value {
 struct Place<'a> {
     of: Vec<String>,
     node: &'a Value,
+    /// What the variant says whose only key this is: such a key has no text of its own.
+    said: &'a str,
 }
 
 impl<'a> Place<'a> {
@@ -120,14 +124,16 @@ impl<'a> Place<'a> {
             let pointer = target.trim_start_matches('#');
             if let Some(node) = root.pointer(pointer) {
                 let of = self.of.clone();
-                layers.extend(Place { of, node }.layers(root));
+                let said = self.said;
+                layers.extend(Place { of, node, said }.layers(root));
             }
         }
         for list in ["allOf", "oneOf", "anyOf"] {
             for node in self.node[list].as_array().into_iter().flatten() {
                 let mut of = self.of.clone();
                 of.extend(tag_of(node));
-                layers.extend(Place { of, node }.layers(root));
+                let said = self.said;
+                layers.extend(Place { of, node, said }.layers(root));
             }
         }
         layers
@@ -137,10 +143,16 @@ impl<'a> Place<'a> {
     fn children(&self, root: &'a Value) -> Vec<(&'a str, Place<'a>)> {
         let mut children = Vec::new();
         for layer in self.layers(root) {
-            let properties = layer.node["properties"].as_object();
-            for (name, node) in properties.into_iter().flatten() {
+            let Some(properties) = layer.node["properties"].as_object() else {
+                continue;
+            };
+            let said = match properties.len() {
+                1 => text_of(layer.node),
+                _ => "",
+            };
+            for (name, node) in properties {
                 let of = layer.of.clone();
-                children.push((name.as_str(), Place { of, node }));
+                children.push((name.as_str(), Place { of, node, said }));
             }
         }
         children
@@ -165,7 +177,7 @@ impl<'a> Place<'a> {
             let node = &layer.node["additionalProperties"];
             let of = layer.of.clone();
             // Without names of its own, a table says what its entries are.
-            node.is_object().then_some(Place { of, node })
+            node.is_object().then_some(Place { of, node, said: "" })
         });
         free.map(|place| match text_of(place.node) {
             "" => self.clone(),
@@ -176,8 +188,8 @@ impl<'a> Place<'a> {
 
     fn meaning(&self, root: &'a Value) -> Meaning {
         let layers = self.layers(root);
-        let text = layers.iter().map(|layer| text_of(layer.node));
-        let text = text.filter(|text| !text.is_empty()).next().unwrap_or("");
+        let mut texts = layers.iter().map(|layer| text_of(layer.node));
+        let text = texts.find(|text| !text.is_empty()).unwrap_or(self.said);
         let mut values: Vec<(String, String)> = Vec::new();
         for layer in layers.iter().skip(1) {
             let text = plain(text_of(layer.node));

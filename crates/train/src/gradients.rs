@@ -227,7 +227,7 @@ mod tests {
         device.seed(2);
         let images = Tensor::random([12, 1, 28, 28], Distribution::Normal(0.0, 1.0), &device);
         let labels: Vec<usize> = (0..12).map(|row| row % 3).collect();
-        let forward = |embeddings| learner.loss.forward(embeddings, &Labels::new(&labels));
+        let forward = |embeddings| learner.loss.forward(embeddings, Labels::new(&labels));
         let seeds = |part: usize| 7 + part as u64;
 
         let input = Input::Images(images.clone());

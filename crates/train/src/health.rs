@@ -289,7 +289,8 @@ mod tests {
 
     #[test]
     fn each_condition_is_named_with_what_to_do() {
-        let cases: [(&str, fn(usize) -> Pulse); 3] = [
+        type Run = fn(usize) -> Pulse;
+        let cases: [(&str, Run); 3] = [
             ("collapsed", |step| Pulse {
                 loss: 1.0,
                 effective_rank: step.is_multiple_of(10).then_some(1.02),

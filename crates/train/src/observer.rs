@@ -45,7 +45,7 @@ pub enum Event<'a> {
         phase: Phase,
     },
     /// A step was made.
-    Step(StepReport),
+    Step(&'a StepReport),
     /// The cluster index was built anew.
     Refreshed {
         /// The step before which it was built.

@@ -103,8 +103,8 @@ impl<'a> Refresher<'a> {
             }
         }
         let mut refreshed = match state.fused.is_some() {
-            true => self.from_seen(state, learner, evaluation, observer)?,
-            false => self.from_pass(state, learner, evaluation, observer)?,
+            true => self.index_of_seen(state, learner, evaluation, observer)?,
+            false => self.index_pass(state, learner, evaluation, observer)?,
         };
         refreshed.drift = refreshed.drift.or(measured);
         state.refreshes += 1;
@@ -118,7 +118,7 @@ impl<'a> Refresher<'a> {
     }
 
     /// Builds the index from evaluation views of all training images.
-    fn from_pass(
+    fn index_pass(
         &self,
         state: &mut State,
         learner: &Learner,
@@ -150,7 +150,7 @@ impl<'a> Refresher<'a> {
     }
 
     /// Builds the index from the embeddings that training saw last, and measures how far they are from fresh ones.
-    fn from_seen(
+    fn index_of_seen(
         &self,
         state: &mut State,
         learner: &Learner,
@@ -158,7 +158,7 @@ impl<'a> Refresher<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Refreshed, TrainError> {
         let (Some(index), Some(fused)) = (&mut state.index, &state.fused) else {
-            return self.from_pass(state, learner, evaluation, observer);
+            return self.index_pass(state, learner, evaluation, observer);
         };
         let report = index.refresh(fused.embeddings())?;
         let probe = Probe::new(index, fused.embeddings(), self.probe_rows())?;

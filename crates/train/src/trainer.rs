@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use lodestone_data::Table;
 use lodestone_eval::Report;
+use lodestone_models::HeadInitialisation;
 use lodestone_sampling::{Batch, Classes};
 use rand::RngExt;
 
@@ -154,25 +155,32 @@ impl Trainer {
 
     /// Judges the pooled features of the trunk as it starts, without head and training: what pretrained weights are worth.
     ///
+    /// Where the run file starts the head as the whitening of the features, which needs no label, they are judged behind it:
+    /// that is what training starts from.
+    ///
     /// # Errors
     /// If the set has no test images, and as [`run`](Self::run).
     pub fn judge_features(&self, observer: &mut dyn Observer) -> Result<Report, TrainError> {
         let config = &self.config;
         let device = self.device.clone().autodiff();
         let parts = Parts::new(&self.table, config)?;
-        let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
+        let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
         let all: [&[usize]; 2] = [&parts.train, parts.test()?];
         let mut evaluation =
             setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
+        let whitened = config.model.calibrate_head
+            && config.model.head.initialise == HeadInitialisation::Whitened;
+        if whitened {
+            setup.calibrate_head(&parts.train, &mut evaluation, &device, observer)?;
+        }
         let learner = Learner::new(config, setup.embedder, setup.auxiliary, setup.loss);
         let mut features = |rows: &[usize], observer: &mut dyn Observer| {
-            learner.features(
-                rows,
-                Phase::Evaluation,
-                &mut evaluation,
-                &self.device,
-                observer,
-            )
+            let (phase, views) = (Phase::Evaluation, &mut evaluation);
+            if whitened {
+                learner.embed(rows, phase, views, &self.device, observer)
+            } else {
+                learner.features(rows, phase, views, &self.device, observer)
+            }
         };
         let gallery = features(&parts.train, observer)?;
         let queries = features(&parts.test, observer)?;
@@ -194,7 +202,12 @@ impl Trainer {
         };
         let mut report = judge(&judged, &config.evaluation)?;
         report.note("data", &self.table.name);
-        report.note("loss", "none: frozen features");
+        let features = if whitened {
+            "none: frozen features, whitened without labels"
+        } else {
+            "none: frozen features"
+        };
+        report.note("loss", features);
         report.warnings.extend(self.table.notices.iter().cloned());
         Ok(report)
     }

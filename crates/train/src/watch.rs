@@ -239,7 +239,7 @@ impl Watch {
             observer.on(Event::Warning(&warning));
         }
         let left = config.train.images.saturating_sub(state.images);
-        observer.on(Event::Step(StepReport {
+        observer.on(Event::Step(&StepReport {
             step: state.step,
             steps: state.step + left.div_ceil(facts.step_images.max(1)),
             epoch: facts.epoch as usize,

@@ -1,3 +1,5 @@
+//! What the doctor finds, and what it passes over.
+
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 
 use super::*;

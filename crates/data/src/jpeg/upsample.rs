@@ -95,7 +95,7 @@ impl Chroma {
         self.sums.clear();
         if self.doubled.1 {
             let near = y / 2;
-            let far = if y % 2 == 0 {
+            let far = if y.is_multiple_of(2) {
                 near.saturating_sub(1)
             } else {
                 (near + 1).min(self.size.1 - 1)

@@ -1,3 +1,5 @@
+//! Order, threads, caches and broken images of the loader.
+
 use image::ImageFormat;
 
 use super::*;

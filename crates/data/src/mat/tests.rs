@@ -1,3 +1,5 @@
+//! MAT-5 files made by hand, whole and damaged.
+
 use std::io::Write as _;
 
 use proptest::prelude::*;

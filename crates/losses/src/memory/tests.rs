@@ -58,11 +58,11 @@ fn an_empty_memory_leaves_the_loss_of_the_batch() {
     let (x, labels) = (Matrix::random(8, 4, 1), [0, 1, 2, 0, 1, 2, 0, 1]);
     for loss in losses(Miner::All) {
         let alone = differentiate(&x, |x| match &loss {
-            MemoryLoss::Contrastive(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-            MemoryLoss::MultiSimilarity(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-            MemoryLoss::NtXent(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-            MemoryLoss::SupCon(loss) => loss.forward(x, &Labels::new(&labels)).mean,
-            MemoryLoss::Triplet(loss) => loss.forward(x, &Labels::new(&labels)).mean,
+            MemoryLoss::Contrastive(loss) => loss.forward(x, Labels::new(&labels)).mean,
+            MemoryLoss::MultiSimilarity(loss) => loss.forward(x, Labels::new(&labels)).mean,
+            MemoryLoss::NtXent(loss) => loss.forward(x, Labels::new(&labels)).mean,
+            MemoryLoss::SupCon(loss) => loss.forward(x, Labels::new(&labels)).mean,
+            MemoryLoss::Triplet(loss) => loss.forward(x, Labels::new(&labels)).mean,
         });
         let (value, slope) = differentiate(&x, |x| {
             CrossBatchMemory::new(loss.clone(), 5)

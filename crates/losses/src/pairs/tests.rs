@@ -84,7 +84,7 @@ fn contrastive_pulls_positives_and_pushes_negatives_to_the_margin() {
             mining: Miner::All,
         };
         check(
-            |x| config.init().forward(x, &Labels::new(&LABELS)),
+            |x| config.init().forward(x, Labels::new(&LABELS)),
             all(&pull) + all(&push),
             &per_example,
         );
@@ -152,7 +152,7 @@ fn multi_similarity_weighs_pairs_by_their_violation() {
         ..Default::default()
     };
     check(
-        |x| config.init().forward(x, &Labels::new(&LABELS)),
+        |x| config.init().forward(x, Labels::new(&LABELS)),
         mean(&per_example),
         &per_example,
     );
@@ -176,7 +176,7 @@ fn sup_con_averages_the_logarithms_of_its_positives() {
             ..Default::default()
         };
         check(
-            |x| config.init().forward(x, &Labels::new(&LABELS)),
+            |x| config.init().forward(x, Labels::new(&LABELS)),
             sum / count,
             &per_example,
         );
@@ -195,7 +195,7 @@ fn nt_xent_keeps_other_positives_out_of_the_denominator() {
         |x| {
             NtXentLossConfig::default()
                 .init()
-                .forward(x, &Labels::new(&LABELS))
+                .forward(x, Labels::new(&LABELS))
         },
         want,
         &per_example,

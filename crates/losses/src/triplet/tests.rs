@@ -75,10 +75,10 @@ fn loops_over_all_triplets_agree() {
                     }
                     .init();
                     let (value, _) =
-                        differentiate(&x, |x| loss.forward(x, &Labels::new(&LABELS)).mean);
+                        differentiate(&x, |x| loss.forward(x, Labels::new(&LABELS)).mean);
                     assert_close(&[value], &[mean(&all)], 1e-5, 1e-6);
                     let output = loss
-                        .forward(x.leaf(DType::F32), &Labels::new(&LABELS))
+                        .forward(x.leaf(DType::F32), Labels::new(&LABELS))
                         .read();
                     let got = output
                         .per_example
@@ -116,7 +116,7 @@ fn far_apart_points_have_a_useful_soft_loss() {
         ..Default::default()
     };
     let (value, gradient) = differentiate(&x, |x| {
-        config.init().forward(x, &Labels::new(&[0, 0, 1])).mean
+        config.init().forward(x, Labels::new(&[0, 0, 1])).mean
     });
     // Anchor 0: 2000 - 1. Anchor 1: 2000 - 1999 = 1, log(1 + e).
     assert_close(&[value], &[(1999.0 + 1.313262) / 2.0], 1e-5, 0.0);
@@ -135,7 +135,7 @@ fn equal_points_pull_without_a_direction() {
         }
         .init();
         let (value, gradient) =
-            differentiate(&x, |x| loss.forward(x, &Labels::new(&[0, 0, 1, 1])).mean);
+            differentiate(&x, |x| loss.forward(x, Labels::new(&[0, 0, 1, 1])).mean);
         assert_close(&[value], &[0.2], 1e-6, 0.0);
         assert_eq!(gradient.values, [0.0; 8]);
     }

@@ -4,7 +4,7 @@
 //! but a file that tries is no weight file. So its instructions are walked once, without executing them, and each name that
 //! they import is held against the few that rebuild tensors.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -33,7 +33,7 @@ pub(super) fn foreign_name(path: &Path) -> io::Result<Option<String>> {
     });
     let mut rest = bytes.as_slice();
     for _ in 0..if legacy { 5 } else { 1 } {
-        if let Some(found) = walk(&mut rest)?.into_iter().find(is_foreign) {
+        if let Some(found) = walk(&mut rest)?.into_iter().find(|name| is_foreign(name)) {
             return Ok(Some(found));
         }
     }
@@ -56,7 +56,9 @@ fn in_archive(mut archive: ZipArchive<BufReader<File>>) -> io::Result<Option<Str
         let entry = archive.by_name(&name).map_err(io::Error::other)?;
         let mut bytes = Vec::new();
         entry.take(LARGEST).read_to_end(&mut bytes)?;
-        let found = walk(&mut bytes.as_slice())?.into_iter().find(is_foreign);
+        let found = walk(&mut bytes.as_slice())?
+            .into_iter()
+            .find(|name| is_foreign(name));
         if found.is_some() {
             return Ok(found);
         }
@@ -65,7 +67,7 @@ fn in_archive(mut archive: ZipArchive<BufReader<File>>) -> io::Result<Option<Str
 }
 
 /// Names that rebuild tensors and the dictionaries they lie in.
-fn is_foreign(name: &String) -> bool {
+fn is_foreign(name: &str) -> bool {
     let known = [
         "collections.OrderedDict",
         "torch.Size",
@@ -82,8 +84,7 @@ fn is_foreign(name: &String) -> bool {
     let torch = name
         .strip_prefix("torch.storage.")
         .or(name.strip_prefix("torch."));
-    !known.contains(&name.as_str())
-        && !torch.is_some_and(|rest| !rest.contains('.') && storage(rest))
+    !known.contains(&name) && !torch.is_some_and(|rest| !rest.contains('.') && storage(rest))
 }
 
 /// Element types that torch writes as names beside untyped storages.
@@ -97,7 +98,7 @@ fn walk(bytes: &mut &[u8]) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     // Strings as they were pushed, for the instruction that takes module and name from the stack, and those remembered.
     let mut pushed: Vec<Option<String>> = Vec::new();
-    let mut memo: HashMap<u64, Option<String>> = HashMap::new();
+    let mut memo: BTreeMap<u64, Option<String>> = BTreeMap::new();
     loop {
         let [op] = array(bytes)?;
         match op {
@@ -175,7 +176,7 @@ fn walk(bytes: &mut &[u8]) -> io::Result<Vec<String>> {
     }
 }
 
-fn remember(memo: &mut HashMap<u64, Option<String>>, place: u64, pushed: &[Option<String>]) {
+fn remember(memo: &mut BTreeMap<u64, Option<String>>, place: u64, pushed: &[Option<String>]) {
     memo.insert(place, pushed.last().cloned().flatten());
 }
 
@@ -271,7 +272,7 @@ mod tests {
             "torch.storage.UntypedStorage",
             "torch.bfloat16",
         ] {
-            assert!(!is_foreign(&name.to_owned()), "{name}");
+            assert!(!is_foreign(name), "{name}");
         }
         for name in [
             "posix.system",
@@ -280,7 +281,7 @@ mod tests {
             "torch.hub.load",
             "torch.x.HalfStorage",
         ] {
-            assert!(is_foreign(&name.to_owned()), "{name}");
+            assert!(is_foreign(name), "{name}");
         }
     }
 

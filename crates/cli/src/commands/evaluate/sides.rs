@@ -17,6 +17,9 @@ pub(crate) struct Set {
     pub(crate) table: LabelTable,
 }
 
+/// Classes of the queries and of the gallery in one numbering, and the names behind the numbers.
+type Numbered = (Vec<usize>, Vec<usize>, BTreeMap<usize, String>);
+
 impl Set {
     fn read(embeddings: &Path, labels: Option<&Path>, column: &str, cosine: bool) -> Result<Self> {
         let beside = embeddings.with_extension("csv");
@@ -160,10 +163,7 @@ impl Sides {
     }
 
     /// A column of both sides in one numbering, and the names behind the numbers.
-    pub(crate) fn classes(
-        &self,
-        column: &str,
-    ) -> Result<(Vec<usize>, Vec<usize>, BTreeMap<usize, String>)> {
+    pub(crate) fn classes(&self, column: &str) -> Result<Numbered> {
         let queries = self.queries.table.column(column)?;
         let gallery = self.gallery().table.column(column)?;
         let (numbers, mut names) = numbered(&[queries, gallery]);

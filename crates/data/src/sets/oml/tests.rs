@@ -1,3 +1,5 @@
+//! OML tables as CSV and Parquet, right and wrong.
+
 use proptest::prelude::*;
 
 use super::*;

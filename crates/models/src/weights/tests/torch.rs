@@ -103,7 +103,7 @@ with zipfile.ZipFile("zeros.pth") as stored, zipfile.ZipFile("deflated.pth", "w"
             if case % 3 == 0 {
                 damaged.truncate(bytes.len() - case * 6007 % bytes.len());
             }
-            std::fs::write(&path, &damaged).unwrap();
+            lodestone_files::write_whole(&path, |file| file.write_all(&damaged)).unwrap();
             if let Err(error) = load(&path) {
                 assert!(error.contains("damaged.pth"), "{name} {case}: {error}");
                 assert!(!error.contains('\n'), "{name} {case}: {error}");
