@@ -171,7 +171,13 @@ fn very_large_and_very_small_embeddings_keep_a_finite_loss_and_a_gradient() {
 #[test]
 fn examples_a_thousand_apart_still_pull() {
     // Each class lies in two places 1000 apart, each place with two classes: own examples far, strangers near.
-    let place = |row: usize| if (row / 2).is_multiple_of(2) { 0.0 } else { 1000.0 };
+    let place = |row: usize| {
+        if (row / 2).is_multiple_of(2) {
+            0.0
+        } else {
+            1000.0
+        }
+    };
     let noise = Matrix::random(8, 5, 3);
     let values = (0..40).map(|at| noise.values[at] + place(at / 5));
     let x = Matrix::new(8, 5, values.collect());
@@ -243,9 +249,8 @@ fn without_pairs_loss_and_gradient_are_zero() {
         let config: LossConfig =
             serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
         let loss = make(&config, x.columns);
-        let (value, gradient) = differentiate(&x.select(&[0]), |x| {
-            loss.forward(x, Labels::new(&[0])).mean
-        });
+        let (value, gradient) =
+            differentiate(&x.select(&[0]), |x| loss.forward(x, Labels::new(&[0])).mean);
         assert_eq!((value, gradient.values), (0.0, vec![0.0; 5]), "{kind}");
     }
 }
