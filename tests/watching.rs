@@ -32,7 +32,7 @@ fn python() -> Option<String> {
         Ok(output) if output.status.success() => Some(python),
         _ => {
             eprintln!(
-                "SKIPPED: {python} has no tensorboard, so no event file was read; set LODESTONE_PYTHON to one that has"
+                "skipped: {python} has no tensorboard, so no event file was read; set LODESTONE_PYTHON to one that has"
             );
             None
         }

@@ -15,9 +15,9 @@ use crate::{
     GoogLeNetForm, HeadConfig, InceptionV3Config, Model, ModelDescription, NetworkConfig,
 };
 
-/// Runs the Python of the variable `PYTHON`, or `python3`, where it can import torchvision.
+/// Runs the Python of the variable `LODESTONE_PYTHON`, or `python3`, where it can import torchvision.
 fn python(folder: &Path, script: &str) -> bool {
-    let python = std::env::var_os("PYTHON").unwrap_or("python3".into());
+    let python = std::env::var_os("LODESTONE_PYTHON").unwrap_or("python3".into());
     let run = |script: &str| {
         let mut command = Command::new(&python);
         command.current_dir(folder).args(["-c", script]).output()
@@ -25,7 +25,7 @@ fn python(folder: &Path, script: &str) -> bool {
     let usable = run("import torchvision, safetensors.torch");
     if !usable.is_ok_and(|output| output.status.success()) {
         skipped(&format!(
-            "{python:?} has no torchvision; set PYTHON to one that has"
+            "{python:?} has no torchvision; set LODESTONE_PYTHON to one that has"
         ));
         return false;
     }
