@@ -38,7 +38,8 @@
 //! Images per second of processor time with one thread, medians of three runs, and peak memory of a process with two threads
 //! that takes two training steps; `fp32`, networks without classifiers, forward with folded normalisation and forward +
 //! backward with that of the batch. AMD EPYC (Zen 4) with AVX-512, 120 GFLOP/s a core in multiply-adds of registers; torch
-//! 2.15.0, channels-last. Processor time, because other programs ran on the machine.
+//! 2.15.0, channels-last. Processor time, because other programs ran on the machine; commit 75efd5c, before pointwise weights
+//! moved in blocks. Two threads on a quiet machine have not been measured.
 //!
 //! | | lodestone | torch | ratio |
 //! | --- | ---: | ---: | ---: |

@@ -296,8 +296,9 @@ impl Golden {
     ///
     /// With batch statistics of two images, an activation may lie within rounding of 0: then ReLU passes it in one order of
     /// summation and stops it in another, which changes the gradient of one output channel, of which the sample holds one
-    /// value at most. It happens in `Mixed_7c.branch3x3_2a` with transformed input where 3×3 convolutions are summed as
-    /// Winograd has it: 1 of 64, by 1.8 % of the largest, the others within 0.2 %. The norm is held to its own tolerance.
+    /// value at most. Seen in `Mixed_7c.branch3x3_2a` with transformed input since 3×3 convolutions are summed as Winograd has
+    /// it: 1 of 64, by 1.8 % of the largest, the others within 0.2 %. That this is such an activation is likely, not proven:
+    /// burn's own operators were not compared. The norm is held to its own tolerance.
     fn gradient_but_for_one(&self, name: &str, values: &[f32], within: [f32; 2]) {
         let mut values = values.to_vec();
         let key = format!("{}.grad.{name}.sample", self.prefix);
