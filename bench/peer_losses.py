@@ -52,7 +52,7 @@ def make(name, dim, classes):
     if name == "arc_face":
         return losses.ArcFaceLoss(classes, dim, margin=28.6, scale=64), None
     if name == "sub_center_arc_face":
-        return losses.SubCenterArcFaceLoss(classes, dim, margin=28.6, scale=64, sub_centers=3), None
+        return losses.SubCenterArcFaceLoss(num_classes=classes, embedding_size=dim, margin=28.6, scale=64, sub_centers=3), None
     if name == "cos_face":
         return losses.CosFaceLoss(classes, dim, margin=0.35, scale=64), None
     if name == "normalized_softmax":

@@ -33,7 +33,7 @@ pub(crate) fn convnet(options: &Options) -> Result<()> {
     }
     let wanted =
         |part: &str| options.rest.is_empty() || options.rest.iter().any(|word| word == part);
-    let networks = example("lodestone-models", "bench_networks")?;
+    let networks = example("bench_networks")?;
     let ours = |job: &str, network: (&str, &str), threads: &str, ending: &str| {
         let mut command = Command::new(&networks);
         command.args([job, network.0, network.1, ending]);
@@ -105,7 +105,7 @@ fn scaling(comparison: &Comparison) -> String {
 
 /// The table of all convolutions with two threads.
 fn layers(rounds: usize) -> Result<String> {
-    let program = example("lodestone-kernels", "bench_convnet")?;
+    let program = example("bench_convnet")?;
     let start = || {
         let mut command = Command::new(&program);
         command.env("RAYON_NUM_THREADS", "2");

@@ -17,7 +17,7 @@ pub(super) fn data(options: &Options) -> Result<()> {
     };
     let folder = Path::new(folder).canonicalize()?;
     ensure!(folder.is_dir(), "{} is no folder", folder.display());
-    let program = example("lodestone-data", "bench_loader")?;
+    let program = example("bench_loader")?;
     let with_files = |mut command: Command| {
         command.arg(&folder).arg(COUNT.to_string()).arg("2");
         command

@@ -28,7 +28,7 @@ const LOSSES: [&str; 12] = [
 
 /// Times the losses named on the command line, or all.
 pub(crate) fn losses(options: &Options) -> Result<()> {
-    let program = example("lodestone-losses", "bench_losses")?;
+    let program = example("bench_losses")?;
     let mut comparison = Comparison::default();
     let named = options.rest.iter().map(String::as_str).collect::<Vec<_>>();
     let losses = if named.is_empty() {
@@ -49,13 +49,12 @@ pub(crate) fn losses(options: &Options) -> Result<()> {
                 command
             }
         });
-        comparison.alternate(
-            options.rounds,
-            &ours,
-            theirs
-                .as_ref()
-                .map(|command| command as &dyn Fn() -> Command),
-        )?;
+        let theirs = theirs.as_ref().map(|start| start as &dyn Fn() -> Command);
+        if let Err(error) = comparison.alternate(options.rounds, &ours, theirs) {
+            // Minutes of measurements are not thrown away for the loss that failed.
+            println!("{}", comparison.to_markdown("pytorch-metric-learning"));
+            return Err(error);
+        }
     }
     println!("{}", comparison.to_markdown("pytorch-metric-learning"));
     Ok(())

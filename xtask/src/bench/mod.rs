@@ -200,13 +200,15 @@ fn three_digits(value: f64) -> String {
 }
 
 /// Builds an example in release mode and gives the path of its program.
-pub(crate) fn example(package: &str, name: &str) -> Result<PathBuf> {
+///
+/// The whole workspace is named, as each crate alone asks for other features of its dependencies, and each of these sets would
+/// be compiled anew.
+pub(crate) fn example(name: &str) -> Result<PathBuf> {
     run(&mut cargo(&[
         "build",
         "--release",
         "--quiet",
-        "--package",
-        package,
+        "--workspace",
         "--example",
         name,
     ]))?;

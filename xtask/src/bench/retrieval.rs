@@ -12,7 +12,7 @@ const SIZE: [&str; 3] = ["30000", "5650", "512"];
 
 /// Runs the bench.
 pub(crate) fn retrieval(options: &Options) -> Result<()> {
-    let program = example("lodestone-eval", "bench_retrieval")?;
+    let program = example("bench_retrieval")?;
     let folder = target().join("bench-retrieval");
     let stem = folder.join(SIZE.join("x"));
     let stem = stem.to_str().context("the build folder is not Unicode")?;

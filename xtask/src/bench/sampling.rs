@@ -15,7 +15,7 @@ const GROWTH: [&str; 3] = ["80", "320", "1280"];
 
 /// Runs the parts named on the command line, of `index`, `scale` and `draw`, or all.
 pub(crate) fn sampling(options: &Options) -> Result<()> {
-    let program = example("lodestone-sampling", "bench_sampling")?;
+    let program = example("bench_sampling")?;
     let parts: Vec<&str> = match options.rest.len() {
         0 => vec!["index", "scale", "draw"],
         _ => options.rest.iter().map(String::as_str).collect(),

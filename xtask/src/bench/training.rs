@@ -13,7 +13,7 @@ const SMALL_STEPS: &str = "10000";
 
 /// Runs the parts named on the command line, of `step` and `memory`, or both. There is no peer: shares of our own step.
 pub(crate) fn training(options: &Options) -> Result<()> {
-    let program = example("lodestone-train", "bench_training")?;
+    let program = example("bench_training")?;
     let parts: Vec<&str> = match options.rest.len() {
         0 => vec!["step", "memory"],
         _ => options.rest.iter().map(String::as_str).collect(),
