@@ -386,8 +386,6 @@ fn photographs_train_on_the_cached_outputs_of_a_frozen_trunk() {
         images.to_str().unwrap(),
         "--weights",
         weights.to_str().unwrap(),
-        "--out",
-        out.to_str().unwrap(),
         "--set",
         "data.set={name=\"image-folder\"}",
         "--set",
@@ -397,7 +395,12 @@ fn photographs_train_on_the_cached_outputs_of_a_frozen_trunk() {
         "--set",
         "train.images=24",
     ];
-    let printed = lodestone(folder.path(), &arguments).output().unwrap();
+    let train = |out: &Path| {
+        let mut command = lodestone(folder.path(), &arguments);
+        command.arg("--out").arg(out);
+        command
+    };
+    let printed = train(&out).output().unwrap();
     assert!(
         printed.status.success(),
         "{}",
@@ -408,7 +411,12 @@ fn photographs_train_on_the_cached_outputs_of_a_frozen_trunk() {
             .contains("computing the frozen part once: 12 images in 2 views")
     );
     // The second run finds the cache.
-    let again = lodestone(folder.path(), &arguments).output().unwrap();
+    let again = train(&out).output().unwrap();
     assert!(!String::from_utf8_lossy(&again.stderr).contains("computing the frozen part"));
     assert!(out.join("report.json").exists());
+    // The cache read into memory holds the same numbers as the mapped file.
+    let in_memory = folder.path().join("in-memory");
+    succeeds(train(&in_memory).args(["--set", "model.frozen_cache=\"memory\""]));
+    let model = |run: &Path| fs::read(run.join("model.safetensors")).unwrap();
+    assert_eq!(model(&in_memory), model(&out));
 }

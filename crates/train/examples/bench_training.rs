@@ -81,14 +81,14 @@ fn step(steps: usize) -> Result<(), Failure> {
     photographs(&images, 8, 24)?;
     let text = format!(
         "
-        data = {{ set = {{ name = \"image-folder\" }}, threads = 2 }}
+        data.set = {{ name = \"image-folder\" }}
+        data.threads = 2
         loss = {{ kind = \"magnet\" }}
         sampler = {{ kind = \"neighbourhood\", clusters_per_batch = 8, examples_per_cluster = 4 }}
         index = {{ clusters_per_class = 2 }}
         train = {{ images = {}, look_period = 1 }}
-        [data.augmentation]
-        flip_probability = 0.5
-        random_crop = {{ scale = [0.08, 1.0], ratio = [0.75, 1.3333] }}
+        data.augmentation.flip_probability = 0.5
+        data.augmentation.random_crop = {{ scale = [0.08, 1.0], ratio = [0.75, 1.3333] }}
         [model]
         network = {{ architecture = \"googlenet\", form = \"bvlc\" }}
         [model.head]
@@ -157,13 +157,13 @@ fn memory(steps: usize) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let text = format!(
         "
-        data = {{ set = {{ name = \"fashion-mini\" }}, threads = 2 }}
+        data.set = {{ name = \"fashion-mini\" }}
+        data.threads = 2
         loss = {{ kind = \"magnet\" }}
         sampler = {{ kind = \"neighbourhood\", clusters_per_batch = 4, examples_per_cluster = 2 }}
         index = {{ clusters_per_class = 2 }}
         train = {{ images = {}, checkpoint_period = 500 }}
-        [data.augmentation]
-        flip_probability = 0.5
+        data.augmentation.flip_probability = 0.5
         [model]
         network = {{ architecture = \"convnet\", image_channels = 1, width = 4 }}
         [model.head]

@@ -7,7 +7,7 @@ use lodestone_models::{InputError, UnknownStage, WeightsError};
 use lodestone_sampling::SamplingError;
 
 use crate::checkpoint::CheckpointError;
-use crate::log::LogError;
+use crate::growing::LogError;
 
 /// A run that could not start or go on.
 #[derive(Debug, thiserror::Error)]

@@ -4,12 +4,10 @@
 //! `tensorflow/core/util/event.proto`. Five messages of a format that has not changed since 2015 are written here by
 //! hand: the one crate for it, `tensorboard-rs` 0.5.9, brings protobuf 2 and a second, older `image` into the tree.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::log::LogError;
+use crate::growing::{GrowingFile, LogError};
 
 /// TensorBoard looks for `tfevents` in the name.
 pub(crate) const FILE: &str = "events.out.tfevents.lodestone";
@@ -34,8 +32,7 @@ pub(crate) enum Value {
 /// An event file that grows at its end.
 #[derive(Debug)]
 pub(crate) struct Events {
-    path: PathBuf,
-    file: BufWriter<File>,
+    file: GrowingFile,
 }
 
 impl Events {
@@ -65,19 +62,8 @@ impl Events {
     }
 
     fn open(path: &Path, bytes: u64) -> Result<Self, LogError> {
-        let failed = |source| LogError::new(path, source);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(failed)?;
-        file.set_len(bytes).map_err(failed)?;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            file: BufWriter::new(file),
-        })
+        let file = GrowingFile::cut_to(path, bytes)?;
+        Ok(Self { file })
     }
 
     /// Appends the values of a step as one event.
@@ -126,9 +112,7 @@ impl Events {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn flush(&mut self) -> Result<(), LogError> {
-        self.file
-            .flush()
-            .map_err(|source| LogError::new(&self.path, source))
+        self.file.flush()
     }
 
     fn append(&mut self, event: &[u8]) -> Result<(), LogError> {
@@ -140,9 +124,7 @@ impl Events {
             &masked(event).to_le_bytes(),
         ]
         .concat();
-        self.file
-            .write_all(&record)
-            .map_err(|source| LogError::new(&self.path, source))
+        self.file.append(&record)
     }
 }
 

@@ -42,10 +42,12 @@
 //!   within each. `train.part_size` gives the gradient of the whole batch, in the memory of a part.
 //! - A loss or a weight that is no number ends the run, and no checkpoint with it is ever written.
 
+mod afterwards;
 mod auxiliary;
 mod average;
 mod batch_loss;
 mod batch_norm;
+mod best;
 mod checkpoint;
 mod clip;
 mod config;
@@ -56,12 +58,14 @@ mod events;
 mod explain;
 mod frozen;
 mod gradients;
+mod growing;
 mod health;
 mod judging;
 mod kept;
 mod learner;
 mod log;
 mod look;
+mod not_finite;
 mod observer;
 mod optimizer;
 mod pick;

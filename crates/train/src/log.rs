@@ -1,32 +1,15 @@
 //! The logs of a run: CSV, one row a step, appended, continued without a gap or a repeat after a resume.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 
-/// A log could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write log {}: {source}", path.display())]
-pub struct LogError {
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
-}
-
-impl LogError {
-    pub(crate) fn new(path: &Path, source: std::io::Error) -> Self {
-        Self {
-            path: path.to_path_buf(),
-            source,
-        }
-    }
-}
+use crate::growing::{GrowingFile, LogError};
 
 /// A CSV file of numbers that grows at its end.
 #[derive(Debug)]
 pub(crate) struct Log {
-    path: PathBuf,
-    file: BufWriter<File>,
+    file: GrowingFile,
     columns: usize,
 }
 
@@ -37,7 +20,7 @@ impl Log {
     /// If the file cannot be made.
     pub(crate) fn create(path: &Path, columns: &[&str]) -> Result<Self, LogError> {
         let mut log = Self::open(path, columns, 0)?;
-        log.append(&(columns.join(",") + "\n"))?;
+        log.file.append((columns.join(",") + "\n").as_bytes())?;
         Ok(log)
     }
 
@@ -70,18 +53,8 @@ impl Log {
     }
 
     fn open(path: &Path, columns: &[&str], bytes: u64) -> Result<Self, LogError> {
-        let failed = |source| LogError::new(path, source);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(failed)?;
-        file.set_len(bytes).map_err(failed)?;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
         Ok(Self {
-            path: path.to_path_buf(),
-            file: BufWriter::new(file),
+            file: GrowingFile::cut_to(path, bytes)?,
             columns: columns.len(),
         })
     }
@@ -103,13 +76,7 @@ impl Log {
             .iter()
             .map(|value| value.map_or_else(String::new, |value| value.to_string()))
             .collect();
-        self.append(&(cells.join(",") + "\n"))
-    }
-
-    fn append(&mut self, text: &str) -> Result<(), LogError> {
-        self.file
-            .write_all(text.as_bytes())
-            .map_err(|source| LogError::new(&self.path, source))
+        self.file.append((cells.join(",") + "\n").as_bytes())
     }
 
     /// Hands everything to the disk, so that a checkpoint that is written next has all its rows there.
@@ -117,10 +84,7 @@ impl Log {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn flush(&mut self) -> Result<(), LogError> {
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_data())
-            .map_err(|source| LogError::new(&self.path, source))
+        self.file.sync()
     }
 }
 

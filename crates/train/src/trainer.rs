@@ -6,22 +6,21 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use lodestone_data::Table;
 use lodestone_eval::Report;
-use lodestone_models::HeadInitialisation;
 use lodestone_sampling::{Batch, Classes};
 use rand::RngExt;
 
 use crate::batch_loss;
 use crate::batch_norm;
+use crate::best::keep_best;
 use crate::checkpoint::{CheckpointError, CheckpointFolder, Parts as CheckpointParts};
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::evaluate::{Judged, Part, headline, judge};
 use crate::gradients::{GroupGradients, differentiate};
 use crate::health::Warning;
-use crate::judging::{Judge, Judgement, note_receipt};
-use crate::kept;
+use crate::judging::{Judge, note_receipt};
 use crate::learner::Learner;
 use crate::look::{Look, on_host, seed_entropy};
+use crate::not_finite::{last_good, not_finite};
 use crate::observer::{Event, Observer, Phase};
 use crate::pick::Picker;
 use crate::random::{Purpose, generator};
@@ -35,12 +34,12 @@ use crate::watch::{StepFacts, Watch};
 
 /// A run, ready to start or to be resumed.
 pub struct Trainer {
-    config: RunConfig,
-    table: Arc<Table>,
-    places: Places,
-    device: Device,
+    pub(crate) config: RunConfig,
+    pub(crate) table: Arc<Table>,
+    pub(crate) places: Places,
+    pub(crate) device: Device,
     /// Where the embeddings behind the next report go.
-    keep: Option<PathBuf>,
+    pub(crate) keep: Option<PathBuf>,
 }
 
 /// How a run ended.
@@ -117,109 +116,14 @@ impl Trainer {
         }
     }
 
-    /// Judges the newest checkpoint of the folder on the test images, as the end of the run did.
-    ///
-    /// # Errors
-    /// If there is no checkpoint, it belongs to other settings or other data, or the set has no test images.
-    pub fn judge_finished(&self, observer: &mut dyn Observer) -> Result<Report, TrainError> {
-        let config = &self.config;
-        let device = self.device.clone().autodiff();
-        let checkpoints = self.checkpoints();
-        let (_, saved, _) = checkpoints.newest()?;
-        let parts = Parts::new(&self.table, config)?;
-        let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
-        let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
-        let fresh = State::fresh(config, &setup.table_fingerprint, &classes);
-        let all: [&[usize]; 2] = [&parts.train, parts.test()?];
-        let mut evaluation =
-            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
-        let learner = Learner::new(
-            config,
-            setup.embedder.clone(),
-            setup.auxiliary.clone(),
-            setup.loss.clone(),
-        );
-        let (state, learner) = load(saved, learner, &checkpoints)?;
-        state.check(&fresh)?;
-        let judge = self.judge_of(&parts, &classes, &setup.loader);
-        let judgement = judge.judge(&learner, &state, &parts.test, &mut evaluation, observer)?;
-        let mut report = judgement.report;
-        if let Some(receipt) = &state.receipt {
-            note_receipt(&mut report, receipt);
-        }
-        if let Some(folder) = &self.keep {
-            kept::complete(folder, &report)?;
-        }
-        Ok(report)
-    }
-
-    /// Judges the pooled features of the trunk as it starts, without head and training: what pretrained weights are worth.
-    ///
-    /// Where the run file starts the head as the whitening of the features, which needs no label, they are judged behind it:
-    /// that is what training starts from.
-    ///
-    /// # Errors
-    /// If the set has no test images, and as [`run`](Self::run).
-    pub fn judge_features(&self, observer: &mut dyn Observer) -> Result<Report, TrainError> {
-        let config = &self.config;
-        let device = self.device.clone().autodiff();
-        let parts = Parts::new(&self.table, config)?;
-        let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
-        let all: [&[usize]; 2] = [&parts.train, parts.test()?];
-        let mut evaluation =
-            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
-        let whitened = config.model.calibrate_head
-            && config.model.head.initialise == HeadInitialisation::Whitened;
-        if whitened {
-            setup.calibrate_head(&parts.train, &mut evaluation, &device, observer)?;
-        }
-        let learner = Learner::new(config, setup.embedder, setup.auxiliary, setup.loss);
-        let mut features = |rows: &[usize], observer: &mut dyn Observer| {
-            let (phase, views) = (Phase::Evaluation, &mut evaluation);
-            if whitened {
-                learner.embed(rows, phase, views, &self.device, observer)
-            } else {
-                learner.features(rows, phase, views, &self.device, observer)
-            }
-        };
-        let gallery = features(&parts.train, observer)?;
-        let queries = features(&parts.test, observer)?;
-        let judged = Judged {
-            rule: None,
-            dim: gallery.len() / parts.train.len(),
-            gallery: Part {
-                embeddings: &gallery,
-                labels: &parts.labels(&parts.train),
-                fine: None,
-            },
-            queries: Part {
-                embeddings: &queries,
-                labels: &parts.labels(&parts.test),
-                fine: None,
-            },
-            logits: None,
-            clusters: None,
-        };
-        let mut report = judge(&judged, &config.evaluation)?;
-        report.note("data", &self.table.name);
-        let features = if whitened {
-            "none: frozen features, whitened without labels"
-        } else {
-            "none: frozen features"
-        };
-        report.note("loss", features);
-        report.warnings.extend(self.table.notices.iter().cloned());
-        Ok(report)
-    }
-
-    fn checkpoints(&self) -> CheckpointFolder {
+    pub(crate) fn checkpoints(&self) -> CheckpointFolder {
         CheckpointFolder::new(
             self.places.run.join("checkpoints"),
             self.config.train.keep_checkpoints,
         )
     }
 
-    fn judge_of<'a>(
+    pub(crate) fn judge_of<'a>(
         &'a self,
         parts: &'a Parts,
         classes: &'a Classes,
@@ -368,7 +272,14 @@ impl Trainer {
                 let reading = found.output.read();
                 clock.lap(Lap::Backward, observer.elapsed());
                 if !reading.mean.is_finite() {
-                    return Err(self.not_finite(state.step, reading.mean, &parts, &batch));
+                    return Err(not_finite(
+                        &self.table,
+                        &checkpoints,
+                        state.step,
+                        reading.mean,
+                        &parts,
+                        &batch,
+                    ));
                 }
                 gradients = Some(match gradients {
                     None => found.gradients,
@@ -405,7 +316,7 @@ impl Trainer {
                 let rows = &parts.validation;
                 let judgement = judge.judge(&learner, &state, rows, &mut evaluation, observer)?;
                 let tag = "neighbours/validation";
-                validated = self.keep_best(&judgement, &learner, &mut state, &parts, observer)?;
+                validated = keep_best(&judge, run, &judgement, &learner, &mut state, observer)?;
                 watch.image(state.step, tag, judgement.strip, observer)?;
                 clock.lap(Lap::Keep, observer.elapsed());
             }
@@ -447,7 +358,7 @@ impl Trainer {
             let period = config.train.checkpoint_period;
             if over || stop || best || (period > 0 && state.step.is_multiple_of(period)) {
                 if !learner.is_finite() {
-                    let (step, checkpoint) = (state.step, self.last_good(state.step));
+                    let (step, checkpoint) = (state.step, last_good(&checkpoints, state.step));
                     return Err(TrainError::WeightsNotFinite { step, checkpoint });
                 }
                 watch.flush()?;
@@ -501,76 +412,5 @@ impl Trainer {
         }
         watch.flush()?;
         Ok(outcome)
-    }
-
-    /// Value of the watched metric, and whether it is the best so far, which is then kept as a model file.
-    fn keep_best(
-        &self,
-        judgement: &Judgement,
-        learner: &Learner,
-        state: &mut State,
-        parts: &Parts,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<(f64, bool)>, TrainError> {
-        let own = || headline(Some(self.config.loss.class_rule()));
-        let metric = self.config.train.watch.clone().unwrap_or_else(own);
-        let measures = &judgement.report.measures;
-        let Some(measure) = measures.get(&metric) else {
-            let known: Vec<&str> = measures.keys().map(String::as_str).collect();
-            let reason = format!(
-                "train.watch is {metric}, which the report does not have; it has {}",
-                known.join(", ")
-            );
-            return Err(TrainError::Setting { reason });
-        };
-        let Some(value) = measure.value else {
-            return Ok(None);
-        };
-        let falls = metric.contains("error");
-        let better = |best: f64| if falls { value < best } else { value > best };
-        let best = state.best.is_none_or(|(best, _)| better(best));
-        state.since_best += 1;
-        if best {
-            state.best = Some((value, state.step));
-            state.since_best = 0;
-            learner
-                .model(&self.config, parts)
-                .write(&self.places.run.join("best.safetensors"))?;
-        }
-        observer.on(Event::Validated {
-            step: state.step,
-            metric: &metric,
-            value,
-            best,
-        });
-        Ok(Some((value, best)))
-    }
-
-    /// The error of a loss that is no number after `steps` good steps.
-    fn not_finite(&self, steps: usize, loss: f32, parts: &Parts, batch: &Batch) -> TrainError {
-        let rows = batch.rows.iter().map(|&place| parts.train[place]);
-        let names: Vec<String> = rows
-            .take(3)
-            .map(|row| self.table.describe(row).display().to_string())
-            .collect();
-        let more = batch.rows.len().saturating_sub(names.len());
-        // A checkpoint of this very moment holds the weights that gave this loss.
-        let checkpoints = self.checkpoints();
-        checkpoints.set_aside(steps);
-        TrainError::NotFinite {
-            step: steps + 1,
-            loss,
-            rows: format!("{} and {more} more", names.join(", ")),
-            checkpoint: self.last_good(steps),
-        }
-    }
-
-    /// Names the newest checkpoint before that of `step`.
-    fn last_good(&self, step: usize) -> String {
-        let steps = self.checkpoints().steps().unwrap_or_default();
-        match steps.iter().rfind(|&&good| good < step) {
-            Some(step) => format!("the last good checkpoint is that of step {step}"),
-            None => "there is no good checkpoint yet".into(),
-        }
     }
 }

@@ -1,0 +1,113 @@
+//! What a run is worth without training it: its finished model, or the features it starts from.
+
+use lodestone_eval::Report;
+use lodestone_models::HeadInitialisation;
+use lodestone_sampling::Classes;
+
+use crate::error::TrainError;
+use crate::evaluate::{Judged, Part, judge};
+use crate::judging::note_receipt;
+use crate::kept;
+use crate::learner::Learner;
+use crate::observer::{Observer, Phase};
+use crate::save::load;
+use crate::setup::{Parts, Setup};
+use crate::state::State;
+use crate::trainer::Trainer;
+
+impl Trainer {
+    /// Judges the newest checkpoint of the folder on the test images, as the end of the run did.
+    ///
+    /// # Errors
+    /// If there is no checkpoint, it belongs to other settings or other data, or the set has no test images.
+    pub fn judge_finished(&self, observer: &mut dyn Observer) -> Result<Report, TrainError> {
+        let config = &self.config;
+        let device = self.device.clone().autodiff();
+        let checkpoints = self.checkpoints();
+        let (_, saved, _) = checkpoints.newest()?;
+        let parts = Parts::new(&self.table, config)?;
+        let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
+        let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
+        let fresh = State::fresh(config, &setup.table_fingerprint, &classes);
+        let all: [&[usize]; 2] = [&parts.train, parts.test()?];
+        let mut evaluation =
+            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
+        let learner = Learner::new(
+            config,
+            setup.embedder.clone(),
+            setup.auxiliary.clone(),
+            setup.loss.clone(),
+        );
+        let (state, learner) = load(saved, learner, &checkpoints)?;
+        state.check(&fresh)?;
+        let judge = self.judge_of(&parts, &classes, &setup.loader);
+        let judgement = judge.judge(&learner, &state, &parts.test, &mut evaluation, observer)?;
+        let mut report = judgement.report;
+        if let Some(receipt) = &state.receipt {
+            note_receipt(&mut report, receipt);
+        }
+        if let Some(folder) = &self.keep {
+            kept::complete(folder, &report)?;
+        }
+        Ok(report)
+    }
+
+    /// Judges the pooled features of the trunk as it starts, without head and training: what pretrained weights are worth.
+    ///
+    /// Where the run file starts the head as the whitening of the features, which needs no label, they are judged behind it:
+    /// that is what training starts from.
+    ///
+    /// # Errors
+    /// If the set has no test images, and as [`run`](Self::run).
+    pub fn judge_features(&self, observer: &mut dyn Observer) -> Result<Report, TrainError> {
+        let config = &self.config;
+        let device = self.device.clone().autodiff();
+        let parts = Parts::new(&self.table, config)?;
+        let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
+        let all: [&[usize]; 2] = [&parts.train, parts.test()?];
+        let mut evaluation =
+            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
+        let whitened = config.model.calibrate_head
+            && config.model.head.initialise == HeadInitialisation::Whitened;
+        if whitened {
+            setup.calibrate_head(&parts.train, &mut evaluation, &device, observer)?;
+        }
+        let learner = Learner::new(config, setup.embedder, setup.auxiliary, setup.loss);
+        let mut features = |rows: &[usize], observer: &mut dyn Observer| {
+            let (phase, views) = (Phase::Evaluation, &mut evaluation);
+            if whitened {
+                learner.embed(rows, phase, views, &self.device, observer)
+            } else {
+                learner.features(rows, phase, views, &self.device, observer)
+            }
+        };
+        let gallery = features(&parts.train, observer)?;
+        let queries = features(&parts.test, observer)?;
+        let judged = Judged {
+            rule: None,
+            dim: gallery.len() / parts.train.len(),
+            gallery: Part {
+                embeddings: &gallery,
+                labels: &parts.labels(&parts.train),
+                fine: None,
+            },
+            queries: Part {
+                embeddings: &queries,
+                labels: &parts.labels(&parts.test),
+                fine: None,
+            },
+            logits: None,
+            clusters: None,
+        };
+        let mut report = judge(&judged, &config.evaluation)?;
+        report.note("data", &self.table.name);
+        let features = if whitened {
+            "none: frozen features, whitened without labels"
+        } else {
+            "none: frozen features"
+        };
+        report.note("loss", features);
+        report.warnings.extend(self.table.notices.iter().cloned());
+        Ok(report)
+    }
+}
