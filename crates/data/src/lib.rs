@@ -35,6 +35,19 @@
 //! | `photograph`, `resize`, `rotate`, `colour` | RGB to RGB |
 //! | `preprocessing`, `augmentation`, `view` | what is wished for, and its random draws |
 //! | `render`, `renderer`, `loader`, `cache` | one image, one row, many batches, kept photographs |
+//!
+//! # Speed
+//!
+//! `cargo xtask bench data FOLDER --peer PYTHON` loads the first 1200 photographs of a folder with two threads, beside torchvision's
+//! `DataLoader` with two workers: train (random resized crop to 224², flip, normalise) and eval (resize to 256, centre crop,
+//! normalise). Flowers-102 scaled to 256 pixels on the short side, medians of three runs of each in turn; two cores of an AMD EPYC
+//! with AVX-512, nothing else running; commit 2a7ac51:
+//!
+//! | | lodestone | torchvision | ratio |
+//! |---|---:|---:|---:|
+//! | train, images/s | 3340 | 764 | 4.37 |
+//! | eval, images/s | 4536 | 1104 | 4.11 |
+//! | peak memory of all processes, MB | 79 | 1663 | 0.05 |
 
 // A test without its files says that it was skipped.
 #![cfg_attr(test, allow(clippy::print_stderr))]

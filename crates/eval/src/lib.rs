@@ -43,6 +43,18 @@
 //! (squared distance, row number). Queries with nothing to find are left out of ranking metrics and counted. Means are over
 //! queries unless a name ends in `_per_class_mean`. Rankings do not depend on tile size, engine or number of threads: tiles
 //! are approximate with a known error, and whatever they leave open is decided by exact distances.
+//!
+//! # Speed
+//!
+//! `cargo xtask bench retrieval --peer PYTHON`: 30 000 rows in 5650 classes, 512 dimensions, each against all the others,
+//! precision@1, R-precision and MAP@R, beside pytorch-metric-learning's `AccuracyCalculator` over faiss on the same arrays. The
+//! values are equal to six digits. Medians of three runs of each in turn; two cores of an AMD EPYC with AVX-512, nothing else
+//! running; commit 2a7ac51:
+//!
+//! | | lodestone | peer | ratio |
+//! |---|---:|---:|---:|
+//! | time, s | 2.98 | 7.24 | 0.41 |
+//! | memory above the embeddings, MB | 39 | 1720 | 0.02 |
 
 #[cfg(feature = "approximate")]
 mod approximate;

@@ -35,24 +35,28 @@
 //! four million values is not of this kind: rayon adds its pieces in an order that follows from which thread was free.
 //!
 //! # Speed
-//! Images per second of processor time with one thread, medians of three runs, and peak memory of a process with two threads
-//! that takes two training steps; `fp32`, networks without classifiers, forward with folded normalisation and forward +
-//! backward with that of the batch. AMD EPYC (Zen 4) with AVX-512, 120 GFLOP/s a core in multiply-adds of registers; torch
-//! 2.15.0, channels-last. Processor time, because other programs ran on the machine; commit 75efd5c, before pointwise weights
-//! moved in blocks. Two threads on a quiet machine have not been measured.
+//! `cargo xtask bench convnet --peer PYTHON`: images per second with two threads, and peak memory of a process that takes two
+//! training steps, beside torch 2.15.0 with channels-last; `f32`, networks without classifiers, forward with folded normalisation
+//! and forward + backward with that of the batch. Medians of nine runs of each side in turn; two cores of an AMD EPYC (Zen 4)
+//! with AVX-512, 117 GFLOP/s a core in multiply-adds of registers, nothing else running; commit 2a7ac51.
 //!
-//! | | lodestone | torch | ratio |
-//! | --- | ---: | ---: | ---: |
-//! | GoogLeNet, 32 × 224², forward | 41.7 | 23.4 | 1.78 |
-//! | GoogLeNet, 32 × 224², forward + backward | 13.4 | 8.18 | 1.64 |
-//! | Inception V3, 8 × 299², forward | 9.52 | 7.53 | 1.26 |
-//! | Inception V3, 8 × 299², forward + backward | 3.00 | 2.56 | 1.17 |
-//! | GoogLeNet, peak memory, GB | 0.96 | 2.49 | 0.38 |
-//! | Inception V3, peak memory, GB | 0.77 | 1.89 | 0.41 |
+//! | | burn's own | lodestone | torch | lodestone / torch | 2 threads over 1 | torch's |
+//! | --- | ---: | ---: | ---: | ---: | ---: | ---: |
+//! | GoogLeNet, 32 × 224², forward | 16.2 | 78.5 | 38.4 | 2.04 | 2.03 | 1.68 |
+//! | GoogLeNet, 32 × 224², forward + backward | 4.92 | 23.5 | 16.1 | 1.46 | 1.86 | 1.85 |
+//! | Inception V3, 8 × 299², forward | 6.17 | 16.2 | 14.2 | 1.14 | 1.86 | 2.04 |
+//! | Inception V3, 8 × 299², forward + backward | 1.62 | 5.28 | 4.48 | 1.18 | 2.02 | 1.85 |
+//! | GoogLeNet, peak memory, GB | | 1.02 | 2.43 | 0.42 | | |
+//! | Inception V3, peak memory, GB | | 0.82 | 1.86 | 0.44 | | |
 //!
-//! By processor time on one thread, 3 × 3 convolutions run at 140 to 215 GFLOP/s as plain sums count them (large maps; 100 to
-//! 160 on maps of 7 × 7), pointwise ones at 75 to 100 (fewer with 16 to 32 outputs), 1 × 7 and 7 × 1 at 107, 5 × 5 at 104.
-//! `cargo xtask bench convnet --peer PYTHON` measures all this anew.
+//! Share of the measured peak, as plain sums count multiply-adds: 3 × 3 convolutions 110 to 180 % (Winograd's need fewer),
+//! 1 × 7 and 7 × 1 about 85 % forward and 76 % with both gradients, 5 × 5 about 90 and 80 %, pointwise ones 55 to 85 % (fewer
+//! with 16 to 32 outputs: the panel is half empty). Inception V3 gains least because a quarter of its products are 1 × 7 and
+//! 7 × 1, which run near the peak already: only fewer products would help, and a one-dimensional Winograd of seven taps that
+//! saves a worthwhile part of them needs points at which `f32` loses the fifth digit.
+//!
+//! Storage in `bf16` was left out: without instructions for it in stable Rust each load is widened by hand, and the products,
+//! not the memory, are what these networks wait for.
 
 #[cfg(feature = "cpu")]
 mod channels;

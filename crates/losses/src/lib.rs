@@ -82,28 +82,29 @@
 //!
 //! # What a step costs
 //! `cargo xtask bench losses --peer PYTHON` times one step, forward and backward, on 4096 embeddings of 512 numbers in 512
-//! classes, beside pytorch-metric-learning 2.9.0 on torch 2.15.0 with the same numbers; value and largest slope
-//! agreed to six digits in the four losses where both were looked at (Proxy-Anchor, SoftTriple, ArcFace, SupCon). On 4096
-//! embeddings the process peaks at 137 MB with multi-similarity (the peer: 1578 MB) and at 98 MB with batch-hard triplets
-//! (1249 MB).
+//! classes, beside pytorch-metric-learning 2.9.0 on torch 2.15.0 with the same numbers; value and largest slope agree to three
+//! digits in all twelve.
 //!
-//! | loss | batch | lodestone, s | peer, s | ratio | lodestone, MB | peer, MB |
-//! |---|---:|---:|---:|---:|---:|---:|
-//! | multi-similarity, all pairs | 4096 | 3.51 | 6.73 | 0.52 | 137 | 1578 |
-//! | triplet, batch-hard | 2048 | 0.443 | 1.69 | 0.26 | 56 | |
-//! | multi-similarity, all pairs | 2048 | 0.607 | 1.55 | 0.39 | 68 | |
-//! | contrastive | 2048 | 0.921 | 1.28 | 0.72 | 105 | |
-//! | SupCon | 2048 | 0.563 | 0.788 | 0.71 | 70 | 905 |
-//! | Proxy-Anchor | 2048 | 0.282 | 0.418 | 0.68 | 53 | 706 |
-//! | SoftTriple | 2048 | 1.85 | 1.69 | 1.10 | 282 | 915 |
-//! | ArcFace | 2048 | 0.117 | 0.220 | 0.53 | 58 | 689 |
+//! | loss | lodestone, s | peer, s | ratio | lodestone, MB | peer, MB |
+//! |---|---:|---:|---:|---:|---:|
+//! | triplet, batch-hard | 0.258 | 0.887 | 0.29 | 98 | 1232 |
+//! | multi-similarity, all pairs | 0.881 | 1.20 | 0.74 | 145 | 1585 |
+//! | multi-similarity, its miner | 1.18 | 2.33 | 0.51 | 180 | 1609 |
+//! | SupCon | 0.608 | 0.923 | 0.66 | 144 | 1509 |
+//! | contrastive | 0.887 | 0.626 | 1.42 | 244 | 1284 |
+//! | SoftTriple | 1.09 | 0.911 | 1.19 | 521 | 1113 |
+//! | Proxy-Anchor | 0.190 | 0.098 | 1.94 | 88 | 805 |
+//! | Proxy-NCA | 0.098 | 0.065 | 1.50 | 78 | 760 |
+//! | normalised softmax | 0.101 | 0.055 | 1.83 | 79 | 725 |
+//! | CosFace | 0.120 | 0.064 | 1.89 | 82 | 750 |
+//! | ArcFace | 0.143 | 0.062 | 2.30 | 95 | 754 |
+//! | sub-centre ArcFace | 0.249 | 0.152 | 1.63 | 126 | 800 |
 //!
-//! Median of seven steps, one process of each side after the other with `bench_losses LOSS BATCH` and
-//! `bench/peer_losses.py LOSS BATCH`; commit 83575ff; two cores of an AMD EPYC with AVX-512, **shared with other programs**,
-//! so that the times are several times those of an idle machine and only the ratios mean something. In processor time, which
-//! neighbours disturb less, nine steps on 2048 embeddings took 1.2 s against 9.5 s for batch-hard triplets, 2.3 s against
-//! 8.2 s for multi-similarity, 2.9 s against 6.9 s for contrastive, 7.2 s against 10.4 s for SoftTriple, the whole process less
-//! the 3.3 s that the peer takes to start. The 98 MB are those of commit 213b35e, before miners saw memories.
+//! Medians of three runs of each side in turn, each the median of its steps; MB are the peak of the whole process. Commit
+//! 2a7ac51; two cores of an AMD EPYC with AVX-512, nothing else running. The losses that compare embeddings with as many
+//! proxies as there are classes are small products followed by many passes over the scores: burn's CPU backend makes such a
+//! pass on one core, torch on both, and so they lose here in seconds and come out about even in processor time (1.0 to
+//! 1.5 times the peer's). Beside a network's step all of them are small.
 
 mod candidates;
 mod config;
