@@ -13,6 +13,7 @@ use std::process::ExitCode;
 mod bench;
 mod check;
 mod dataset;
+mod device;
 mod machine;
 mod process;
 mod reproduce;
@@ -22,6 +23,7 @@ mod tidy;
 const USAGE: &str = "\
 cargo xtask reproduce [--seeds N] [--images N]   train and compare the losses on the embedded data set
 cargo xtask check                                format, lints, unit, doc and end-to-end tests, documentation
+cargo xtask check --device NAME                  the tests of another device: wgpu, vulkan or cuda
 cargo xtask bench NAME [--peer PYTHON] [--rounds N]   time a part beside the tool that people use today
 cargo xtask dataset fashion-mini [FOLDER]        make the embedded data set from the full files
 ";
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["check"] => check::run(),
+        ["check", "--device", name] => device::check(name),
         ["reproduce", rest @ ..] => reproduce::reproduce(rest),
         ["bench", rest @ ..] => bench::bench(rest),
         ["dataset", "fashion-mini", rest @ ..] => dataset::fashion_mini(rest),

@@ -1,0 +1,68 @@
+//! The same program on another device: its numbers beside those of the CPU.
+//!
+//! `LODESTONE_DEVICE` names the device (`wgpu`, `vulkan` or `cuda`), which must be built in; without it every test here says
+//! that it was skipped. `cargo xtask check --device NAME` builds and runs them.
+//!
+//! - `losses`: every loss and miner, value and gradient
+//! - `search`: nearest neighbours
+//! - `networks`: GoogLeNet forward
+//! - `training`: steps of the small network, index refreshes and evaluation by the binary
+
+#![allow(
+    clippy::print_stderr,
+    reason = "a skipped test says why, and a failure which loss it was at"
+)]
+
+mod losses;
+mod networks;
+mod search;
+mod training;
+
+use burn::tensor::Device;
+
+/// Name of the device under test, if there is one.
+fn name() -> Option<String> {
+    let name = std::env::var("LODESTONE_DEVICE").ok();
+    if name.is_none() {
+        eprintln!("skipped: LODESTONE_DEVICE names no device to compare with the CPU");
+    }
+    name
+}
+
+/// The device under test, without gradients.
+fn device() -> Option<Device> {
+    match name()?.as_str() {
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Some(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        "cuda" => Some(Device::cuda(0)),
+        other => panic!("LODESTONE_DEVICE is {other}, which this test program was not built with"),
+    }
+}
+
+/// Fails where a value is further from the expected one than `tolerance` times the largest expected one.
+fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1e-30_f32, |most, x| most.max(x.abs()));
+    for (place, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let difference = (found - expected).abs();
+        assert!(
+            difference <= tolerance * largest,
+            "{what}: value {place} is {found} on the device, {expected} on the CPU; the largest is {largest}"
+        );
+    }
+}
+
+/// Overlapping clouds of points, one a class: row r belongs to class r mod `classes`.
+fn clouds(rows: usize, dim: usize, classes: usize) -> Vec<f32> {
+    // Weyl sequences: spread evenly, the same everywhere, no generator needed.
+    let wave = |n: usize| ((n as f64 * 0.618_033_988_749_895).fract() - 0.5) as f32;
+    (0..rows * dim)
+        .map(|at| {
+            let (row, column) = (at / dim, at % dim);
+            wave(row * dim + column + 1) + 1.5 * wave((row % classes) * 7919 + column * 104_729 + 3)
+        })
+        .collect()
+}
