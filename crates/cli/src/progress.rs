@@ -26,16 +26,22 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Draws bars with kdam on standard error, or prints a line now and then where that is no terminal.
 pub(crate) struct Progress {
     start: Instant,
-    bar: Option<Bar>,
+    /// Phases that are under way, outermost first: training stays in sight while the index is refreshed within it.
+    phases: Vec<Shown>,
     bars: bool,
     verbosity: Verbosity,
-    done: usize,
     /// Images of the steps of this sitting.
     trained: usize,
     /// Steps of this sitting.
     steps: usize,
     last_line: Duration,
     stop: Arc<AtomicBool>,
+}
+
+/// A phase with its bar.
+struct Shown {
+    bar: Bar,
+    done: usize,
 }
 
 impl Progress {
@@ -45,10 +51,9 @@ impl Progress {
         // The clock is what the observer lends to the library.
         Self {
             start: Instant::now(),
-            bar: None,
+            phases: Vec::new(),
             bars,
             verbosity,
-            done: 0,
             trained: 0,
             steps: 0,
             last_line: Duration::ZERO,
@@ -119,36 +124,51 @@ impl Progress {
         if self.verbosity == Verbosity::Quiet {
             return;
         }
-        match &mut self.bar {
+        match self.phases.first_mut() {
             // kdam moves the bar below the line; if the terminal is gone there is nobody to tell.
-            Some(bar) => drop(bar.write(text)),
+            Some(outermost) => drop(outermost.bar.write(text)),
             None => eprintln!("{text}"),
         }
     }
 
     fn begin(&mut self, phase: Phase, total: usize) {
-        self.done = 0;
         if !self.bars {
             return;
         }
+        let depth = self.phases.len() as u16;
         let bar = kdam::tqdm!(
             total = total,
             desc = phase.name(),
             unit = " img",
             dynamic_ncols = true,
-            leave = phase == Phase::Training
+            position = depth,
+            leave = depth == 0
         );
-        self.bar = Some(bar);
+        self.phases.push(Shown { bar, done: 0 });
     }
 
     fn advance(&mut self, done: usize, postfix: Option<String>) {
-        let new = done.saturating_sub(self.done);
-        self.done = done;
-        if let Some(bar) = &mut self.bar {
-            if let Some(postfix) = postfix {
-                bar.set_postfix(postfix);
-            }
-            drop(bar.update(new));
+        let Some(phase) = self.phases.last_mut() else {
+            return;
+        };
+        let new = done.saturating_sub(phase.done);
+        phase.done = done;
+        if let Some(postfix) = postfix {
+            phase.bar.set_postfix(postfix);
+        }
+        drop(phase.bar.update(new));
+    }
+
+    /// The outermost bar stays where it is, full; one within another gives its line back.
+    fn end(&mut self) {
+        let Some(mut phase) = self.phases.pop() else {
+            return;
+        };
+        if self.phases.is_empty() {
+            drop(phase.bar.refresh());
+            eprintln!();
+        } else {
+            drop(phase.bar.clear());
         }
     }
 }
@@ -171,12 +191,7 @@ impl Observer for Progress {
         match event {
             Event::PhaseStarted { phase, total } => self.begin(phase, total),
             Event::PhaseProgress { done } => self.advance(done, None),
-            Event::PhaseEnded { .. } => {
-                if let Some(mut bar) = self.bar.take() {
-                    drop(bar.refresh());
-                    eprintln!();
-                }
-            }
+            Event::PhaseEnded { .. } => self.end(),
             Event::Step(report) => {
                 self.trained += report.step_images;
                 self.steps += 1;
