@@ -23,7 +23,8 @@ pub(crate) use self::evaluate::{
     ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge, ModeName,
 };
 pub(crate) use self::index::{
-    AddArguments, BuildArguments, IndexCommand, RemoveArguments, SearchArguments, SourceArguments,
+    AddArguments, BuildArguments, IndexCommand, KindName, RemoveArguments, SearchArguments,
+    SourceArguments,
 };
 pub(crate) use self::init::{GoalName, InitArguments, WishesArguments};
 pub(crate) use self::models::{ConvertArguments, ModelsArguments, WeightsCommand};

@@ -2,7 +2,8 @@
 //!
 //! A known photograph is played by each row, itself left out; an unknown one by each row with its whole class left out. The
 //! threshold between the two is that of verification: the largest distance up to which the wanted share of those accepted is
-//! known, if as many unknown as known photographs come.
+//! known, if as many unknown as known photographs come. Where classes lie far apart that is far beyond what is known; it then
+//! ends at the farthest known photograph, beyond which there are only unknown ones to accept.
 
 use lodestone_eval::{Calibration as Threshold, Pairs, Rows, Search, Visibility};
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,14 @@ impl Calibration {
             return Ok(None);
         }
         let pairs = Pairs::new(self.known.clone(), self.unknown.clone())?;
-        Ok(pairs.threshold_for_precision(precision)?)
+        let Some(widest) = pairs.threshold_for_precision(precision)? else {
+            return Ok(None);
+        };
+        let accepted = self
+            .known
+            .partition_point(|&known| known <= widest.threshold);
+        let farthest = self.known[..accepted].last();
+        Ok(farthest.map(|&known| pairs.at_threshold(known)))
     }
 
     /// Share of the known photographs that were as far from what is nearest, or farther.
@@ -105,6 +113,17 @@ mod tests {
         assert_eq!(measured.familiarity(1.0), Some(1.0));
         assert_eq!(measured.familiarity(2.0), Some(0.5));
         assert_eq!(measured.familiarity(10.0), Some(0.0));
+    }
+
+    #[test]
+    fn far_classes_do_not_widen_what_is_known() {
+        let measured = Calibration {
+            known: (1..=100).map(f64::from).collect(),
+            unknown: (1..=100).map(|d| f64::from(1000 + d)).collect(),
+        };
+        // Up to 1005 at least 95 of 100 accepted would be known; beyond 100 none of them is.
+        let threshold = measured.threshold(0.95).unwrap().unwrap();
+        assert_eq!((threshold.threshold, threshold.recall), (100.0, 1.0));
     }
 
     #[test]

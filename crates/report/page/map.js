@@ -1,4 +1,4 @@
-// The map: a canvas that draws all points of one colour at a stroke, and a grid that finds the point under the mouse.
+// The map: a canvas that draws the points colour by colour, and a grid that finds the point under the mouse.
 (function () {
   const canvas = document.getElementById("map");
   const pen = canvas.getContext("2d");
@@ -25,6 +25,8 @@
   const cells = Array.from({ length: CELLS * CELLS }, () => []);
   for (let row = 0; row < count; row++) cells[cellOf(MAP.points[2 * row], MAP.points[2 * row + 1])].push(row);
 
+  // Points from which on each frame is written pixel by pixel.
+  const MANY = 8000;
   const view = { x: 0, y: 0, scale: 1 };
   const state = { colour: "class", shown: "all", find: "", hidden: new Set(), over: -1, kept: -1 };
   let groups = [];
@@ -98,6 +100,20 @@
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     const size = Math.max(1.5, Math.min(7, (count > 5000 ? 2.2 : 4) * Math.sqrt(view.scale)));
+    if (count > MANY) paintMany(size * ratio, ratio);
+    else paintFew(size, width, height);
+    for (const [row, radius] of [[state.over, 7], [state.kept, 9]]) {
+      if (row < 0) continue;
+      const [x, y] = onScreen(row);
+      pen.lineWidth = 2;
+      pen.strokeStyle = getComputedStyle(document.body).color;
+      pen.beginPath();
+      pen.arc(x, y, radius, 0, 7);
+      pen.stroke();
+    }
+  }
+
+  function paintFew(size, width, height) {
     pen.globalAlpha = 0.8;
     for (const { group, rows } of groups) {
       if (state.hidden.has(group)) continue;
@@ -108,15 +124,38 @@
       }
     }
     pen.globalAlpha = 1;
-    for (const [row, radius] of [[state.over, 7], [state.kept, 9]]) {
-      if (row < 0) continue;
-      const [x, y] = onScreen(row);
-      pen.lineWidth = 2;
-      pen.strokeStyle = getComputedStyle(document.body).color;
-      pen.beginPath();
-      pen.arc(x, y, radius, 0, 7);
-      pen.stroke();
+  }
+
+  // Pixels written one by one: ten times as fast as that many rectangles.
+  function paintMany(wanted, ratio) {
+    const image = pen.createImageData(canvas.width, canvas.height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const [width, height, size] = [canvas.width, canvas.height, Math.max(2, Math.round(wanted))];
+    const zoom = fit() * view.scale * ratio;
+    const middleX = width / 2 - ((left + right) / 2 + view.x) * zoom - size / 2;
+    const middleY = height / 2 - ((top + bottom) / 2 + view.y) * zoom - size / 2;
+    for (const { group, rows } of groups) {
+      if (state.hidden.has(group)) continue;
+      const ink = pixelOf(tint(group));
+      for (const row of rows) {
+        const x = Math.round(middleX + MAP.points[2 * row] * zoom), y = Math.round(middleY + MAP.points[2 * row + 1] * zoom);
+        if (x < 0 || y < 0 || x + size > width || y + size > height) continue;
+        for (let line = y; line < y + size; line++) pixels.fill(ink, line * width + x, line * width + x + size);
+      }
     }
+    pen.putImageData(image, 0, 0);
+  }
+
+  // A colour as the four bytes of a pixel.
+  const inks = new Map();
+  function pixelOf(colour) {
+    if (!inks.has(colour)) {
+      const one = document.createElement("canvas").getContext("2d");
+      one.fillStyle = colour;
+      one.fillRect(0, 0, 1, 1);
+      inks.set(colour, new Uint32Array(one.getImageData(0, 0, 1, 1).data.buffer)[0]);
+    }
+    return inks.get(colour);
   }
 
   const visible = row => {

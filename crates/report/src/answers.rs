@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_photograph_among_strangers_is_taken_for_one_of_them() {
-        let values = [0.0, 0.1, 0.2, 9.0, 9.1, 9.2, 0.15];
+        let values = [0.0, 0.25, 0.75, 9.0, 9.25, 9.75, 0.5];
         let labels = [0, 0, 0, 1, 1, 1, 1];
         let names = vec![String::new(); 7];
         let classes = ["a".to_owned(), "b".to_owned()];
@@ -84,7 +84,7 @@ mod tests {
         let answers = Answers::new(&material, 3).unwrap();
         assert_eq!(answers.predicted, [0, 0, 0, 1, 1, 1, 0]);
         assert_eq!(answers.wrong(&labels).collect::<Vec<_>>(), [6]);
-        // 0.15 is 0.05 from both of its neighbours; the lower row comes first.
+        // 0.5 is 0.25 from both of its neighbours; the lower row comes first.
         let rows: Vec<usize> = answers.neighbours[6].iter().map(|n| n.row).collect();
         assert_eq!(rows, [1, 2, 0]);
         assert!(answers.own[6] < answers.own[3] && answers.sure[6] > 0.5);

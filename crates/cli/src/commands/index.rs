@@ -9,7 +9,9 @@ use lodestone_eval::Rows;
 use lodestone_gallery::{Entry, Gallery, Settings};
 use serde_json::json;
 
-use crate::args::{AddArguments, BuildArguments, IndexCommand, RemoveArguments, SourceArguments};
+use crate::args::{
+    AddArguments, BuildArguments, IndexCommand, KindName, RemoveArguments, SourceArguments,
+};
 use crate::commands::embed::table_of;
 use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::opened::Opened;
@@ -32,6 +34,11 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
     ensure!(
         arguments.clusters > 0,
         "--clusters is 0, must be at least 1"
+    );
+    // Told before hours of embedding.
+    ensure!(
+        arguments.kind == KindName::Exact || cfg!(feature = "approximate"),
+        "--kind hnsw needs the graph index, which is not built in; build with --features approximate (it compiles C++)"
     );
     let Embedded {
         values,
