@@ -250,6 +250,8 @@
     const [dx, dy] = [event.offsetX - canvas.clientWidth / 2, event.offsetY - canvas.clientHeight / 2];
     view.x += dx / before - dx / after;
     view.y += dy / before - dy / after;
+    state.over = pointAt(event.offsetX, event.offsetY);
+    showTip(state.over, event.offsetX, event.offsetY);
     draw();
   }, { passive: false });
 
