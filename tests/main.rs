@@ -10,6 +10,8 @@
 //! - `networks`: less memory, auxiliary classifiers, another image size
 //! - `clusters`: the modes of each class, as a table and as photographs
 //! - `evaluating`: embedding files evaluated alone
+//! - `everyday`: from a folder of photographs to answers: init, index, search, report and serve in a browser
+//! - `exchange`: our files as numpy, pandas, usearch and others read them
 //! - `lodestone`: how the binary is run
 
 #![allow(
@@ -22,6 +24,8 @@ mod clusters;
 mod data;
 mod embedding;
 mod evaluating;
+mod everyday;
+mod exchange;
 mod lodestone;
 mod mistakes;
 mod networks;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::process::root;
 
 /// Which of our crates each crate may use. A crate that is not listed here may not exist.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("files", &[]),
+    ("exchange", &["files"]),
     ("distances", &[]),
     ("kernels", &[]),
     ("data", &["files"]),
@@ -16,6 +17,8 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("losses", &[]),
     ("sampling", &["distances", "files"]),
     ("eval", &["distances", "files"]),
+    ("gallery", &["eval", "files"]),
+    ("report", &["eval", "files"]),
     (
         "train",
         &[
@@ -34,10 +37,13 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "data",
             "distances",
             "eval",
+            "exchange",
             "files",
+            "gallery",
             "kernels",
             "losses",
             "models",
+            "report",
             "sampling",
             "train",
         ],

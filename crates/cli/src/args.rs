@@ -2,30 +2,63 @@
 
 mod clusters;
 mod data;
+mod embed;
 mod evaluate;
+mod index;
+mod init;
 mod models;
+mod report;
 mod runs;
+mod tool;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::clusters::ClustersArguments;
 pub(crate) use self::data::{DataCommand, FetchArguments, VerifyArguments};
+pub(crate) use self::embed::EmbedArguments;
 pub(crate) use self::evaluate::{
     ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge, ModeName,
 };
+pub(crate) use self::index::{
+    AddArguments, BuildArguments, IndexCommand, KindName, RemoveArguments, SearchArguments,
+    SourceArguments,
+};
+pub(crate) use self::init::{GoalName, InitArguments, WishesArguments};
 pub(crate) use self::models::{ConvertArguments, ModelsArguments, WeightsCommand};
+pub(crate) use self::report::{LayoutName, PageArguments, ReportArguments, ServeArguments};
 pub(crate) use self::runs::{ExplainArguments, PretrainArguments, RunsArguments};
-use crate::device::DeviceName;
+pub(crate) use self::tool::{CompletionsArguments, DevicesArguments, ManArguments};
+use crate::device::{DeviceName, built_in};
+
+/// What `--version` prints: the version, and what was built in.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let features = match cfg!(feature = "approximate") {
+        true => "approximate",
+        false => "none",
+    };
+    format!(
+        "{} (devices: {}; further features: {features})",
+        env!("CARGO_PKG_VERSION"),
+        built_in().join(", ")
+    )
+});
 
 /// Deep metric learning: from labelled photographs to a space in which distance means similarity.
 #[derive(Debug, Parser)]
 #[command(
     name = "lodestone",
-    version,
+    version = VERSION.as_str(),
     max_term_width = 100,
-    propagate_version = true
+    propagate_version = true,
+    after_help = "\
+A first walk, from a folder of photographs with a sub-folder for each class:
+  lodestone train photographs --out runs/first
+  lodestone report runs/first
+  lodestone index build photographs.index photographs --model runs/first
+  lodestone search runs/first photographs.index another.jpg"
 )]
 pub(crate) struct Arguments {
     /// Prints errors and results only.
@@ -40,7 +73,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Trains an embedder as a run file says.
+    /// Looks at a folder of photographs and writes a run file that suits it.
+    Init(InitArguments),
+    /// Trains an embedder, as a run file says or as suits a folder.
     Train(TrainArguments),
     /// Trains the network of a run file as a classifier first, to start another loss from.
     Pretrain(PretrainArguments),
@@ -52,6 +87,15 @@ pub(crate) enum Command {
     Evaluate(Box<EvaluateArguments>),
     /// Writes the embeddings of images.
     Embed(EmbedArguments),
+    /// Makes and changes an index of photographs.
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Says what photographs are most like, and whether they are known.
+    Search(SearchArguments),
+    /// Writes a run or embeddings as one page for a browser: map, best and worst, numbers.
+    Report(ReportArguments),
+    /// Shows that page with a field to look up photographs, on this machine only.
+    Serve(ServeArguments),
     /// Shows the modes of each class: a table, and a contact sheet of photographs.
     Clusters(ClustersArguments),
     /// Lists, downloads and checks data sets.
@@ -62,6 +106,19 @@ pub(crate) enum Command {
     /// Looks into weight files and converts them.
     #[command(subcommand)]
     Weights(WeightsCommand),
+    /// Lists the devices that this binary can compute on, with a small test of their speed.
+    Devices(DevicesArguments),
+    /// Prints the completions of a shell.
+    Completions(CompletionsArguments),
+    /// Writes the pages for `man`.
+    Man(ManArguments),
+}
+
+impl Command {
+    /// Whether it goes on when nobody reads what it prints: what it does is worth more.
+    pub(crate) fn outlives_its_reader(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Pretrain(_) | Self::Serve(_))
+    }
 }
 
 /// Where the numbers are computed.
@@ -75,6 +132,7 @@ pub(crate) struct DeviceArgument {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  lodestone train photographs --out runs/first
   lodestone train --config datasets/fashion-mini/magnet.toml --out runs/first
   lodestone train --config datasets/flowers-102/magnet.toml --data FLOWERS --weights bvlc_googlenet.safetensors
   lodestone train --config datasets/fashion-mini/magnet.toml --set seed=2 --set loss.gap=4
@@ -82,8 +140,11 @@ Examples:
 
 Ctrl-C finishes the step, saves and exits with 130; a second one exits at once.")]
 pub(crate) struct TrainArguments {
+    /// A folder of photographs or a table, to train on with settings that suit it; in place of a run file.
+    #[arg(value_name = "FOLDER", conflicts_with_all = ["config", "data", "resume"])]
+    pub(crate) folder: Option<PathBuf>,
     /// The run file.
-    #[arg(long, value_name = "FILE", required_unless_present = "resume")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["resume", "folder"])]
     pub(crate) config: Option<PathBuf>,
     /// Overrides a key of the run file; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -91,9 +152,8 @@ pub(crate) struct TrainArguments {
     /// Folder of the data set; goes before data.dataset_root.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
-    /// Pretrained weights; goes before model.weights.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) wishes: WishesArguments,
     /// Lets tensors that the weights lack keep the values they start with, and lists them.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) partial: bool,
@@ -106,31 +166,6 @@ pub(crate) struct TrainArguments {
     /// Continues the run in this folder from its newest checkpoint.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "out"])]
     pub(crate) resume: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) device: DeviceArgument,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  lodestone embed runs/first photographs -o embeddings.npy
-  lodestone embed runs/first/model.safetensors photographs -o embeddings.npy")]
-pub(crate) struct EmbedArguments {
-    /// A run folder or a model file.
-    #[arg(value_name = "MODEL")]
-    pub(crate) model: PathBuf,
-    /// A folder of images, or a single one; sub-folders give the labels.
-    #[arg(value_name = "IMAGES")]
-    pub(crate) images: PathBuf,
-    /// The .npy file; paths and labels go into a .csv beside it.
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-    /// Leaves out images that cannot be decoded instead of stopping.
-    #[arg(long)]
-    pub(crate) skip_broken: bool,
-    /// Images in a batch.
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    pub(crate) batch: usize,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
 }

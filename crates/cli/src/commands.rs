@@ -2,14 +2,25 @@
 
 pub(crate) mod clusters;
 pub(crate) mod data;
+pub(crate) mod devices;
 pub(crate) mod embed;
+pub(crate) mod embed_parts;
 pub(crate) mod embed_rows;
+pub(crate) mod embedded_files;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod index;
+pub(crate) mod init;
 pub(crate) mod models;
 pub(crate) mod open_table;
+pub(crate) mod opened;
+pub(crate) mod photographs;
 pub(crate) mod pretrain;
+pub(crate) mod report;
 pub(crate) mod runs;
+pub(crate) mod search;
+pub(crate) mod serve;
+pub(crate) mod tool;
 pub(crate) mod train;
 pub(crate) mod weights;
 

@@ -87,6 +87,14 @@ pub(crate) fn built_in() -> Vec<&'static str> {
         .collect()
 }
 
+/// Names of those that it cannot use.
+pub(crate) fn missing() -> Vec<&'static str> {
+    let all = Kind::ALL.into_iter();
+    all.filter(|kind| !kind.is_built_in())
+        .map(Kind::name)
+        .collect()
+}
+
 impl DeviceName {
     /// The device, without gradients.
     ///

@@ -31,17 +31,28 @@ fn main() -> ExitCode {
         _ => Verbosity::Normal,
     };
     let mut progress = Progress::new(verbosity, Arc::new(AtomicBool::new(false)));
+    if !arguments.command.outlives_its_reader() {
+        sigpipe::reset();
+    }
     let result = match arguments.command {
+        Command::Init(arguments) => commands::init::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments, &mut progress),
         Command::Pretrain(arguments) => commands::pretrain::run(&arguments, &mut progress),
         Command::Runs(arguments) => commands::runs::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, &mut progress),
         Command::Embed(arguments) => commands::embed::run(&arguments, &mut progress),
+        Command::Index(command) => commands::index::run(&command, &mut progress),
+        Command::Search(arguments) => commands::search::run(&arguments, &progress),
+        Command::Report(arguments) => commands::report::run(&arguments, &mut progress),
+        Command::Serve(arguments) => commands::serve::run(&arguments, &mut progress),
         Command::Clusters(arguments) => commands::clusters::run(&arguments, &mut progress),
         Command::Data(command) => commands::data::run(&command, &mut progress),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Weights(command) => commands::weights::run(&command),
+        Command::Devices(arguments) => commands::devices::run(&arguments),
+        Command::Completions(arguments) => commands::tool::completions(&arguments),
+        Command::Man(arguments) => commands::tool::man(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -134,7 +134,8 @@ impl NetworkConfig {
     /// The input that the published weights were trained on; for the small network, that of Fashion-MNIST.
     pub fn preprocessing(&self) -> Preprocessing {
         match self {
-            // Mean and deviation of Fashion-MNIST's training images.
+            // In colour as every photograph; in grey by mean and deviation of Fashion-MNIST's training images.
+            Self::ConvNet(config) if config.image_channels == 3 => Preprocessing::imagenet(28, 28),
             Self::ConvNet(_) => Preprocessing::grey(28, 0.2860, 0.3530),
             Self::GoogLeNet(config) => match config.form {
                 GoogLeNetForm::Bvlc => Preprocessing::caffe(256, 224),

@@ -80,6 +80,8 @@ mod source;
 mod state;
 mod stopping;
 mod strips;
+mod suggest;
+mod survey;
 #[cfg(test)]
 mod testing;
 mod timing;
@@ -104,6 +106,8 @@ pub use optimizer::{OptimizerConfig, RuleConfig};
 pub use preprocess::loader_preprocessing;
 pub use schedule::{AnnealingConfig, ScheduleConfig};
 pub use setup::{Parts, Places};
+pub use suggest::{Goal, Wishes, suggest};
+pub use survey::Survey;
 pub use timing::{Lap, Times};
 pub use trainer::{Outcome, Trainer};
 pub use variance::VarianceAverage;

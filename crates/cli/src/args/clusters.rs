@@ -42,7 +42,7 @@ pub(crate) struct ClustersArguments {
     pub(crate) device: DeviceArgument,
 }
 
-fn cluster_count(text: &str) -> Result<ClusterCount, String> {
+pub(super) fn cluster_count(text: &str) -> Result<ClusterCount, String> {
     match text {
         "auto" => Ok(ClusterCount::Auto(Auto::Auto)),
         number => number

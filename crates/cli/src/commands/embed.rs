@@ -1,18 +1,16 @@
-//! `lodestone embed`: a folder of images to a `.npy` of embeddings and a `.csv` of their paths and labels.
+//! `lodestone embed`: a folder of images to a file of embeddings with their paths and labels.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
-use lodestone_files::write_whole;
-use lodestone_models::Model;
-use lodestone_train::{Observer, loader_preprocessing};
-use ndarray::Array2;
-use ndarray_npy::WriteNpyExt;
+use lodestone_data::{Broken, Row, Split, Table};
+use lodestone_exchange::{Embeddings, Form};
+use lodestone_train::Observer;
 
 use crate::args::EmbedArguments;
-use crate::commands::embed_rows::embed_rows;
+use crate::commands::embed_parts::Parts;
+use crate::commands::opened::Opened;
 use crate::progress::Progress;
 
 /// File name endings that are taken for images when a folder is searched; what they hold decides how they are decoded.
@@ -22,61 +20,64 @@ const ENDINGS: [&str; 10] = [
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result<()> {
-    let device = arguments.device.device.open()?;
+    // A name that says no form is told before hours of work.
+    Form::of(&arguments.out)?;
     ensure!(arguments.batch > 0, "--batch is 0, must be at least 1");
-    let file = model_file(&arguments.model);
-    let model = Model::read(&file, &device)?;
-    let preprocessing = loader_preprocessing(&model.description.preprocessing)?;
-    model.embedder.trunk.check_input(preprocessing.shape())?;
-    let embedder = model.embedder;
+    let opened = Opened::read(&arguments.model, arguments.device.device)?;
     let table = Arc::new(table_of(&arguments.images)?);
-
+    let rows: Vec<usize> = arguments.shard.rows(table.rows.len()).collect();
+    ensure!(
+        !rows.is_empty(),
+        "part {} of {} of {} images has none of them",
+        arguments.shard.number,
+        arguments.shard.count,
+        table.rows.len()
+    );
     let broken = if arguments.skip_broken {
         Broken::Skip
     } else {
         Broken::Fail
     };
-    let config = LoaderConfig {
-        broken,
-        ..LoaderConfig::default()
-    };
-    let loader = Loader::new(Arc::clone(&table), preprocessing, config)?;
-    let rows: Vec<usize> = (0..table.rows.len()).collect();
+    let parts = Parts::open(&arguments.out, &opened, &table, &rows)?;
     let start = progress.elapsed();
-    let embedded = embed_rows(
-        &embedder,
-        &loader,
-        &rows,
-        arguments.batch,
-        &device,
-        progress,
-    )?;
+    let made = parts.embed(&opened, &table, broken, arguments.batch, progress)?;
     let seconds = (progress.elapsed() - start).as_secs_f64();
 
-    let (kept, skipped) = (embedded.rows, embedded.skipped);
-    let matrix = Array2::from_shape_vec((kept.len(), embedder.embedding_size()), embedded.values)?;
-    write_whole(&arguments.out, |file| {
-        matrix.write_npy(file).map_err(std::io::Error::other)
-    })?;
-    let list = arguments.out.with_extension("csv");
-    write_whole(&list, |file| {
-        write_list(file, &table, &kept).map_err(std::io::Error::other)
-    })?;
-    for (row, reason) in &skipped {
+    let labels: Vec<usize> = made.rows.iter().map(|&row| table.rows[row].label).collect();
+    let path = |&row: &usize| table.describe(row).to_string_lossy().into_owned();
+    let embeddings = Embeddings {
+        values: made.values,
+        dim: opened.size(),
+        paths: made.rows.iter().map(path).collect(),
+        labels,
+        class_names: table.class_names.clone(),
+    };
+    let written = embeddings.write(&arguments.out)?;
+    if let Some(folder) = &arguments.projector {
+        embeddings.write_projector(folder)?;
+    }
+    parts.remove();
+    for (row, reason) in &made.skipped {
         eprintln!("left out: {} ({reason})", table.describe(*row).display());
     }
+    let files: Vec<String> = written
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let again = match made.reused {
+        0 => String::new(),
+        reused => format!(", {reused} of them made before"),
+    };
+    let left_out = match made.skipped.len() {
+        0 => String::new(),
+        skipped => format!("; {skipped} left out"),
+    };
     println!(
-        "{} embeddings of {} values in {} and their paths in {}; {:.1} images/s{}",
-        kept.len(),
-        matrix.ncols(),
-        arguments.out.display(),
-        list.display(),
-        kept.len() as f64 / seconds.max(1e-9),
-        if skipped.is_empty() {
-            String::new()
-        } else {
-            format!("; {} left out", skipped.len())
-        }
+        "{} embeddings of {} values in {}{again}; {:.1} images/s{left_out}",
+        embeddings.len(),
+        embeddings.dim,
+        files.join(" and "),
+        (embeddings.len() - made.reused) as f64 / seconds.max(1e-9),
     );
     Ok(())
 }
@@ -153,25 +154,5 @@ fn collect(root: &Path, relative: &Path, paths: &mut Vec<PathBuf>) -> Result<()>
             paths.push(path);
         }
     }
-    Ok(())
-}
-
-fn write_list(
-    file: &mut dyn std::io::Write,
-    table: &Table,
-    rows: &[usize],
-) -> Result<(), csv::Error> {
-    let mut writer = csv::Writer::from_writer(file);
-    writer.write_record(["path", "label", "class_name"])?;
-    for &row in rows {
-        let label = table.rows[row].label;
-        let path = table.describe(row);
-        writer.write_record([
-            path.to_string_lossy().as_ref(),
-            &label.to_string(),
-            &table.class_names[label],
-        ])?;
-    }
-    writer.flush()?;
     Ok(())
 }

@@ -6,6 +6,9 @@ mod matrix;
 mod questions;
 mod sides;
 
+pub(crate) use self::labels::{LabelTable, numbered};
+pub(crate) use self::matrix::Matrix;
+
 use std::path::Path;
 
 use anyhow::{Context, Result};

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lodestone_eval::Report;
 use lodestone_train::{Lap, Observer, Outcome, Places, RunConfig, Trainer, headline, run_file};
 use serde::Serialize;
 
 use crate::args::TrainArguments;
 use crate::commands::cache_folder;
+use crate::commands::init::{Suggested, plan};
 use crate::commands::open_table::open_table;
 use crate::device::DeviceName;
 use crate::progress::Progress;
@@ -25,7 +26,7 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result
             folder.clone(),
         ),
         None => {
-            let config = configured(arguments)?;
+            let config = configured(arguments, progress)?;
             let folder = arguments
                 .out
                 .clone()
@@ -110,14 +111,31 @@ pub(crate) struct Interrupted {
     folder: PathBuf,
 }
 
-/// The run file with what the command line says on top.
-pub(crate) fn configured(arguments: &TrainArguments) -> Result<RunConfig> {
-    let path = arguments
-        .config
-        .as_deref()
-        .context("--config names no run file")?;
-    let mut config: RunConfig = run_file::read(path, &arguments.overrides)?;
-    if let Some(weights) = &arguments.weights {
+/// The run file, or one that suits the folder, with what the command line says on top.
+fn configured(arguments: &TrainArguments, progress: &Progress) -> Result<RunConfig> {
+    let mut config: RunConfig = match (&arguments.folder, &arguments.config) {
+        (Some(folder), _) => {
+            let suggested = Suggested::new(folder, &arguments.wishes)?;
+            progress.note(&suggested.found());
+            for hint in suggested.hints() {
+                progress.note(&hint);
+            }
+            let config = suggested.config(&arguments.overrides)?;
+            progress.note(&plan(&config));
+            config
+        }
+        (None, Some(path)) => {
+            if arguments.wishes.loss.is_some() {
+                anyhow::bail!(
+                    "--loss is for a folder; the loss of {} is its own: --set loss.kind=…",
+                    path.display()
+                );
+            }
+            run_file::read(path, &arguments.overrides)?
+        }
+        (None, None) => anyhow::bail!("name a folder of photographs, or a run file with --config"),
+    };
+    if let Some(weights) = &arguments.wishes.weights {
         config.model.weights = Some(weights.clone());
     }
     config.model.partial_weights |= arguments.partial;
@@ -130,11 +148,8 @@ pub(crate) fn configured(arguments: &TrainArguments) -> Result<RunConfig> {
 
 /// `runs/SET-FILE-SEED`, so that runs of different files and seeds do not meet.
 fn default_folder(arguments: &TrainArguments, config: &RunConfig) -> PathBuf {
-    let file = arguments
-        .config
-        .as_deref()
-        .and_then(Path::file_stem)
-        .unwrap_or_default();
+    let named = arguments.folder.as_deref().or(arguments.config.as_deref());
+    let file = named.and_then(Path::file_stem).unwrap_or_default();
     let name = format!(
         "{}-{}-seed{}",
         config.data.set.name(),

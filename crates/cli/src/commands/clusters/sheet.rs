@@ -3,16 +3,15 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use font8x8::UnicodeFonts;
-use image::imageops::{FilterType, resize};
 use image::{ImageFormat, Rgb, RgbImage};
-use lodestone_data::{DecodeLimits, Orientation, Pixels, Source, decode};
 use lodestone_files::write_whole;
 use lodestone_sampling::Mode;
 use rayon::prelude::*;
 
 use super::{Photographs, share};
+use crate::commands::photographs::square;
 
 /// Side of a photograph.
 const TILE: u32 = 96;
@@ -62,7 +61,7 @@ fn draw(photographs: &Photographs, modes: &[Mode], exemplars: usize) -> Result<R
     let lines: Vec<Vec<RgbImage>> = modes
         .par_iter()
         .map(|mode| {
-            let photograph = |&row: &usize| square(photographs, photographs.rows[row]);
+            let photograph = |&row: &usize| square(&photographs.table, photographs.rows[row], TILE);
             mode.exemplars
                 .iter()
                 .map(photograph)
@@ -118,49 +117,5 @@ fn say(sheet: &mut RgbImage, words: &str, top: u32, scale: u32) {
                 }
             }
         }
-    }
-}
-
-/// The middle square of a photograph of the table.
-fn square(photographs: &Photographs, row: usize) -> Result<RgbImage> {
-    let path = photographs.table.describe(row);
-    let pixels = read(photographs, row)
-        .with_context(|| format!("cannot show {} on the contact sheet", path.display()))?;
-    let (width, height) = (pixels.width as u32, pixels.height as u32);
-    let whole = RgbImage::from_raw(width, height, pixels.bytes)
-        .with_context(|| format!("{} has another size than its pixels", path.display()))?;
-    let side = width.min(height);
-    let (left, top) = ((width - side) / 2, (height - side) / 2);
-    let middle = image::imageops::crop_imm(&whole, left, top, side, side).to_image();
-    // Small images are shown with their pixels, as there is nothing between them to show.
-    let filter = if side < TILE {
-        FilterType::Nearest
-    } else {
-        FilterType::Triangle
-    };
-    Ok(resize(&middle, TILE, TILE, filter))
-}
-
-/// The photograph of a row, cut to its region if it has one.
-fn read(photographs: &Photographs, row: usize) -> Result<Pixels> {
-    let table = &photographs.table;
-    // Regions count pixels as they are stored.
-    let orientation = match table.rows[row].region {
-        Some(_) => Orientation::AsStored,
-        None => Orientation::Upright,
-    };
-    let pixels = match (&table.rows[row].source, &table.packed) {
-        (Source::Packed(position), Some(packed)) => {
-            Pixels::from_grey(packed.width, packed.height, packed.image(*position))
-        }
-        (Source::Packed(_), None) => anyhow::bail!("the table has no packed images"),
-        (Source::File(file), _) => {
-            let bytes = std::fs::read(table.root.join(file))?;
-            decode(&bytes, orientation, DecodeLimits::default())?
-        }
-    };
-    match table.rows[row].region {
-        None => Ok(pixels),
-        Some(region) => pixels.cut(region).context("its region lies outside"),
     }
 }

@@ -1,0 +1,240 @@
+//! `lodestone index`: photographs in a file that is searched, grown and shrunk without training.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use lodestone_data::Broken;
+use lodestone_eval::Rows;
+use lodestone_gallery::{Entry, Gallery, Settings};
+use serde_json::json;
+
+use crate::args::{
+    AddArguments, BuildArguments, IndexCommand, KindName, RemoveArguments, SourceArguments,
+};
+use crate::commands::embed::table_of;
+use crate::commands::embedded_files::EmbeddedFiles;
+use crate::commands::opened::Opened;
+use crate::progress::Progress;
+
+/// Images in a batch.
+const BATCH: usize = 64;
+
+/// Runs the command.
+pub(crate) fn run(command: &IndexCommand, progress: &mut Progress) -> Result<()> {
+    match command {
+        IndexCommand::Build(arguments) => build(arguments, progress),
+        IndexCommand::Add(arguments) => add(arguments, progress),
+        IndexCommand::Remove(arguments) => remove(arguments),
+        IndexCommand::Info { index, json } => info(index, *json),
+    }
+}
+
+fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
+    ensure!(
+        arguments.clusters > 0,
+        "--clusters is 0, must be at least 1"
+    );
+    // Told before hours of embedding.
+    ensure!(
+        arguments.kind == KindName::Exact || cfg!(feature = "approximate"),
+        "--kind hnsw needs the graph index, which is not built in; build with --features approximate (it compiles C++)"
+    );
+    let Embedded {
+        values,
+        dim,
+        entries,
+        model,
+    } = Embedded::read(&arguments.source, progress)?;
+    let settings = Settings {
+        kind: arguments.kind.kind(),
+        clusters_per_class: arguments.clusters,
+        seed: arguments.seed,
+        model,
+    };
+    let mut gallery = Gallery::new(dim, settings);
+    gallery.add(Rows::new(&values, dim)?, &entries)?;
+    gallery.write(&arguments.index)?;
+    println!("{}: {}", arguments.index.display(), summary(&gallery));
+    Ok(())
+}
+
+fn add(arguments: &AddArguments, progress: &mut Progress) -> Result<()> {
+    let mut gallery = Gallery::read(&arguments.index)?;
+    let embedded = Embedded::read(&arguments.source, progress)?;
+    same_model(&gallery, &arguments.index, embedded.model.as_deref())?;
+    let rows = Rows::new(&embedded.values, embedded.dim)?;
+    let replaced = gallery.add(rows, &embedded.entries)?;
+    gallery.write(&arguments.index)?;
+    println!(
+        "{} added, {replaced} of them in place of others; {}: {}",
+        embedded.entries.len(),
+        arguments.index.display(),
+        summary(&gallery)
+    );
+    Ok(())
+}
+
+fn remove(arguments: &RemoveArguments) -> Result<()> {
+    let mut gallery = Gallery::read(&arguments.index)?;
+    let known = |class: &String| gallery.class_sizes().iter().any(|(name, _)| name == class);
+    if let Some(class) = arguments.classes.iter().find(|class| !known(class)) {
+        let first = gallery
+            .class_sizes()
+            .first()
+            .map_or("", |(name, _)| name)
+            .to_owned();
+        anyhow::bail!(
+            "--class {class}: {} has no such class; the first one is called {first}",
+            arguments.index.display()
+        );
+    }
+    if let Some(path) = arguments
+        .paths
+        .iter()
+        .find(|path| !gallery.paths().contains(path))
+    {
+        anyhow::bail!(
+            "--path {path}: {} has no such path",
+            arguments.index.display()
+        );
+    }
+    let goes = |path: &str, class: &str| {
+        arguments.paths.iter().any(|p| p == path) || arguments.classes.iter().any(|c| c == class)
+    };
+    let removed = gallery.remove(goes)?;
+    gallery.write(&arguments.index)?;
+    println!(
+        "{removed} removed; {}: {}",
+        arguments.index.display(),
+        summary(&gallery)
+    );
+    Ok(())
+}
+
+fn info(index: &Path, as_json: bool) -> Result<()> {
+    let gallery = Gallery::read(index)?;
+    if as_json {
+        let classes: Vec<_> = gallery
+            .class_sizes()
+            .into_iter()
+            .map(|(name, rows)| json!({ "class_name": name, "rows": rows }))
+            .collect();
+        let value = json!({
+            "rows": gallery.len(),
+            "dim": gallery.dim(),
+            "centres": gallery.centres(),
+            "settings": gallery.settings(),
+            "classes": classes,
+        });
+        println!("{}", serde_json::to_string_pretty(&value)?);
+        return Ok(());
+    }
+    println!("{}: {}", index.display(), summary(&gallery));
+    for (name, rows) in gallery.class_sizes() {
+        println!("{rows:>8}  {name}");
+    }
+    Ok(())
+}
+
+fn summary(gallery: &Gallery) -> String {
+    let kind = if gallery.wants_graph() {
+        "hnsw"
+    } else {
+        "exact"
+    };
+    format!(
+        "{} photographs of {} classes, {} values each, {} centres, {kind}",
+        gallery.len(),
+        gallery.class_sizes().len(),
+        gallery.dim(),
+        gallery.centres()
+    )
+}
+
+/// Refuses a model that did not make the embeddings of the index; where either is unknown only the length can tell.
+pub(crate) fn same_model(gallery: &Gallery, index: &Path, model: Option<&str>) -> Result<()> {
+    if let (Some(made), Some(given)) = (gallery.settings().model.as_deref(), model) {
+        ensure!(
+            made == given,
+            "{} was made with the model {made}, this one is {given}: embeddings of two models cannot be compared",
+            index.display()
+        );
+    }
+    Ok(())
+}
+
+/// Embeddings with path and class of each.
+struct Embedded {
+    values: Vec<f32>,
+    dim: usize,
+    entries: Vec<Entry>,
+    model: Option<String>,
+}
+
+impl Embedded {
+    fn read(arguments: &SourceArguments, progress: &mut Progress) -> Result<Self> {
+        let is_file = |ending| arguments.source.extension().is_some_and(|e| e == ending);
+        let mut embedded = match is_file("npy") {
+            true => Self::of_file(&arguments.source)?,
+            false => Self::of_photographs(arguments, progress)?,
+        };
+        if let Some(class) = &arguments.class {
+            embedded
+                .entries
+                .iter_mut()
+                .for_each(|entry| entry.class.clone_from(class));
+        }
+        Ok(embedded)
+    }
+
+    fn of_file(file: &Path) -> Result<Self> {
+        let read = EmbeddedFiles::read(file, None)?;
+        let entries = read.names.iter().zip(&read.labels);
+        Ok(Self {
+            dim: read.matrix.dim,
+            values: read.matrix.values,
+            entries: entries
+                .map(|(path, &label)| Entry {
+                    path: path.clone(),
+                    class: read.class_names[label].clone(),
+                })
+                .collect(),
+            model: None,
+        })
+    }
+
+    fn of_photographs(arguments: &SourceArguments, progress: &mut Progress) -> Result<Self> {
+        let model = arguments.model.as_deref().with_context(|| {
+            format!(
+                "{} holds no embeddings (.npy): say with --model what photographs are to be embedded with",
+                arguments.source.display()
+            )
+        })?;
+        let opened = Opened::read(model, arguments.device.device)?;
+        let table = Arc::new(table_of(&arguments.source)?);
+        let broken = if arguments.skip_broken {
+            Broken::Skip
+        } else {
+            Broken::Fail
+        };
+        let rows: Vec<usize> = (0..table.rows.len()).collect();
+        let made = opened.embed(&table, &rows, BATCH, broken, progress)?;
+        for (row, reason) in &made.skipped {
+            progress.note(&format!(
+                "left out: {} ({reason})",
+                table.describe(*row).display()
+            ));
+        }
+        let entry = |&row: &usize| Entry {
+            path: table.describe(row).to_string_lossy().into_owned(),
+            class: table.class_names[table.rows[row].label].clone(),
+        };
+        Ok(Self {
+            entries: made.rows.iter().map(entry).collect(),
+            values: made.values,
+            dim: opened.size(),
+            model: Some(opened.checksum),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! `lodestone init`: from a folder to a run file with settings that suit it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use lodestone_data::{Table, detect};
+use lodestone_files::write_whole;
+use lodestone_train::{RunConfig, Survey, Wishes, documented, run_file, suggest};
+
+use crate::args::{GoalName, InitArguments, WishesArguments};
+use crate::resources::machine;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &InitArguments) -> Result<()> {
+    let out = &arguments.out;
+    ensure!(
+        arguments.force || !out.exists(),
+        "{} is there already: name another with --out, or write over it with --force",
+        out.display()
+    );
+    let suggested = Suggested::new(&arguments.folder, &arguments.wishes)?;
+    let config = suggested.config(&[])?;
+    let text = format!(
+        "# Made by `lodestone init` for {}: {}\n# Every key with its value; a line that begins with # and ends with = has none.\n\n{}",
+        arguments.folder.display().to_string().replace('\n', " "),
+        suggested.found(),
+        documented(&config)
+    );
+    write_whole(out, |file| file.write_all(text.as_bytes()))?;
+    println!("{}: {}", arguments.folder.display(), suggested.found());
+    for hint in suggested.hints() {
+        println!("{hint}");
+    }
+    println!("{}", plan(&config));
+    println!("run file: {}", out.display());
+    println!("train with: lodestone train --config {}", quoted(out));
+    Ok(())
+}
+
+/// A run file made for a folder, and what it was made from.
+pub(crate) struct Suggested {
+    folder: PathBuf,
+    set: &'static str,
+    survey: Survey,
+    text: String,
+    has_weights: bool,
+}
+
+impl Suggested {
+    /// Looks at the folder.
+    pub(crate) fn new(folder: &Path, wishes: &WishesArguments) -> Result<Self> {
+        let (set, root) = detect(folder)?;
+        // A run file may be read from elsewhere.
+        let root = std::path::absolute(root)?;
+        let table: Table = set.open(Some(&root))?;
+        let survey = Survey::of(&table)?;
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let weights = wishes
+            .weights
+            .as_ref()
+            .map(std::path::absolute)
+            .transpose()?;
+        let wished = Wishes {
+            goal: wishes.loss.map(GoalName::goal).unwrap_or_default(),
+            weights,
+            threads: threads.clamp(2, 8),
+        };
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            set: set.name(),
+            text: suggest(&set, Some(&root), &survey, &wished)?,
+            survey,
+            has_weights: wishes.weights.is_some(),
+        })
+    }
+
+    /// The run file with `overrides` on top.
+    pub(crate) fn config(&self, overrides: &[String]) -> Result<RunConfig> {
+        let name = PathBuf::from(format!("run file made for {}", self.folder.display()));
+        Ok(run_file::parse(&self.text, &name, overrides)?)
+    }
+
+    /// What was found, in a line.
+    pub(crate) fn found(&self) -> String {
+        let Survey {
+            classes,
+            train,
+            validation,
+            test,
+            class_sizes: [smallest, middle, largest],
+            side,
+            grey,
+            ..
+        } = self.survey;
+        format!(
+            "{} with {classes} classes; {train} training, {validation} validation and {test} test photographs; {smallest} to \
+             {largest} in a class, {middle} in the middle one; {} of about {side} pixels",
+            self.set,
+            if grey { "grey" } else { "colour" }
+        )
+    }
+
+    /// What would make the result better.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let mut hints = Vec::new();
+        let [smallest, _, _] = self.survey.class_sizes;
+        if smallest < 5 {
+            hints.push(format!(
+                "hint: a class has {smallest} training photographs; ten or more of each class make a difference"
+            ));
+        }
+        if self.survey.test == 0 && self.survey.validation == 0 {
+            hints.push(
+                "hint: there are no test photographs, so a part of each class is held out where there are enough; folders `train` and \
+                 `test` on top decide it yourself"
+                    .to_owned(),
+            );
+        }
+        if !self.has_weights && self.survey.side >= 100 {
+            hints.push(
+                "hint: without --weights a small network learns from nothing; pretrained weights do far better on photographs (docs/guide, \
+                 `Your own photographs`)"
+                    .to_owned(),
+            );
+        }
+        hints
+    }
+}
+
+/// What the run will do, in a line.
+pub(crate) fn plan(config: &RunConfig) -> String {
+    // As the run file spells it.
+    let loss = serde_json::to_value(&config.loss).unwrap_or_default();
+    format!(
+        "{} loss on {}, {} images through the optimiser; {}",
+        loss["kind"].as_str().unwrap_or_default(),
+        config.model.network.name(),
+        config.train.images,
+        machine()
+    )
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    match text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_pasted_into_a_shell() {
+        for (path, expected) in [
+            ("runs/a.toml", "runs/a.toml"),
+            ("my run.toml", "'my run.toml'"),
+            ("it's.toml", "'it'\\''s.toml'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `lodestone report`: a run or embeddings as one page that a browser opens without a network.
+
+mod files;
+mod run;
+mod shown;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use lodestone_data::Table;
+use lodestone_eval::{Report, Rows, Search};
+use lodestone_files::write_whole;
+use lodestone_report::{Cluster, Curve, Layout, Look, Material, Page, Side};
+use lodestone_sampling::Index;
+use lodestone_train::{Event, Observer};
+
+use self::shown::Shown;
+use crate::args::{LayoutName, PageArguments, ReportArguments};
+use crate::progress::Progress;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &ReportArguments, progress: &mut Progress) -> Result<()> {
+    let gathered = Gathered::read(&arguments.page, progress)?;
+    let page = gathered.page(&arguments.page, progress)?;
+    let html = page.html();
+    let source = &arguments.page.source;
+    let path = arguments.out.clone().unwrap_or_else(|| {
+        if source.is_dir() {
+            source.join("report.html")
+        } else {
+            source.with_extension("html")
+        }
+    });
+    write_whole(&path, |file| file.write_all(html.as_bytes()))?;
+    println!(
+        "{}: {} photographs, {} of them nearer to another class than to their own; {:.1} MB, open it in a browser",
+        path.display(),
+        gathered.queries.labels.len(),
+        page.wrong(),
+        html.len() as f64 / 1e6
+    );
+    Ok(())
+}
+
+/// Embedded photographs of one side.
+pub(crate) struct Part {
+    /// `[rows, dim]`.
+    pub(crate) values: Vec<f32>,
+    pub(crate) dim: usize,
+    pub(crate) labels: Vec<usize>,
+    pub(crate) names: Vec<String>,
+    /// Rows of the table.
+    pub(crate) rows: Vec<usize>,
+}
+
+impl Part {
+    pub(crate) fn embeddings(&self) -> Rows<'_> {
+        Rows::new(&self.values, self.dim).expect("embeddings are whole rows")
+    }
+
+    fn side(&self) -> Result<Side<'_>> {
+        Ok(Side::new(self.embeddings(), &self.labels, &self.names)?)
+    }
+
+    /// At most `most` rows, evenly taken.
+    fn thinned(self, most: usize) -> Self {
+        let count = self.labels.len();
+        if count <= most {
+            return self;
+        }
+        let kept: Vec<usize> = (0..most).map(|at| at * count / most).collect();
+        let embeddings = self.embeddings();
+        Self {
+            values: kept
+                .iter()
+                .flat_map(|&row| embeddings.row(row))
+                .copied()
+                .collect(),
+            dim: self.dim,
+            labels: kept.iter().map(|&row| self.labels[row]).collect(),
+            names: kept.iter().map(|&row| self.names[row].clone()).collect(),
+            rows: kept.iter().map(|&row| self.rows[row]).collect(),
+        }
+    }
+}
+
+/// All that a page shows, read and embedded.
+pub(crate) struct Gathered {
+    title: String,
+    facts: Vec<(String, String)>,
+    class_names: Vec<String>,
+    table: Table,
+    pub(crate) queries: Part,
+    pub(crate) gallery: Option<Part>,
+    /// Clusters of the gallery, or of the queries where there is none.
+    index: Index,
+    report: Option<Report>,
+    curves: Vec<Curve>,
+}
+
+impl Gathered {
+    /// Reads a run folder, whose photographs are embedded anew, or an embedding file.
+    pub(crate) fn read(arguments: &PageArguments, progress: &mut Progress) -> Result<Self> {
+        ensure!(arguments.points > 0, "--points is 0, must be at least 1");
+        match arguments.source.is_dir() {
+            true => run::gather(arguments, progress),
+            false => files::gather(arguments),
+        }
+    }
+
+    /// The photographs that are found.
+    pub(crate) fn found(&self) -> &Part {
+        self.gallery.as_ref().unwrap_or(&self.queries)
+    }
+
+    /// Name of a class.
+    pub(crate) fn class_name(&self, label: usize) -> &str {
+        &self.class_names[label]
+    }
+
+    /// Draws the map and picks what is worth looking at.
+    pub(crate) fn page(&self, arguments: &PageArguments, progress: &mut Progress) -> Result<Page> {
+        let mut facts = self.facts.clone();
+        facts.push(("photographs".into(), self.queries.labels.len().to_string()));
+        if let Some(gallery) = &self.gallery {
+            facts.push(("looked up among".into(), gallery.labels.len().to_string()));
+        }
+        facts.push(("classes".into(), self.class_names.len().to_string()));
+        facts.push((
+            "values of an embedding".into(),
+            self.queries.dim.to_string(),
+        ));
+        let material = Material {
+            title: self.title.clone(),
+            facts,
+            class_names: &self.class_names,
+            queries: self.queries.side()?,
+            gallery: self.gallery.as_ref().map(Part::side).transpose()?,
+            clusters: self.clusters()?,
+            cluster_of: self.cluster_of()?,
+            report: self.report.clone(),
+            curves: self.curves.clone(),
+        };
+        let look = Look {
+            layout: match arguments.map {
+                LayoutName::Neighbours => Layout::Neighbours,
+                LayoutName::Pca => Layout::Principal,
+            },
+            pictures: arguments.pictures,
+            seed: arguments.seed,
+            ..Look::default()
+        };
+        progress.on(Event::Note("drawing the map, collecting photographs"));
+        let shown = Shown::new(self, progress);
+        let page = Page::new(&material, &shown, &look)?;
+        shown.tell(progress);
+        Ok(page)
+    }
+
+    fn clusters(&self) -> Result<Vec<Cluster>> {
+        let modes = self.index.modes(self.found().embeddings(), 8)?;
+        let cluster = |mode: lodestone_sampling::Mode| Cluster {
+            class: mode.class,
+            size: mode.size,
+            radius: mode.radius,
+            nearest: mode
+                .nearest_imposter
+                .map(|near| (near.class, near.distance)),
+            exemplars: mode.exemplars,
+        };
+        Ok(modes.into_iter().map(cluster).collect())
+    }
+
+    /// The cluster that each query belongs to, or lies nearest to.
+    fn cluster_of(&self) -> Result<Vec<usize>> {
+        if self.gallery.is_none() {
+            return Ok(self.index.assignment().to_vec());
+        }
+        let search = Search::between(self.queries.embeddings(), self.index.centres())?;
+        let nearest = search.nearest(1)?;
+        Ok(nearest.iter().flatten().map(|near| near.row).collect())
+    }
+}
+
+/// The last part of a path, for a heading.
+fn heading(path: &Path) -> String {
+    let absolute: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    absolute.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}

@@ -1,0 +1,230 @@
+//! `lodestone search`: what photographs are most like, what they would be called, and whether they are known at all.
+
+use std::io::{IsTerminal, Read, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use lodestone_data::DecodeLimits;
+use lodestone_eval::Rows;
+use lodestone_gallery::{Answer, Gallery};
+use serde_json::{Value, json};
+
+use crate::args::SearchArguments;
+use crate::commands::embed::table_of;
+use crate::commands::index::same_model;
+use crate::commands::opened::Opened;
+use crate::progress::Progress;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()> {
+    ensure!(arguments.nearest > 0, "-k is 0, must be at least 1");
+    ensure!(
+        (0.0..=1.0).contains(&arguments.precision),
+        "--precision is {}, must be between 0 and 1",
+        arguments.precision
+    );
+    let gallery = Gallery::read(&arguments.index)?;
+    let opened = Opened::read(&arguments.model, arguments.device.device)?;
+    same_model(&gallery, &arguments.index, Some(&opened.checksum))?;
+    let photographs = photographs(&arguments.photographs)?;
+    let mut broken = 0;
+    for photograph in &photographs {
+        let answer = photograph.embed(&opened).and_then(|embedding| {
+            let rows = Rows::new(&embedding, opened.size())?;
+            let answers = ask(&gallery, arguments, rows)?;
+            answers.into_iter().next().context("no answer")
+        });
+        let name = photograph.name();
+        let text = match (&answer, arguments.json) {
+            (Ok(answer), true) => as_json(&name, answer)?,
+            (Ok(answer), false) => as_text(&name, answer),
+            (Err(error), true) => {
+                json!({ "photo": name, "error": format!("{error:#}") }).to_string()
+            }
+            (Err(_), false) => String::new(),
+        };
+        if let Err(error) = &answer {
+            broken += 1;
+            progress.note(&format!("{error:#}"));
+        }
+        if !text.is_empty() {
+            // At once, so that whoever reads along sees it; who reads no more ends it.
+            let mut out = stdout().lock();
+            writeln!(out, "{text}").and_then(|()| out.flush())?;
+        }
+    }
+    ensure!(
+        broken == 0,
+        "{broken} of {} photographs could not be looked up",
+        photographs.len()
+    );
+    Ok(())
+}
+
+#[cfg(feature = "approximate")]
+fn ask(gallery: &Gallery, arguments: &SearchArguments, rows: Rows) -> Result<Vec<Answer>> {
+    let (count, precision) = (arguments.nearest, arguments.precision);
+    Ok(match gallery.wants_graph() {
+        true => gallery.search_graph(&arguments.index, rows, count, precision)?,
+        false => gallery.search(rows, count, precision)?,
+    })
+}
+
+/// Without the graph the exact search answers the same question, only later.
+#[cfg(not(feature = "approximate"))]
+fn ask(gallery: &Gallery, arguments: &SearchArguments, rows: Rows) -> Result<Vec<Answer>> {
+    Ok(gallery.search(rows, arguments.nearest, arguments.precision)?)
+}
+
+/// A photograph to look up.
+enum Photograph {
+    File(PathBuf),
+    /// The bytes of standard input.
+    Bytes(Vec<u8>),
+}
+
+impl Photograph {
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.to_string_lossy().into_owned(),
+            Self::Bytes(_) => "-".to_owned(),
+        }
+    }
+
+    fn embed(&self, opened: &Opened) -> Result<Vec<f32>> {
+        match self {
+            Self::File(path) => {
+                let metadata = std::fs::metadata(path);
+                let metadata =
+                    metadata.with_context(|| format!("cannot read {}", path.display()))?;
+                // A pipe would never end.
+                ensure!(metadata.is_file(), "{} is not a file", path.display());
+                let bytes = std::fs::read(path);
+                let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
+                opened.embed_bytes(&bytes, path)
+            }
+            Self::Bytes(bytes) => opened.embed_bytes(bytes, Path::new("standard input")),
+        }
+    }
+}
+
+fn photographs(named: &[PathBuf]) -> Result<Vec<Photograph>> {
+    let mut found = Vec::new();
+    if named.is_empty() {
+        if stdin().is_terminal() {
+            bail!("name a photograph, or hand paths or a photograph to standard input");
+        }
+        return from_input();
+    }
+    for path in named {
+        if path.as_os_str() == "-" {
+            found.extend(from_input()?);
+        } else if path.is_dir() {
+            let table = table_of(path)?;
+            let rows = (0..table.rows.len()).map(|row| Photograph::File(table.describe(row)));
+            found.extend(rows);
+        } else {
+            found.push(Photograph::File(path.clone()));
+        }
+    }
+    Ok(found)
+}
+
+/// The bytes of a photograph, known by how they begin, or else paths line by line.
+fn from_input() -> Result<Vec<Photograph>> {
+    let limit = DecodeLimits::default().bytes;
+    let mut bytes = Vec::new();
+    stdin()
+        .lock()
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .context("cannot read standard input")?;
+    ensure!(
+        bytes.len() as u64 <= limit,
+        "standard input is longer than {limit} bytes"
+    );
+    if image::guess_format(&bytes).is_ok() {
+        return Ok(vec![Photograph::Bytes(bytes)]);
+    }
+    let text = String::from_utf8(bytes)
+        .ok()
+        .context("standard input is neither a photograph nor a list of paths")?;
+    let lines = text.lines().filter(|line| !line.is_empty());
+    Ok(lines.map(|line| Photograph::File(line.into())).collect())
+}
+
+/// One line: the photograph's name in front of the answer.
+fn as_json(name: &str, answer: &Answer) -> Result<String> {
+    let mut value = json!({ "photo": name });
+    if let (Value::Object(line), Value::Object(answer)) =
+        (&mut value, serde_json::to_value(answer)?)
+    {
+        line.extend(answer);
+    }
+    Ok(value.to_string())
+}
+
+fn as_text(name: &str, answer: &Answer) -> String {
+    let votes: Vec<String> = answer
+        .classes
+        .iter()
+        .take(3)
+        .map(|vote| format!("{} {:.1} %", vote.class_name, 100.0 * vote.probability))
+        .collect();
+    let votes = votes.join(", ");
+    let verdict = match (answer.unknown, answer.unknown_beyond) {
+        (Some(true), Some(beyond)) => format!(
+            "unknown: farther from everything than {beyond:.4}; of what is known it is most like {votes}"
+        ),
+        (Some(_), _) => votes,
+        (None, _) => format!("{votes} (this index cannot tell what is unknown)"),
+    };
+    let mut text = format!("{name}: {verdict}");
+    for (rank, near) in answer.nearest.iter().enumerate() {
+        text += &format!(
+            "\n{:>4}  {:>9.4}  {}  {}",
+            rank + 1,
+            near.distance,
+            near.class_name,
+            near.path
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use lodestone_gallery::{ClassVote, Near};
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_photograph_is_called_so_first() {
+        let answer = Answer {
+            nearest: vec![Near {
+                row: 0,
+                key: 4,
+                path: "my cups/1.jpg".into(),
+                class_name: "cups".into(),
+                distance: 2.5,
+            }],
+            classes: vec![ClassVote {
+                class_name: "cups".into(),
+                probability: 0.75,
+            }],
+            unknown: Some(true),
+            unknown_beyond: Some(1.0),
+            familiarity: Some(0.0),
+        };
+        assert_eq!(
+            as_text("x.jpg", &answer),
+            "x.jpg: unknown: farther from everything than 1.0000; of what is known it is most like cups 75.0 %\n   1     2.5000  cups  \
+             my cups/1.jpg"
+        );
+        let line: Value = serde_json::from_str(&as_json("x.jpg", &answer).unwrap()).unwrap();
+        assert_eq!(
+            (&line["photo"], &line["nearest"][0]["key"]),
+            (&json!("x.jpg"), &json!(4))
+        );
+    }
+}

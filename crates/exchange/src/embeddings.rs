@@ -1,0 +1,188 @@
+//! Embeddings and what is known of their photographs.
+
+use std::path::{Path, PathBuf};
+
+use lodestone_files::write_whole;
+
+use crate::{ExchangeError, matrices, parquet, text};
+
+/// Embeddings with the path and the class of each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embeddings {
+    /// `[rows, dim]`.
+    pub values: Vec<f32>,
+    /// Length of an embedding.
+    pub dim: usize,
+    /// Where each photograph lies.
+    pub paths: Vec<String>,
+    /// Class of each, a position in `class_names`.
+    pub labels: Vec<usize>,
+    /// Names of the classes.
+    pub class_names: Vec<String>,
+}
+
+/// A form of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// numpy's matrix.
+    Npy,
+    /// Several arrays of numpy in one file.
+    Npz,
+    /// The tensors of Hugging Face.
+    Safetensors,
+    /// A table by columns.
+    Parquet,
+    /// A table as text.
+    Csv,
+}
+
+impl Form {
+    /// The form that the ending of a name stands for.
+    ///
+    /// # Errors
+    /// If it stands for none.
+    pub fn of(path: &Path) -> Result<Self, ExchangeError> {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        match ending {
+            Some("npy") => Ok(Self::Npy),
+            Some("npz") => Ok(Self::Npz),
+            Some("safetensors") => Ok(Self::Safetensors),
+            Some("parquet") => Ok(Self::Parquet),
+            Some("csv") => Ok(Self::Csv),
+            _ => Err(ExchangeError::Ending {
+                path: path.to_path_buf(),
+            }),
+        }
+    }
+}
+
+impl Embeddings {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// Writes the file in the form of its ending, and the list beside it where the form has no room for paths. Returns the files.
+    ///
+    /// # Errors
+    /// If the ending stands for no form, the lists do not fit each other, or a file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
+        let form = Form::of(path)?;
+        self.check()?;
+        let failed = |reason: String| ExchangeError::Form {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let bytes = match form {
+            Form::Npy => matrices::npy(self).map_err(failed)?,
+            Form::Npz => matrices::npz(self).map_err(failed)?,
+            Form::Safetensors => matrices::safetensors(self).map_err(failed)?,
+            Form::Parquet => parquet::table(self).map_err(failed)?,
+            Form::Csv => text::table(self).map_err(failed)?,
+        };
+        write_whole(path, |file| file.write_all(&bytes))?;
+        let mut written = vec![path.to_path_buf()];
+        if matches!(form, Form::Npy | Form::Npz | Form::Safetensors) {
+            let list = path.with_extension("csv");
+            let bytes = text::list(self).map_err(failed)?;
+            write_whole(&list, |file| file.write_all(&bytes))?;
+            written.push(list);
+        }
+        Ok(written)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ExchangeError> {
+        let rows = match self.dim {
+            0 => 0,
+            dim => self.values.len() / dim,
+        };
+        let counts = [
+            ("paths", self.paths.len()),
+            ("labels", self.labels.len()),
+            ("values", self.values.len()),
+        ];
+        for (what, entries) in counts {
+            let wanted = if what == "values" {
+                rows * self.dim
+            } else {
+                rows
+            };
+            if entries != wanted {
+                return Err(ExchangeError::Count {
+                    what,
+                    entries,
+                    rows,
+                });
+            }
+        }
+        let known = self.class_names.len();
+        match self.labels.iter().find(|&&label| label >= known) {
+            None => Ok(()),
+            Some(label) => Err(ExchangeError::Count {
+                what: "class names",
+                entries: known,
+                rows: label + 1,
+            }),
+        }
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.dim.max(1))
+    }
+
+    pub(crate) fn class_name(&self, row: usize) -> &str {
+        &self.class_names[self.labels[row]]
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn three() -> Embeddings {
+        Embeddings {
+            values: vec![0.0, -1.5, 2.0, 3.0, 1e-7, 5.0],
+            dim: 2,
+            paths: ["my cups/a, \"b\".jpg", "c\td.jpg", "é.jpg"]
+                .map(str::to_owned)
+                .to_vec(),
+            labels: vec![0, 1, 0],
+            class_names: vec!["cups".into(), "plates".into()],
+        }
+    }
+
+    #[test]
+    fn the_ending_decides_and_a_list_stands_beside_matrices() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, files) in [
+            ("a.npy", 2),
+            ("b.npz", 2),
+            ("c.safetensors", 2),
+            ("d.parquet", 1),
+            ("e.csv", 1),
+        ] {
+            let written = three().write(&folder.path().join(name)).unwrap();
+            assert_eq!(written.len(), files, "{name}");
+            assert!(written.iter().all(|file| file.exists()));
+        }
+        let error = three().write(Path::new("x.txt")).unwrap_err().to_string();
+        assert!(
+            error.starts_with("x.txt: the name must end in .npy"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn lists_that_do_not_fit_are_told_with_both_numbers() {
+        let mut short = three();
+        short.paths.pop();
+        let error = short.write(Path::new("x.npy")).unwrap_err().to_string();
+        assert_eq!(error, "2 paths for 3 embeddings");
+        assert!(!Path::new("x.npy").exists());
+    }
+}

@@ -1,0 +1,118 @@
+//! A Parquet table, without arrow: path, label and class name of each photograph, and its embedding as a list of floats.
+
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+
+use crate::Embeddings;
+
+/// Lists have three levels, as the format asks for it.
+const SCHEMA: &str = "
+message embeddings {
+  required binary path (UTF8);
+  required int64 label;
+  required binary class_name (UTF8);
+  required group embedding (LIST) {
+    repeated group list {
+      required float element;
+    }
+  }
+}";
+
+/// Rows of a group, which a reader loads at once.
+const GROUP: usize = 65_536;
+
+pub(crate) fn table(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
+    write(embeddings).map_err(|error| error.to_string())
+}
+
+fn write(embeddings: &Embeddings) -> Result<Vec<u8>, ParquetError> {
+    let schema = Arc::new(parse_message_type(SCHEMA)?);
+    let mut bytes = Vec::new();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut file = SerializedFileWriter::new(&mut bytes, schema, properties)?;
+    let (rows, dim) = (embeddings.len(), embeddings.dim);
+    for start in (0..rows).step_by(GROUP) {
+        let range = start..(start + GROUP).min(rows);
+        let text = |text: &str| ByteArray::from(text.as_bytes().to_vec());
+        let paths: Vec<ByteArray> = range
+            .clone()
+            .map(|row| text(&embeddings.paths[row]))
+            .collect();
+        let labels: Vec<i64> = range
+            .clone()
+            .map(|row| embeddings.labels[row] as i64)
+            .collect();
+        let names: Vec<ByteArray> = range
+            .clone()
+            .map(|row| text(embeddings.class_name(row)))
+            .collect();
+        let values = &embeddings.values[range.start * dim..range.end * dim];
+        // Every list is there and has values; the first value of each begins a list.
+        let there = vec![1; values.len()];
+        let begins: Vec<i16> = (0..values.len())
+            .map(|at| i16::from(at % dim != 0))
+            .collect();
+
+        let mut group = file.next_row_group()?;
+        column::<ByteArrayType, _>(&mut group, &paths, None)?;
+        column::<Int64Type, _>(&mut group, &labels, None)?;
+        column::<ByteArrayType, _>(&mut group, &names, None)?;
+        column::<FloatType, _>(&mut group, values, Some((&there, &begins)))?;
+        group.close()?;
+    }
+    file.close()?;
+    Ok(bytes)
+}
+
+/// Writes the next column; `levels` say which values are there and which go on with a list.
+fn column<T: DataType, W: std::io::Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    values: &[T::T],
+    levels: Option<(&[i16], &[i16])>,
+) -> Result<(), ParquetError> {
+    let next = group.next_column()?;
+    let mut next = next.ok_or_else(|| ParquetError::General("a column too many".into()))?;
+    let (there, begins) = levels.unzip();
+    next.typed::<T>().write_batch(values, there, begins)?;
+    next.close()
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::{ListAccessor, RowAccessor};
+
+    use crate::embeddings::tests::three;
+
+    #[test]
+    fn rows_read_back_with_their_lists() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        three().write(&path).unwrap();
+        let file = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+        let rows: Vec<_> = file
+            .get_row_iter(None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(rows.len(), 3);
+        assert_eq!(rows[0].get_string(0).unwrap(), "my cups/a, \"b\".jpg");
+        assert_eq!(
+            (
+                rows[1].get_long(1).unwrap(),
+                rows[1].get_string(2).unwrap().as_str()
+            ),
+            (1, "plates")
+        );
+        let list = rows[2].get_list(3).unwrap();
+        assert_eq!(
+            (list.get_float(0).unwrap(), list.get_float(1).unwrap()),
+            (1e-7, 5.0)
+        );
+    }
+}
