@@ -87,7 +87,7 @@ fn two() -> usize {
 }
 
 /// Coarser classes to train on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CoarseConfig {
     /// Those that the data set comes with, such as cat and dog.
@@ -99,6 +99,11 @@ pub enum CoarseConfig {
         /// Seed of the shuffle, kept apart from the run's so that several runs can share one merging.
         #[serde(default)]
         seed: u64,
+    },
+    /// Classes merged as listed, such as `merged = [["Coat", "Sandal"], ["Dress", "Sneaker"]]`.
+    Listed {
+        /// The names of the classes in each merged class; every class stands in one of them.
+        merged: Vec<Vec<String>>,
     },
 }
 
