@@ -267,6 +267,9 @@ pub struct EvaluationConfig {
     pub nearest_neighbours: usize,
     /// The k of recall@k.
     pub recall_at: Vec<usize>,
+    /// Whether the test images are judged at the end. Without, a run that only serves to choose settings, by its validation
+    /// part, neither spends time on them nor has a test error that anyone could look at.
+    pub test: bool,
 }
 
 impl Default for EvaluationConfig {
@@ -276,6 +279,7 @@ impl Default for EvaluationConfig {
             nearest_clusters: 128,
             nearest_neighbours: 128,
             recall_at: vec![1, 2, 4, 8],
+            test: true,
         }
     }
 }
