@@ -13,7 +13,7 @@
 //! | `ledger`, `readings` | rows, and what a finished run says |
 //! | `campaign`, `forecast`, `work` | running what is left within a time |
 //! | `concentration`, `kept`, `map` | what is asked of trained embeddings |
-//! | `stats`, `table`, `details`, `convergence`, `paper`, `claims`, `readme` | tables, and the paper's rows beside ours |
+//! | `stats`, `table`, `details`, `convergence`, `paper`, `claims`, `overview`, `readme` | tables, and the paper's rows beside ours |
 //! | `drawing`, `figures`, `strips`, `page` | one offline page with every figure |
 
 mod ablation;
@@ -35,6 +35,7 @@ mod levers;
 mod loss;
 mod map;
 mod options;
+mod overview;
 mod page;
 mod paper;
 mod readings;

@@ -80,18 +80,14 @@ fn verdicts(ledger: &Ledger, set: Set) -> Vec<Verdict> {
 
 /// The paper's own number for magnet, where the ledger has ours.
 fn error_of_the_table(ledger: &Ledger, set: Set) -> Option<Verdict> {
-    let paper = paper::error(set, Loss::Magnet)?;
+    let wanted = paper::error(set, Loss::Magnet)?;
     let ours = error(ledger, Experiment::Classification, Loss::Magnet)?;
-    let provenance = match set {
-        Set::Flowers102 | Set::StanfordDogs => Provenance::Corroborated,
-        _ => Provenance::Recollection,
-    };
     Some(Verdict {
         id: "error",
-        text: format!("magnet's test error is {paper:.1} %"),
-        provenance,
+        text: format!("magnet's test error is {wanted:.1} %"),
+        provenance: paper::provenance(set, Loss::Magnet),
         ours: format!("{ours:.2} %"),
-        met: ours <= paper,
+        met: ours <= wanted,
     })
 }
 
@@ -234,7 +230,7 @@ pub(crate) fn table(ledger: &Ledger, set: Set) -> String {
 }
 
 /// Reasons by claim; a set without the file has none yet.
-fn findings(set: Set) -> BTreeMap<String, String> {
+pub(super) fn findings(set: Set) -> BTreeMap<String, String> {
     let path = root()
         .join("datasets")
         .join(set.name())

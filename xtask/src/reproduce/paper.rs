@@ -41,3 +41,11 @@ pub(super) fn error(set: Set, loss: Loss) -> Option<f64> {
         _ => None,
     }
 }
+
+/// Where the paper's number of a set and a loss is known from.
+pub(super) fn provenance(set: Set, loss: Loss) -> Provenance {
+    match (set, loss) {
+        (Set::Flowers102 | Set::StanfordDogs, Loss::Magnet) => Provenance::Corroborated,
+        _ => Provenance::Recollection,
+    }
+}

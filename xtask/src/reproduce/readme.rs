@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::campaign::from_root;
 use super::ledger::Ledger;
 use super::options::Options;
+use super::overview;
 use super::set::Set;
 use super::suite::{Suite, Trunk};
 use super::table;
@@ -64,6 +65,8 @@ fn made() -> Result<Vec<(PathBuf, String)>> {
         );
         files.push((path.with_extension("md"), page + &table::of(&ledger, set)));
     }
+    let ledger_of = |set| Ok(suite(set, Trunk::Googlenet)?.ledger());
+    text = between(&text, "the paper", &overview::table(&ledger_of)?)?;
     files.push((readme, text));
     Ok(files)
 }
