@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `options`, `set`, `suite`, `loss` | what can be asked for: data sets with their protocols, losses with their rules |
 //! | `halton`, `space`, `levers` | the points and the levers of tuning |
-//! | `experiment`, `runs`, `ablation`, `cell` | the cells of an experiment, and their keys |
+//! | `experiment`, `runs`, `fit`, `ablation`, `cell` | the cells of an experiment, and their keys |
 //! | `inputs` | fingerprints of data and weights |
 //! | `ledger`, `readings` | rows, and what a finished run says |
 //! | `campaign`, `forecast`, `work` | running what is left within a time |
@@ -26,6 +26,7 @@ mod details;
 mod drawing;
 mod experiment;
 mod figures;
+mod fit;
 mod forecast;
 mod halton;
 mod inputs;

@@ -107,7 +107,7 @@ impl Campaign<'_> {
         for &experiment in &self.experiments {
             let mut left = Vec::new();
             let mut done = 0;
-            for cell in experiment.cells(suite, ledger, Unknown::Assumed) {
+            for cell in experiment.cells(suite, ledger, Unknown::Assumed)? {
                 match self.finished(&cell, ledger)? {
                     true => done += 1,
                     false => left.push(cell),
@@ -121,7 +121,7 @@ impl Campaign<'_> {
     /// The first cell that is not finished.
     fn next(&self, ledger: &Ledger) -> Result<Option<Cell>> {
         for experiment in &self.experiments {
-            for cell in experiment.cells(self.workshop.suite, ledger, Unknown::LeftOut) {
+            for cell in experiment.cells(self.workshop.suite, ledger, Unknown::LeftOut)? {
                 if !self.finished(&cell, ledger)? {
                     return Ok(Some(cell));
                 }

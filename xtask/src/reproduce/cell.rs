@@ -103,7 +103,7 @@ impl Run {
     }
 
     /// The run file with all that is set.
-    fn resolved(&self) -> Result<Table> {
+    pub(super) fn resolved(&self) -> Result<Table> {
         let path = root().join(&self.file);
         let mut table: Table = read_text(&path)?
             .parse()

@@ -1,7 +1,10 @@
 //! The experiments, each a list of cells: what is trained, with which seeds, and what is asked of it.
 
 use super::ablation::ABLATIONS;
+use anyhow::Result;
+
 use super::cell::{Cell, Label, Work};
+use super::fit::fit;
 use super::ledger::Ledger;
 use super::loss::Loss;
 use super::runs::{convergence, index_costs, last, random_merging, trials};
@@ -78,7 +81,34 @@ impl Experiment {
     }
 
     /// Its cells, in the order in which they are run. A loss whose trials are not all through has none beyond tuning.
-    pub(crate) fn cells(self, suite: &Suite, ledger: &Ledger, unknown: Unknown) -> Vec<Cell> {
+    ///
+    /// # Errors
+    /// If a run file cannot be read or does not take a setting.
+    pub(crate) fn cells(
+        self,
+        suite: &Suite,
+        ledger: &Ledger,
+        unknown: Unknown,
+    ) -> Result<Vec<Cell>> {
+        let merged = match self {
+            Self::Random | Self::Map | Self::Mixed => true,
+            Self::Concentration => suite.attributes.is_none(),
+            _ => false,
+        };
+        let classes = match merged {
+            true => suite.set.random_groups(),
+            false => suite.set.classes(),
+        };
+        let fitted = |cell: Cell| {
+            let run = fit(cell.run, classes)?;
+            Ok(Cell { run, ..cell })
+        };
+        let cells = self.wanted(suite, ledger, unknown).into_iter();
+        cells.map(fitted).collect()
+    }
+
+    /// The cells with the settings as they were chosen.
+    fn wanted(self, suite: &Suite, ledger: &Ledger, unknown: Unknown) -> Vec<Cell> {
         let seeds = suite.seeds;
         let tuned = |loss: Loss| match (ledger.best_trial(loss, suite.trials), unknown) {
             (Some((number, _)), _) => Some(space::trial(loss, suite.set.scale(), number)),
@@ -184,7 +214,11 @@ mod tests {
             trial(Loss::Magnet, "trial 1", 0.2),
             trial(Loss::Softmax, "trial 0", 0.1),
         ]);
-        let cells = |unknown| Experiment::Classification.cells(&suite(), &ledger, unknown);
+        let cells = |unknown| {
+            Experiment::Classification
+                .cells(&suite(), &ledger, unknown)
+                .unwrap()
+        };
         let known = cells(Unknown::LeftOut);
         let seeds: Vec<(&str, u64)> = known
             .iter()
@@ -204,7 +238,9 @@ mod tests {
     #[test]
     fn trials_look_at_validation_images_only_and_come_loss_by_loss() {
         let ledger = testing::ledger(Vec::new());
-        let cells = Experiment::Tuning.cells(&suite(), &ledger, Unknown::LeftOut);
+        let cells = Experiment::Tuning
+            .cells(&suite(), &ledger, Unknown::LeftOut)
+            .unwrap();
         let order: Vec<(&str, &str)> = cells
             .iter()
             .map(|cell| (cell.label.setting.as_str(), cell.label.loss.as_str()))

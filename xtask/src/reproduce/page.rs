@@ -99,7 +99,7 @@ fn runs(
     experiment: Experiment,
 ) -> Result<Vec<(&'static str, PathBuf)>> {
     let cells = experiment
-        .cells(workshop.suite, ledger, Unknown::LeftOut)
+        .cells(workshop.suite, ledger, Unknown::LeftOut)?
         .into_iter();
     cells
         .filter(|cell| cell.label.seed == 0)

@@ -152,6 +152,18 @@ impl Set {
         (self == Self::FashionMini).then_some(7.5)
     }
 
+    /// Number of classes.
+    pub(crate) fn classes(self) -> usize {
+        match self {
+            Self::FashionMini | Self::FashionMnist => 10,
+            Self::Flowers102 => 102,
+            Self::OxfordIiitPet => 37,
+            Self::StanfordDogs => 120,
+            Self::ImagenetAttributes => 90,
+            Self::Imagenet => 1000,
+        }
+    }
+
     /// Merged classes of the experiment Random.
     pub(crate) fn random_groups(self) -> usize {
         match self {
