@@ -31,6 +31,8 @@ fn proc_field(path: &str, field: &str) -> Option<String> {
 }
 
 /// Short hash of the commit, with a mark if the tree differs from it; a copy without git has none.
+///
+/// Ledgers and the tables made from them change with every cell and say nothing of the program: they are not looked at.
 pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")
@@ -45,7 +47,15 @@ pub(crate) fn commit() -> String {
     };
     match (
         git(&["rev-parse", "--short=12", "HEAD"]),
-        git(&["status", "--porcelain", "--untracked-files=no"]),
+        git(&[
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":!datasets/*/results*",
+            ":!README.md",
+        ]),
     ) {
         (Some(hash), Some(changes)) if changes.is_empty() => hash,
         (Some(hash), _) => format!("{hash} with changes"),

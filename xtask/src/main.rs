@@ -14,6 +14,7 @@ mod bench;
 mod check;
 mod dataset;
 mod device;
+mod files;
 mod machine;
 mod process;
 mod reproduce;
@@ -21,11 +22,20 @@ mod reproduce;
 mod tidy;
 
 const USAGE: &str = "\
-cargo xtask reproduce [--seeds N] [--images N]   train and compare the losses on the embedded data set
-cargo xtask check                                format, lints, unit, doc and end-to-end tests, documentation
-cargo xtask check --device NAME                  the tests of another device: wgpu, vulkan or cuda
+cargo xtask reproduce [NAME..]   the paper's experiments: tune every loss alike, run what is left, table and page
+    NAME is a data set (fashion-mini if none; fashion-mnist, flowers-102, oxford-iiit-pet, stanford-dogs,
+    imagenet-attributes, imagenet) or an experiment (tuning, e1, e3 .. e9)
+    --data FOLDER --weights FILE   where the photographs and the trunk's weights lie
+    --attributes FILE.csv          attribute labels of the test images, for e4
+    --trunk googlenet|inception-v3 --losses NAME,.. --trials N --seeds N
+    --budget 30m                   does what fits and goes on the next time
+    --forecast                     says how long and how much memory, and runs nothing
+    --rerun                        runs finished cells again
+    --table                        makes the README's tables from the ledgers, and runs nothing
+cargo xtask check                                     format, tables, lints, unit, doc and end-to-end tests, documentation
+cargo xtask check --device NAME                       the tests of another device: wgpu, vulkan or cuda
 cargo xtask bench NAME [--peer PYTHON] [--rounds N]   time a part beside the tool that people use today
-cargo xtask dataset fashion-mini [FOLDER]        make the embedded data set from the full files
+cargo xtask dataset fashion-mini [FOLDER]             make the embedded data set from the full files
 ";
 
 fn main() -> ExitCode {

@@ -18,9 +18,20 @@ pub(crate) fn target() -> PathBuf {
 }
 
 /// The cargo that started us, so that the same toolchain does the work.
+///
+/// What cargo told us of our own package is not passed on: build scripts of some dependencies look at it, and half of the
+/// workspace would be compiled anew whenever one changes between `cargo build` and `cargo xtask`.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|start| name.to_string_lossy().starts_with(start))
+        {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -85,6 +85,50 @@ impl Table {
         for (position, class) in order.into_iter().enumerate() {
             group_of[class] = position % groups;
         }
+        self.merge_into(&group_of, groups);
+        Ok(())
+    }
+
+    /// Fills the coarse column by merging the classes that are listed together, by name.
+    ///
+    /// # Errors
+    /// If there are not at least two groups, a name is no class, or a class stands in none or in two of the groups.
+    pub fn merge_listed(&mut self, groups: &[Vec<String>]) -> Result<(), DataError> {
+        let wrong = |problem: String| Err(DataError::setting("merged", problem));
+        if groups.len() < 2 {
+            return wrong(format!("{} groups, must be at least 2", groups.len()));
+        }
+        let mut group_of = vec![None; self.classes()];
+        for (group, name) in groups
+            .iter()
+            .enumerate()
+            .flat_map(|(group, names)| names.iter().map(move |name| (group, name)))
+        {
+            let Some(class) = self.class_names.iter().position(|known| known == name) else {
+                return wrong(format!("`{name}` is no class of {}", self.name));
+            };
+            if let Some(first) = group_of[class].replace(group) {
+                return wrong(format!(
+                    "`{name}` stands in group {first} and in group {group}"
+                ));
+            }
+        }
+        let Some(group_of) = group_of.iter().copied().collect::<Option<Vec<usize>>>() else {
+            let missing = group_of
+                .iter()
+                .position(Option::is_none)
+                .unwrap_or_default();
+            return wrong(format!(
+                "`{}` stands in no group",
+                self.class_names[missing]
+            ));
+        };
+        self.merge_into(&group_of, groups.len());
+        Ok(())
+    }
+
+    /// Fills the coarse column with the group of each class.
+    fn merge_into(&mut self, group_of: &[usize], groups: usize) {
         let mut members = vec![Vec::new(); groups];
         for (class, &group) in group_of.iter().enumerate() {
             members[group].push(self.class_names[class].as_str());
@@ -93,7 +137,6 @@ impl Table {
         for row in &mut self.rows {
             row.coarse = Some(group_of[row.label]);
         }
-        Ok(())
     }
 }
 
@@ -178,6 +221,23 @@ mod tests {
         }
     }
 
+    fn listed(groups: &[&[&str]]) -> Vec<Vec<String>> {
+        let owned = |names: &&[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        groups.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn listed_classes_are_merged_by_name() {
+        let mut merged = table(&[1; 3]);
+        merged
+            .merge_listed(&listed(&[&["c2", "c0"], &["c1"]]))
+            .unwrap();
+        assert_eq!(merged.coarse_names, ["c0 + c2", "c1"]);
+        // A training and a test row of each class, class by class.
+        let rows: Vec<usize> = (0..6).collect();
+        assert_eq!(merged.coarse_labels(&rows), Some(vec![0, 0, 1, 1, 0, 0]));
+    }
+
     #[test]
     fn impossible_wishes_are_named() {
         let mut three = table(&[3, 2, 4]);
@@ -193,6 +253,22 @@ mod tests {
             ),
             (three.merge_classes(4, 0), "groups: 4 is not within 2..=3"),
             (three.merge_classes(1, 0), "groups: 1 is not within 2..=3"),
+            (
+                three.merge_listed(&listed(&[&["c0", "c1", "c2"]])),
+                "merged: 1 groups, must be at least 2",
+            ),
+            (
+                three.merge_listed(&listed(&[&["c0", "x"], &["c1"]])),
+                "merged: `x` is no class of t",
+            ),
+            (
+                three.merge_listed(&listed(&[&["c0"], &["c1", "c0"]])),
+                "merged: `c0` stands in group 0 and in group 1",
+            ),
+            (
+                three.merge_listed(&listed(&[&["c0"], &["c1"]])),
+                "merged: `c2` stands in no group",
+            ),
         ];
         for (result, expected) in cases {
             let message = result.unwrap_err().to_string();

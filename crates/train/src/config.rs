@@ -87,7 +87,7 @@ fn two() -> usize {
 }
 
 /// Coarser classes to train on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CoarseConfig {
     /// Those that the data set comes with, such as cat and dog.
@@ -99,6 +99,11 @@ pub enum CoarseConfig {
         /// Seed of the shuffle, kept apart from the run's so that several runs can share one merging.
         #[serde(default)]
         seed: u64,
+    },
+    /// Classes merged as listed, such as `merged = [["Coat", "Sandal"], ["Dress", "Sneaker"]]`.
+    Listed {
+        /// The names of the classes in each merged class; every class stands in one of them.
+        merged: Vec<Vec<String>>,
     },
 }
 
@@ -262,6 +267,9 @@ pub struct EvaluationConfig {
     pub nearest_neighbours: usize,
     /// The k of recall@k.
     pub recall_at: Vec<usize>,
+    /// Whether the test images are judged at the end. Without, a run that only serves to choose settings, by its validation
+    /// part, neither spends time on them nor has a test error that anyone could look at.
+    pub test: bool,
 }
 
 impl Default for EvaluationConfig {
@@ -271,6 +279,7 @@ impl Default for EvaluationConfig {
             nearest_clusters: 128,
             nearest_neighbours: 128,
             recall_at: vec![1, 2, 4, 8],
+            test: true,
         }
     }
 }

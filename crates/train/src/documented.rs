@@ -111,6 +111,7 @@ mod tests {
                 "data.coarse={kind=\"random\",groups=3}",
                 "index.per_class={Coat=4}",
             ],
+            &["data.coarse={kind=\"listed\",merged=[[\"a\",\"b\"],[\"c\"]]}"],
         ] {
             let config = small_config(settings);
             let text = documented(&config);

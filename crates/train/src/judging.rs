@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use lodestone_data::{Loader, Table};
 use lodestone_eval::Report;
+use lodestone_files::write_whole;
 use lodestone_sampling::{Classes, Index, ReceiptSummary, RefreshSource};
 
 use crate::config::RunConfig;
@@ -18,7 +19,7 @@ use crate::refresh::rows_of;
 use crate::setup::{Parts, needs_index};
 use crate::source::EvaluationSource;
 use crate::state::State;
-use crate::strips::{Shown, strips};
+use crate::strips::{Shown, sheet, strips};
 
 /// What does not change between the judgements of a run.
 pub(crate) struct Judge<'a> {
@@ -107,6 +108,8 @@ impl Judge<'_> {
         report.warnings.extend(self.table.notices.iter().cloned());
         if let Some(folder) = self.keep {
             kept::write(folder, &judged, &config.evaluation, &report)?;
+            let sheet = sheet(rows, self.loader)?;
+            write_whole(&folder.join("queries.jpg"), |file| file.write_all(&sheet))?;
         }
 
         let shown = |rows, labels, embeddings| Shown {

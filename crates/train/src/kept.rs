@@ -6,6 +6,7 @@
 //! | `queries.csv`, `gallery.csv` | `label`, and `fine` where training merged classes |
 //! | `logits.npy` | scores of the queries `[rows, classes]`, if the loss has a head |
 //! | `centres.npy`, `centres.csv` | cluster centres and their `label`, if the rule is kNC |
+//! | `queries.jpg` | small pictures of the queries, row by row on a nearly square sheet, for maps; the report needs it not |
 //! | `evaluation.json` | settings, the variance of kNC, notes and notices of the report |
 
 use std::collections::BTreeMap;

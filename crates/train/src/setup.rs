@@ -43,8 +43,9 @@ impl Parts {
         if config.data.validation > 0.0 {
             table.hold_out(config.data.validation, config.seed)?;
         }
-        match config.data.coarse {
-            Some(CoarseConfig::Random { groups, seed }) => table.merge_classes(groups, seed)?,
+        match &config.data.coarse {
+            Some(CoarseConfig::Random { groups, seed }) => table.merge_classes(*groups, *seed)?,
+            Some(CoarseConfig::Listed { merged }) => table.merge_listed(merged)?,
             Some(CoarseConfig::Given) if table.coarse_names.is_empty() => {
                 return wrong(format!(
                     "data.coarse is given, but {} has no coarser classes",

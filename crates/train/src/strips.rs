@@ -14,6 +14,8 @@ const QUERIES: usize = 6;
 const NEIGHBOURS: usize = 8;
 /// Side of an image in the strip, in pixels, at most.
 const SIDE: u32 = 72;
+/// The same on a sheet of many.
+const SHEET_SIDE: u32 = 48;
 /// Width of a frame.
 const FRAME: u32 = 3;
 
@@ -77,17 +79,44 @@ pub(crate) fn strips(
             );
         }
     }
-    let mut bytes = Cursor::new(Vec::new());
-    sheet
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|error| TrainError::Setting {
-            reason: format!("cannot pack a strip of images: {error}"),
-        })?;
     Ok(Value::Png {
-        bytes: bytes.into_inner(),
+        bytes: packed(&sheet, ImageFormat::Png)?,
         width: sheet.width(),
         height: sheet.height(),
     })
+}
+
+fn packed(sheet: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, TrainError> {
+    let mut bytes = Cursor::new(Vec::new());
+    sheet
+        .write_to(&mut bytes, format)
+        .map_err(|error| TrainError::Setting {
+            reason: format!("cannot pack a sheet of images: {error}"),
+        })?;
+    Ok(bytes.into_inner())
+}
+
+/// Small pictures of `rows`, in order, line by line on a sheet of `ceil(sqrt(rows))` columns: a JPEG file.
+///
+/// # Errors
+/// A broken image.
+pub(crate) fn sheet(rows: &[usize], loader: &Loader) -> Result<Vec<u8>, TrainError> {
+    let preprocessing = loader.preprocessing();
+    let side = SHEET_SIDE.min(preprocessing.crop as u32);
+    let columns = (rows.len() as f64).sqrt().ceil().max(1.0) as usize;
+    let lines = rows.len().div_ceil(columns);
+    let mut sheet = RgbImage::new(side * columns as u32, side * lines as u32);
+    let batches: Vec<Vec<usize>> = rows.chunks(columns).map(<[usize]>::to_vec).collect();
+    for (down, batch) in loader.batches(batches, &View::Evaluation).enumerate() {
+        let batch = batch?;
+        for across in 0..batch.rows.len() {
+            let picture = picture(batch.images.image(across), preprocessing);
+            let small = imageops::thumbnail(&picture, side, side);
+            let (x, y) = (across as u32 * side, down as u32 * side);
+            imageops::replace(&mut sheet, &small, i64::from(x), i64::from(y));
+        }
+    }
+    packed(&sheet, ImageFormat::Jpeg)
 }
 
 /// Places in the gallery of the nearest images, nearest first; ties by place.

@@ -160,7 +160,11 @@ impl Trainer {
             plan.check_settings(&config.index)?;
         }
         let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
-        let all: [&[usize]; 3] = [&parts.train, &parts.validation, &parts.test];
+        let test: &[usize] = match config.evaluation.test {
+            true => &parts.test,
+            false => &[],
+        };
+        let all: [&[usize]; 3] = [&parts.train, &parts.validation, test];
         let mut evaluation = setup.evaluation_source(config, &all, cache, &device, observer)?;
         if config.model.calibrate_head && saved.is_none() {
             setup.calibrate_head(&parts.train, &mut evaluation, &device, observer)?;
@@ -395,9 +399,8 @@ impl Trainer {
         picker.close(&state)?;
         let model = learner.model(config, &parts);
         model.write(&run.join("model.safetensors"))?;
-        if !parts.test.is_empty() {
-            let judgement =
-                judge.judge(&learner, &state, &parts.test, &mut evaluation, observer)?;
+        if !test.is_empty() {
+            let judgement = judge.judge(&learner, &state, test, &mut evaluation, observer)?;
             let mut report = judgement.report;
             if config.train.receipts {
                 note_receipt(&mut report, &state.last_receipt());

@@ -1,0 +1,231 @@
+//! Running the cells of a suite: what is left, in order, until all is done or the time is up.
+//!
+//! The plan is worked out anew after every cell from the ledger alone, so a stopped command is continued by starting it again.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use super::cell::{Cell, Inputs, Label};
+use super::experiment::{Experiment, Unknown};
+use super::forecast::{self, in_words};
+use super::ledger::{Ledger, Outcome, Row};
+use super::options::Options;
+use super::page;
+use super::space;
+use super::suite::Suite;
+use super::table;
+use super::work::{End, Workshop};
+use crate::machine::{commit, machine};
+use crate::process::{root, target};
+
+/// Runs a suite as the options say, and shows its table.
+pub(crate) fn run(suite: Suite, options: &Options, program: &Path) -> Result<()> {
+    let suite = suite.ready()?;
+    let inputs = Inputs::of(&suite, program)?;
+    let mut ledger = Ledger::open(&suite.ledger(), &suite.name())?;
+    let experiments = match options.experiments.is_empty() {
+        true => suite.set.experiments(),
+        false => with_tuning(&options.experiments),
+    };
+    let mut campaign = Campaign {
+        workshop: Workshop {
+            suite: &suite,
+            inputs: &inputs,
+            program,
+            folder: target().join("reproduce").join(suite.name()),
+        },
+        experiments,
+        rerun: options.rerun,
+        done: BTreeSet::new(),
+    };
+    println!("{}", tuning_budget(&suite));
+    println!("{}", campaign.forecast(&ledger)?);
+    if options.forecast {
+        return Ok(());
+    }
+    let minutes = suite.set.minutes().map(|minutes| 60.0 * minutes);
+    let budget = options.budget.or(minutes);
+    let complete = campaign.work(&mut ledger, budget)?;
+    println!("\n{}", table::of(&ledger, suite.set));
+    if !complete {
+        println!("{}", campaign.forecast(&ledger)?);
+        println!("the same command goes on with what is left");
+    }
+    let page = page::write(&campaign.workshop, &ledger)?;
+    println!("the page of all figures is {}", page.display());
+    Ok(())
+}
+
+/// Trials come before anything that is to be tuned.
+fn with_tuning(asked: &[Experiment]) -> Vec<Experiment> {
+    let wanted = |one: &Experiment| *one == Experiment::Tuning || asked.contains(one);
+    Experiment::ALL.into_iter().filter(wanted).collect()
+}
+
+/// What every loss is given to choose its settings.
+fn tuning_budget(suite: &Suite) -> String {
+    let protocol = suite.set.protocol();
+    let mut text = format!(
+        "{}: each of {} losses gets {} trials of {} images, judged on validation images alone ({}); \
+         the best is run with {} seeds on the test images\n",
+        suite.name(),
+        suite.losses.len(),
+        suite.trials,
+        protocol.images.0,
+        protocol.trial.join(", "),
+        suite.seeds,
+    );
+    for &loss in &suite.losses {
+        let levers = space::levers(loss, suite.set.scale());
+        let words: Vec<String> = levers.iter().map(|lever| lever.in_words()).collect();
+        text += &format!("  {:<17} {}\n", loss.name(), words.join("; "));
+    }
+    text
+}
+
+struct Campaign<'a> {
+    workshop: Workshop<'a>,
+    experiments: Vec<Experiment>,
+    rerun: bool,
+    /// Cells that this command has run.
+    done: BTreeSet<Label>,
+}
+
+impl Campaign<'_> {
+    fn finished(&self, cell: &Cell, ledger: &Ledger) -> Result<bool> {
+        let key = cell.key(self.workshop.inputs)?;
+        let known = ledger.row(&cell.label).is_some_and(|row| row.key == key);
+        Ok(known && (!self.rerun || self.done.contains(&cell.label)))
+    }
+
+    fn forecast(&self, ledger: &Ledger) -> Result<String> {
+        let suite = self.workshop.suite;
+        let mut parts = Vec::new();
+        for &experiment in &self.experiments {
+            let mut left = Vec::new();
+            let mut done = 0;
+            for cell in experiment.cells(suite, ledger, Unknown::Assumed)? {
+                match self.finished(&cell, ledger)? {
+                    true => done += 1,
+                    false => left.push(cell),
+                }
+            }
+            parts.push((experiment, done, left));
+        }
+        Ok(forecast::table(&parts, suite, ledger))
+    }
+
+    /// The first cell that is not finished.
+    fn next(&self, ledger: &Ledger) -> Result<Option<Cell>> {
+        for experiment in &self.experiments {
+            for cell in experiment.cells(self.workshop.suite, ledger, Unknown::LeftOut)? {
+                if !self.finished(&cell, ledger)? {
+                    return Ok(Some(cell));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Works until nothing is left, which is true, or `budget` seconds are over.
+    fn work(&mut self, ledger: &mut Ledger, budget: Option<f64>) -> Result<bool> {
+        let start = Instant::now();
+        let deadline = budget.map(|seconds| start + Duration::from_secs_f64(seconds));
+        let (commit, machine) = (commit(), machine());
+        while let Some(cell) = self.next(ledger)? {
+            let expected = forecast::seconds(&cell, self.workshop.suite, ledger);
+            let left = budget.map(|budget| budget - start.elapsed().as_secs_f64());
+            if let (Some(budget), Some(left)) = (budget, left)
+                && expected > left
+                && (expected <= budget || left < 10.0)
+            {
+                // One that fits into a budget of this size waits for the next; a longer one is done piece by piece.
+                println!(
+                    "{}: needs {}, {} are left",
+                    cell.label,
+                    in_words(expected),
+                    in_words(left.max(0.0))
+                );
+                return Ok(false);
+            }
+            let key = cell.key(self.workshop.inputs)?;
+            let known = ledger.outcome(&key).filter(|_| !self.rerun).cloned();
+            let row = |outcome, commit: &str, machine: &str| Row {
+                label: cell.label.clone(),
+                key: key.clone(),
+                file: cell.run.file.clone(),
+                sets: cell.run.sets.clone(),
+                outcome,
+                commit: commit.to_owned(),
+                machine: machine.to_owned(),
+            };
+            let row = match known {
+                Some(known) => row(known.outcome, &known.commit, &known.machine),
+                None => match self.workshop.carry_out(&cell, deadline, self.rerun)? {
+                    End::Done(outcome) => row(outcome, &commit, &machine),
+                    End::Stopped => {
+                        println!("{}: stopped, goes on the next time", cell.label);
+                        return Ok(false);
+                    }
+                },
+            };
+            println!(
+                "{}: {}",
+                cell.label,
+                in_one_line(&row.outcome, &cell.label.loss)
+            );
+            ledger.record(row)?;
+            self.workshop.sweep(&cell)?;
+            self.done.insert(cell.label);
+        }
+        let open = self.unreachable(ledger);
+        ensure!(
+            open.is_empty(),
+            "all trials of {} broke down",
+            open.join(", ")
+        );
+        Ok(true)
+    }
+
+    /// Losses whose trials are through without one that can be used.
+    fn unreachable(&self, ledger: &Ledger) -> Vec<&'static str> {
+        let suite = self.workshop.suite;
+        let lost = |loss: &&super::loss::Loss| ledger.best_trial(**loss, suite.trials).is_none();
+        let losses = suite.losses.iter().filter(lost);
+        losses.map(|loss| loss.name()).collect()
+    }
+}
+
+/// What came out, for those who watch.
+fn in_one_line(outcome: &Outcome, loss: &str) -> String {
+    if let Some(failure) = &outcome.failure {
+        return format!("broke down: {failure}");
+    }
+    let rule = super::loss::Loss::of(loss).map_or("", super::loss::Loss::rule);
+    let keys = [
+        "hierarchy_soft_knn_error_at_1".to_owned(),
+        format!("{rule}_error_at_1"),
+        "silhouette".to_owned(),
+        "concentration_at_8".to_owned(),
+    ];
+    let known = keys
+        .iter()
+        .find_map(|key| Some((key, outcome.measures.get(key)?)));
+    let number = match (known, outcome.validation) {
+        (Some((key, value)), _) => format!("{key} {value:.4}"),
+        (None, Some(value)) => format!("validation error {:.2} %", 100.0 * value),
+        (None, None) => "done".to_owned(),
+    };
+    format!("{number}, {}", in_words(outcome.seconds))
+}
+
+/// A path as a person in the workspace would type it.
+pub(crate) fn from_root(path: &Path) -> String {
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}

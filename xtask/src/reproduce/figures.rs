@@ -1,0 +1,180 @@
+//! Figures of a ledger, as SVG.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use plotters::style::RGBColor;
+
+use super::ablation::ABLATIONS;
+use super::concentration::AT;
+use super::drawing::{Line, chart, dots};
+use super::experiment::Experiment;
+use super::ledger::{Ledger, Row};
+use super::loss::Loss;
+use super::table::percents;
+
+/// A figure with what stands under it.
+pub(crate) struct Figure {
+    pub(crate) title: String,
+    pub(crate) svg: String,
+}
+
+/// Every figure that the ledger has the rows for.
+pub(crate) fn of(ledger: &Ledger) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    let mut add = |title: &str, svg: Option<String>| {
+        figures.extend(svg.map(|svg| Figure {
+            title: title.to_owned(),
+            svg,
+        }));
+    };
+    add(
+        "Error of each loss: seeds as dots, mean and 95 % interval",
+        errors(ledger)?,
+    );
+    add(
+        "Validation error against images seen, a line a seed",
+        convergence(ledger, 0, "images")?,
+    );
+    add(
+        "Validation error against seconds of training with refreshes of the index, a line a seed",
+        convergence(ledger, 1, "seconds")?,
+    );
+    add(
+        "Share of the nearest n test images with an attribute of the image in their middle",
+        shares(ledger)?,
+    );
+    add("Variance of the batch over training", variances(ledger)?);
+    add("Ablations of magnet", ablation(ledger)?);
+    Ok(figures)
+}
+
+fn colour(loss: Loss) -> RGBColor {
+    match loss {
+        Loss::Softmax => RGBColor(31, 119, 180),
+        Loss::Triplet => RGBColor(44, 140, 60),
+        Loss::Magnet => RGBColor(200, 50, 40),
+        _ => RGBColor(110, 110, 110),
+    }
+}
+
+fn errors(ledger: &Ledger) -> Result<Option<String>> {
+    let rows = Loss::ALL.into_iter().filter_map(|loss| {
+        let cells = ledger.of(Experiment::Classification, loss);
+        let values = percents(&cells, &format!("{}_error_at_1", loss.rule()))?;
+        Some((loss.name().to_owned(), colour(loss), values))
+    });
+    dots(&rows.collect::<Vec<_>>(), "error@1 %")
+}
+
+fn ablation(ledger: &Ledger) -> Result<Option<String>> {
+    let key = format!("{}_error_at_1", Loss::Magnet.rule());
+    let rows = ABLATIONS.into_iter().filter_map(|(name, _)| {
+        let cells = ledger.seeds(Experiment::Ablation, Loss::Magnet, name);
+        Some((
+            name.to_owned(),
+            colour(Loss::Magnet),
+            percents(&cells, &key)?,
+        ))
+    });
+    dots(&rows.collect::<Vec<_>>(), "error@1 %")
+}
+
+fn convergence(ledger: &Ledger, axis: usize, unit: &str) -> Result<Option<String>> {
+    let lines = paper_lines(ledger, Experiment::Convergence, |row| {
+        row.outcome
+            .curve
+            .iter()
+            .map(|point| (point[axis], 100.0 * point[2]))
+            .collect()
+    });
+    chart(&lines, [unit, "validation error %"], &|x| format!("{x:.0}"))
+}
+
+fn variances(ledger: &Ledger) -> Result<Option<String>> {
+    let mut lines = paper_lines(ledger, Experiment::Classification, |row| {
+        row.outcome
+            .variance
+            .iter()
+            .map(|&[images, variance]| (images, variance))
+            .collect()
+    });
+    lines.retain(|line| !line.points.is_empty());
+    chart(&lines, ["images", "variance"], &|x| format!("{x:.0}"))
+}
+
+/// Over the logarithm of the size of the neighbourhood.
+fn shares(ledger: &Ledger) -> Result<Option<String>> {
+    let lines = paper_lines(ledger, Experiment::Concentration, |row| {
+        let numbered: BTreeMap<u64, f64> = row
+            .outcome
+            .measures
+            .iter()
+            .filter_map(|(name, &share)| Some((name.strip_prefix(AT)?.parse().ok()?, share)))
+            .collect();
+        numbered
+            .into_iter()
+            .map(|(size, share)| ((size as f64).log2(), 100.0 * share))
+            .collect()
+    });
+    chart(&lines, ["neighbours n", "share %"], &|x| {
+        format!("{:.0}", x.exp2())
+    })
+}
+
+fn paper_lines(
+    ledger: &Ledger,
+    experiment: Experiment,
+    points: impl Fn(&Row) -> Vec<(f64, f64)>,
+) -> Vec<Line> {
+    let rows = Loss::PAPER.into_iter().flat_map(|loss| {
+        ledger
+            .of(experiment, loss)
+            .into_iter()
+            .map(move |row| (loss, row))
+    });
+    rows.map(|(loss, row)| Line {
+        name: loss.name().to_owned(),
+        colour: colour(loss),
+        points: points(row),
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::{Outcome, testing};
+    use super::*;
+
+    #[test]
+    fn figures_without_rows_are_left_out_and_others_name_their_losses() {
+        assert!(of(&testing::ledger(Vec::new())).unwrap().is_empty());
+        let curve = Outcome {
+            curve: vec![[48.0, 0.1, 0.5], [96.0, 0.2, 0.25]],
+            ..Outcome::default()
+        };
+        let error = |value| testing::measured(&[("argmax_error_at_1", value)]);
+        let ledger = testing::ledger(vec![
+            (Experiment::Convergence, Loss::Magnet, "tuned", 0, curve),
+            (
+                Experiment::Classification,
+                Loss::Softmax,
+                "tuned",
+                0,
+                error(0.2),
+            ),
+            (
+                Experiment::Classification,
+                Loss::Softmax,
+                "tuned",
+                1,
+                error(0.3),
+            ),
+        ]);
+        let figures = of(&ledger).unwrap();
+        assert_eq!(figures.len(), 3);
+        assert!(figures[0].svg.contains("softmax"), "{}", figures[0].svg);
+        assert!(figures[1].svg.contains("magnet"), "{}", figures[1].svg);
+        assert!(figures.iter().all(|figure| figure.svg.starts_with("<svg")));
+    }
+}

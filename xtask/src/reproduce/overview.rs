@@ -1,0 +1,74 @@
+//! The paper's table of errors with ours beside it, set by set; what was not run is there too, with the reason.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::claims::findings;
+use super::experiment::Experiment;
+use super::ledger::Ledger;
+use super::loss::Loss;
+use super::paper;
+use super::set::Set;
+use super::stats::spread;
+use super::table::percents;
+
+/// Name under which `findings.toml` of a set says why it was not run.
+const NOT_RUN: &str = "not-run";
+
+/// The table; `ledger_of` gives the place of a set's ledger.
+pub(crate) fn table(ledger_of: &dyn Fn(Set) -> Result<PathBuf>) -> Result<String> {
+    let mut text = String::from(
+        "| set | loss | paper, error@1 % | known from | ours % | |\n|---|---|---:|---|---:|---|\n",
+    );
+    for set in Set::ALL {
+        let ledger = Ledger::open(&ledger_of(set)?, set.name())?;
+        for loss in Loss::PAPER {
+            let Some(error) = paper::error(set, loss) else {
+                continue;
+            };
+            let (ours, why) = ours(&ledger, set, loss);
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "| {} | {} | {error:.1} | {} | {ours} | {why} |",
+                set.name(),
+                loss.name(),
+                paper::provenance(set, loss).in_words()
+            );
+        }
+    }
+    Ok(text)
+}
+
+/// Our error, or why there is none.
+fn ours(ledger: &Ledger, set: Set, loss: Loss) -> (String, String) {
+    let rows = ledger.of(Experiment::Classification, loss);
+    match percents(&rows, &format!("{}_error_at_1", loss.rule())) {
+        Some(values) => (spread(&values, 2), format!("{} seeds", values.len())),
+        None => {
+            let why = findings(set).remove(NOT_RUN);
+            ("–".into(), why.unwrap_or_else(|| "not run".into()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_the_paper_stands_there_and_says_that_it_was_not_run() {
+        let text = table(&|_| Ok(PathBuf::from("/no such folder/results.json"))).unwrap();
+        assert_eq!(text.lines().count(), 2 + 4 * 3);
+        assert!(
+            text.contains("| flowers-102 | magnet | 8.6 | recollection, cited elsewhere | – |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| oxford-iiit-pet | softmax | 11.3 | recollection | – |"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! Carrying out a cell: starting the binary, going on with a run that was stopped, reading what it left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::cell::{Cell, Inputs, Work};
+use super::concentration;
+use super::experiment::Experiment;
+use super::ledger::Outcome;
+use super::map;
+use super::readings;
+use super::suite::Suite;
+use crate::process::{root, shown};
+
+/// How a cell ended.
+pub(crate) enum End {
+    Done(Outcome),
+    /// The time was up; the run has saved where it is and goes on the next time.
+    Stopped,
+}
+
+/// Where the cells of a suite are carried out.
+pub(crate) struct Workshop<'a> {
+    pub(crate) suite: &'a Suite,
+    pub(crate) inputs: &'a Inputs,
+    /// The binary.
+    pub(crate) program: &'a Path,
+    /// Run folders, each named by the key of its run.
+    pub(crate) folder: PathBuf,
+}
+
+impl Workshop<'_> {
+    /// The folder of a cell's run.
+    pub(crate) fn run_folder(&self, cell: &Cell) -> Result<PathBuf> {
+        Ok(self.folder.join(cell.run_key(self.inputs)?))
+    }
+
+    /// Does a cell, at most until `deadline`; `anew` if a run that is there already is not to be used.
+    pub(crate) fn carry_out(
+        &self,
+        cell: &Cell,
+        deadline: Option<Instant>,
+        anew: bool,
+    ) -> Result<End> {
+        let folder = self.run_folder(cell)?;
+        if anew && cell.work == Work::Train && folder.join("cost.json").exists() {
+            remove(&folder)?;
+        }
+        let started = Instant::now();
+        // What is asked of a run needs its folder, which another machine's ledger does not bring along.
+        let trained = match self.train(cell, &folder, deadline)? {
+            End::Stopped => return Ok(End::Stopped),
+            End::Done(outcome) => outcome,
+        };
+        let measures = match cell.work {
+            Work::Train => return Ok(End::Done(trained)),
+            Work::Concentration => {
+                let kept = self.embeddings(&folder)?;
+                concentration::measure(self, &kept)?
+            }
+            Work::Map => {
+                let kept = self.embeddings(&folder)?;
+                map::measure(&kept, &folder)?
+            }
+        };
+        Ok(End::Done(Outcome {
+            measures,
+            images: trained.images,
+            steps: trained.steps,
+            seconds: started.elapsed().as_secs_f64(),
+            ..Outcome::default()
+        }))
+    }
+
+    fn train(&self, cell: &Cell, folder: &Path, deadline: Option<Instant>) -> Result<End> {
+        if !folder.join("cost.json").exists() {
+            let mut command = self.command(&["train"]);
+            if folder.join("run.toml").exists() {
+                command.arg("--resume").arg(folder);
+            } else {
+                command.args(["--config", &cell.run.file]);
+                for set in &cell.run.sets {
+                    command.args(["--set", set]);
+                }
+                for (option, path) in [
+                    ("--data", &self.suite.data),
+                    ("--weights", &self.suite.weights),
+                ] {
+                    if let Some(path) = path {
+                        command.arg(option).arg(path);
+                    }
+                }
+                command.arg("--out").arg(folder);
+            }
+            match finish(&mut command, deadline)? {
+                Finish::Succeeded(_) => {}
+                Finish::Stopped => return Ok(End::Stopped),
+                Finish::Failed(reason) if may_break_down(cell, &reason) => {
+                    let failure = Some(reason);
+                    return Ok(End::Done(Outcome {
+                        failure,
+                        ..Outcome::default()
+                    }));
+                }
+                Finish::Failed(reason) => bail!("{}: {}: {reason}", cell.label, shown(&command)),
+            }
+        }
+        Ok(End::Done(readings::outcome(folder)?))
+    }
+
+    /// Embeddings, labels and small pictures of a run's test images, in a folder of its own.
+    fn embeddings(&self, run: &Path) -> Result<PathBuf> {
+        let kept = run.join("kept");
+        if !kept.join("queries.jpg").exists() {
+            let mut command = self.command(&["evaluate"]);
+            command.arg(run).arg("--save-embeddings").arg(&kept);
+            self.output(&mut command)?;
+        }
+        Ok(kept)
+    }
+
+    /// The binary, quiet, in the workspace's root.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.program);
+        command.current_dir(root()).arg("--quiet").args(arguments);
+        command
+    }
+
+    /// Runs a command to its end and gives what it printed.
+    pub(crate) fn output(&self, command: &mut Command) -> Result<String> {
+        match finish(command, None)? {
+            Finish::Succeeded(text) => Ok(text),
+            Finish::Failed(reason) => bail!("{}: {reason}", shown(command)),
+            Finish::Stopped => bail!("{} was interrupted", shown(command)),
+        }
+    }
+
+    /// Takes the folder of a finished trial away: its numbers are in the ledger, and nothing else is asked of it.
+    pub(crate) fn sweep(&self, cell: &Cell) -> Result<()> {
+        let folder = self.run_folder(cell)?;
+        if cell.label.experiment == Experiment::Tuning.name() && folder.exists() {
+            remove(&folder)?;
+        }
+        Ok(())
+    }
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
+}
+
+/// A setting that makes the loss infinite is a result where settings are compared, and an error where one is reported.
+fn may_break_down(cell: &Cell, reason: &str) -> bool {
+    let compared = [Experiment::Tuning, Experiment::Ablation].map(Experiment::name);
+    compared.contains(&cell.label.experiment.as_str())
+        && (reason.contains("the loss is") || reason.contains("weights are not finite"))
+}
+
+enum Finish {
+    /// With what was printed.
+    Succeeded(String),
+    Stopped,
+    /// With the line of the error.
+    Failed(String),
+}
+
+/// Runs a command to its end; at the deadline it is asked to save and stop, as Ctrl-C would.
+fn finish(command: &mut Command, deadline: Option<Instant>) -> Result<Finish> {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let process = child.id();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let output = match deadline {
+        None => receiver.recv()?,
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(left) {
+                Ok(output) => output,
+                Err(_) => {
+                    let status = Command::new("kill")
+                        .args(["-TERM", &process.to_string()])
+                        .status();
+                    ensure!(
+                        status.is_ok_and(|status| status.success()),
+                        "cannot stop process {process} at the end of the budget"
+                    );
+                    receiver.recv()?
+                }
+            }
+        }
+    }?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    Ok(match output.status.code() {
+        Some(0) => Finish::Succeeded(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Some(130) => Finish::Stopped,
+        _ => {
+            let line = error.lines().rfind(|line| !line.trim().is_empty());
+            let line = line
+                .unwrap_or("no word of why")
+                .trim_start_matches("error: ");
+            Finish::Failed(format!("{line} ({})", output.status))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_command_at_its_deadline_is_asked_to_stop_and_may_save() {
+        let start = Instant::now();
+        // As the binary does: SIGTERM, save, exit status 130.
+        let script = "trap 'kill $!; exit 130' TERM; sleep 60 >/dev/null 2>&1 & wait";
+        let deadline = Some(start + Duration::from_millis(300));
+        let end = finish(&mut shell(script), deadline).unwrap();
+        assert!(matches!(end, Finish::Stopped));
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_last_line_of_an_error_is_the_reason() {
+        let end = finish(
+            &mut shell("echo a >&2; echo error: b is 3 >&2; exit 2"),
+            None,
+        )
+        .unwrap();
+        let Finish::Failed(reason) = end else {
+            panic!("it did not fail")
+        };
+        assert_eq!(reason, "b is 3 (exit status: 2)");
+        let end = finish(&mut shell("echo done"), None).unwrap();
+        assert!(matches!(end, Finish::Succeeded(text) if text == "done\n"));
+    }
+}
