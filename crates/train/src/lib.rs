@@ -41,6 +41,12 @@
 //! - Averaging the gradients of several batches (`train.accumulate`) is not a larger batch: pairs, clusters and variance stay
 //!   within each. `train.part_size` gives the gradient of the whole batch, in the memory of a part.
 //! - A loss or a weight that is no number ends the run, and no checkpoint with it is ever written.
+//!
+//! # What the loop costs
+//!
+//! `cargo xtask bench training`: of a GoogLeNet step with 32 photographs on two cores, all but forward, backward and decoding
+//! takes 1.1 %, waiting for photographs 0.5 %. Over 10 000 small steps with checkpoints the process grows from 41.2 MB after the
+//! first thousand to 41.5 MB. Commit e283cee, on a machine with other work, which lengthens all parts of a step.
 
 mod afterwards;
 mod auxiliary;
