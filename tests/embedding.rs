@@ -75,3 +75,47 @@ fn a_folder_becomes_a_matrix_and_a_list_in_the_same_order() {
         "{printed}"
     );
 }
+
+#[test]
+fn an_embedding_that_was_killed_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = at("run");
+    let mut arguments = vec!["--quiet", "train"];
+    arguments.extend(["--config", "datasets/fashion-mini/triplet.toml"]);
+    arguments.extend(["--out", run.to_str().unwrap()]);
+    arguments.extend(SHORT);
+    succeeds(&mut lodestone(folder.path(), &arguments));
+    let images = at("images");
+    fs::create_dir(&images).unwrap();
+    for number in 0..8000_usize {
+        let mut bytes = b"P5 28 28 255\n".to_vec();
+        bytes.extend((0..28 * 28).map(|pixel| (pixel * (number % 97 + 1) % 256) as u8));
+        fs::write(images.join(format!("{number:04}.pgm")), bytes).unwrap();
+    }
+    let embed = |out: &str| {
+        let out = at(out);
+        let (run, images) = (run.to_str().unwrap(), images.to_str().unwrap());
+        let arguments = ["--quiet", "embed", run, images, "-o", out.to_str().unwrap()];
+        lodestone(folder.path(), &arguments)
+    };
+    let mut child = embed("killed.npy").spawn().unwrap();
+    // The first part is there when its list is.
+    while !at("killed.npy.parts/000000.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended first");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!at("killed.npy").exists());
+    let printed = succeeds(&mut embed("killed.npy"));
+    assert!(
+        printed.contains("8000 embeddings") && printed.contains("4096 of them made before"),
+        "{printed}"
+    );
+    assert!(!at("killed.npy.parts").exists());
+    succeeds(&mut embed("whole.npy"));
+    let read = |name: &str| fs::read(at(name)).unwrap();
+    assert_eq!(read("killed.npy"), read("whole.npy"));
+    assert_eq!(read("killed.csv").len(), read("whole.csv").len());
+}

@@ -144,7 +144,7 @@ mod tests {
     use crate::gallery::tests::{class_of, filled};
 
     #[test]
-    fn the_graph_grows_and_shrinks_with_the_gallery_and_finds_the_same() {
+    fn the_graph_grows_and_shrinks_with_the_gallery_and_finds_nearly_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.index");
         let mut gallery = filled(&["a", "b"], 60);
@@ -160,7 +160,19 @@ mod tests {
         let queries = [0.4, 0.1, 40.3, 0.2, 10.8, 0.7];
         let rows = Rows::new(&queries, 2).unwrap();
         let by_graph = read.search_graph(&path, rows, 5, 0.95).unwrap();
-        assert_eq!(by_graph, read.search(rows, 5, 0.95).unwrap());
+        let exact = read.search(rows, 5, 0.95).unwrap();
+        // A graph may miss some, but what it finds it finds with its true distance.
+        let mut found = 0;
+        for (by_graph, exact) in by_graph.iter().zip(&exact) {
+            assert_eq!(by_graph.classes, exact.classes);
+            assert_eq!(by_graph.nearest.len(), 5);
+            found += by_graph
+                .nearest
+                .iter()
+                .filter(|near| exact.nearest.contains(near))
+                .count();
+        }
+        assert!(found >= 12, "{found} of 15");
         // The graph of the first write is gone.
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
