@@ -38,7 +38,7 @@ pub(crate) fn run(suite: Suite, options: &Options, program: &Path) -> Result<()>
             folder: target().join("reproduce").join(suite.name()),
         },
         experiments,
-        rerun: options.rerun,
+        again: again(options),
         done: BTreeSet::new(),
     };
     println!("{}", tuning_budget(&suite));
@@ -65,6 +65,16 @@ fn with_tuning(asked: &[Experiment]) -> Vec<Experiment> {
     Experiment::ALL.into_iter().filter(wanted).collect()
 }
 
+/// With `--rerun` the experiments that are asked for, and not the trials before them.
+fn again(options: &Options) -> Vec<&'static str> {
+    let asked = match options.experiments.is_empty() {
+        true => &Experiment::ALL[..],
+        false => &options.experiments,
+    };
+    let asked = asked.iter().filter(|_| options.rerun);
+    asked.map(|experiment| experiment.name()).collect()
+}
+
 /// What every loss is given to choose its settings.
 fn tuning_budget(suite: &Suite) -> String {
     let protocol = suite.set.protocol();
@@ -89,7 +99,8 @@ fn tuning_budget(suite: &Suite) -> String {
 struct Campaign<'a> {
     workshop: Workshop<'a>,
     experiments: Vec<Experiment>,
-    rerun: bool,
+    /// Experiments whose finished cells are run again.
+    again: Vec<&'static str>,
     /// Cells that this command has run.
     done: BTreeSet<Label>,
 }
@@ -98,7 +109,11 @@ impl Campaign<'_> {
     fn finished(&self, cell: &Cell, ledger: &Ledger) -> Result<bool> {
         let key = cell.key(self.workshop.inputs)?;
         let known = ledger.row(&cell.label).is_some_and(|row| row.key == key);
-        Ok(known && (!self.rerun || self.done.contains(&cell.label)))
+        Ok(known && (!self.again(cell) || self.done.contains(&cell.label)))
+    }
+
+    fn again(&self, cell: &Cell) -> bool {
+        self.again.contains(&cell.label.experiment.as_str())
     }
 
     fn forecast(&self, ledger: &Ledger) -> Result<String> {
@@ -152,7 +167,8 @@ impl Campaign<'_> {
                 return Ok(false);
             }
             let key = cell.key(self.workshop.inputs)?;
-            let known = ledger.outcome(&key).filter(|_| !self.rerun).cloned();
+            let anew = self.again(&cell);
+            let known = ledger.outcome(&key).filter(|_| !anew).cloned();
             let row = |outcome, commit: &str, machine: &str| Row {
                 label: cell.label.clone(),
                 key: key.clone(),
@@ -164,7 +180,7 @@ impl Campaign<'_> {
             };
             let row = match known {
                 Some(known) => row(known.outcome, &known.commit, &known.machine),
-                None => match self.workshop.carry_out(&cell, deadline, self.rerun)? {
+                None => match self.workshop.carry_out(&cell, deadline, anew)? {
                     End::Done(outcome) => row(outcome, &commit, &machine),
                     End::Stopped => {
                         println!("{}: stopped, goes on the next time", cell.label);

@@ -57,7 +57,10 @@ pub(crate) fn table(
     );
     let mut total = 0.0;
     for (experiment, done, left) in parts {
-        let time: f64 = left.iter().map(|cell| seconds(cell, suite, ledger)).sum();
+        let time: f64 = left
+            .iter()
+            .map(|cell| seconds(cell, suite, ledger))
+            .fold(0.0, |sum, time| sum + time);
         total += time;
         let name = format!("{:<6} {}", experiment.name(), experiment.title());
         // Writing to a string cannot fail.
