@@ -55,6 +55,9 @@
 //! |---|---:|---:|---:|
 //! | time, s | 2.98 | 7.24 | 0.41 |
 //! | memory above the embeddings, MB | 39 | 1720 | 0.02 |
+//!
+//! 450 000 rows in 8142 classes, 512 dimensions, with a limit of 2 GB (example `bench_retrieval 450000 8142 512 2GB`, run once at
+//! commit e283cee beside compilers): 1284 s of processor time; the process peaks at 1.48 GB, 0.59 GB of it above the embeddings.
 
 #[cfg(feature = "approximate")]
 mod approximate;
