@@ -157,18 +157,12 @@ print(json.dumps({"size": len(index), "dim": index.ndim, "keys": found.keys[:, 0
     "distances": found.distances[:, 0].tolist()}))
 "#;
 
-#[cfg(feature = "approximate")]
-#[test]
-fn usearch_reads_the_graph_of_an_index() {
-    let Some(python) = python("numpy, safetensors, usearch") else {
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    prepared(folder.path());
-    let at = |name: &str| folder.path().join(name);
+/// The command that builds `x.index`, a graph, of what [`prepared`] made.
+fn builds_graph(folder: &Path) -> Command {
+    let at = |name: &str| folder.join(name);
     let (run, images, index) = (at("run"), at("images"), at("x.index"));
-    succeeds(&mut lodestone(
-        folder.path(),
+    lodestone(
+        folder,
         &[
             "-q",
             "index",
@@ -180,7 +174,20 @@ fn usearch_reads_the_graph_of_an_index() {
             "--kind",
             "hnsw",
         ],
-    ));
+    )
+}
+
+#[cfg(feature = "approximate")]
+#[test]
+fn usearch_reads_the_graph_of_an_index() {
+    let Some(python) = python("numpy, safetensors, usearch") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    prepared(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    let index = at("x.index");
+    succeeds(&mut builds_graph(folder.path()));
     succeeds(&mut lodestone(
         folder.path(),
         &["index", "remove", text(&index), "--class", "class 0"],
@@ -206,22 +213,7 @@ fn usearch_reads_the_graph_of_an_index() {
 fn a_graph_that_is_not_built_in_says_how_to_build_it() {
     let folder = tempfile::tempdir().unwrap();
     prepared(folder.path());
-    let at = |name: &str| folder.path().join(name);
-    let (run, images, index) = (at("run"), at("images"), at("x.index"));
-    let error = crate::lodestone::fails(&mut lodestone(
-        folder.path(),
-        &[
-            "-q",
-            "index",
-            "build",
-            text(&index),
-            text(&images),
-            "--model",
-            text(&run),
-            "--kind",
-            "hnsw",
-        ],
-    ));
+    let error = crate::lodestone::fails(&mut builds_graph(folder.path()));
     assert!(error.contains("--features approximate"), "{error}");
-    assert!(!index.exists());
+    assert!(!folder.path().join("x.index").exists());
 }

@@ -13,24 +13,6 @@ const CLASSES: usize = 6;
 
 /// Every kind with its defaults, and the triplet loss with every miner.
 fn configs() -> Vec<LossConfig> {
-    let kinds = [
-        "arc_face",
-        "contrastive",
-        "cos_face",
-        "kl_pairwise",
-        "magnet",
-        "multi_similarity",
-        "normalized_softmax",
-        "nt_xent",
-        "proxy_anchor",
-        "proxy_nca",
-        "rep_met",
-        "soft_triple",
-        "softmax",
-        "sub_center_arc_face",
-        "sup_con",
-        "triplet",
-    ];
     let miners = [
         json!({"kind": "all"}),
         json!({"kind": "hard"}),
@@ -38,10 +20,11 @@ fn configs() -> Vec<LossConfig> {
         json!({"kind": "semi_hard_nearest", "margin": 0.5}),
         json!({"kind": "semi_hard_or_farthest"}),
         json!({"kind": "easy_positive", "negatives": "hard"}),
+        json!({"kind": "easy_positive", "negatives": "semi_hard"}),
         json!({"kind": "distance_weighted", "nearest": 0.5, "farthest": 1.4, "seed": 3}),
         json!({"kind": "multi_similarity", "epsilon": 0.1}),
     ];
-    let plain = kinds.iter().map(|kind| json!({ "kind": kind }));
+    let plain = LossConfig::KINDS.iter().map(|kind| json!({ "kind": kind }));
     let mined = miners
         .iter()
         .map(|mining| json!({"kind": "triplet", "margin": 0.5, "mining": mining}));

@@ -16,6 +16,7 @@ mod dataset;
 mod device;
 mod files;
 mod machine;
+mod median;
 mod process;
 mod reproduce;
 #[cfg(test)]

@@ -12,8 +12,9 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use super::{Comparison, Options, example, median, peer, three_digits};
+use super::{Comparison, Options, example, peer, three_digits};
 use crate::machine::{commit, machine};
+use crate::median::median;
 
 const PARTS: [&str; 5] = ["rates", "threads", "memory", "burn", "layers"];
 

@@ -19,6 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::machine::{commit, machine};
+use crate::median::median;
 use crate::process::{cargo, root, run, shown};
 
 /// What the command line asks of a bench.
@@ -182,18 +183,6 @@ impl Comparison {
     }
 }
 
-/// The middle value, the mean of the two middle ones of an even number.
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        length if length % 2 == 1 => Some(sorted[half]),
-        _ => Some((sorted[half - 1] + sorted[half]) / 2.0),
-    }
-}
-
 fn three_digits(value: f64) -> String {
     let digits = 2 - (value.abs().max(1e-9).log10().floor() as i32).min(2);
     format!("{value:.0$}", digits as usize)
@@ -225,13 +214,6 @@ pub(crate) fn peer(python: &std::path::Path, script: &str) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_of_an_even_number_is_between_the_middle_two() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median(&[]), None);
-    }
 
     #[test]
     fn numbers_are_shown_with_three_digits() {

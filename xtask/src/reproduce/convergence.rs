@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::experiment::Experiment;
 use super::ledger::{Ledger, Row};
 use super::loss::Loss;
-use super::stats::{mean, median};
+use super::stats::mean;
+use crate::median::median;
 
 /// When a loss reached the error that triplet ends with.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::cell::{Cell, Work};
 use super::experiment::Experiment;
 use super::ledger::{Ledger, Row};
-use super::stats::median;
 use super::suite::Suite;
+use crate::median::median;
 
 /// Seconds to start the binary and to open the data.
 const START: f64 = 0.5;

@@ -40,18 +40,6 @@ pub(crate) fn interval(values: &[f64]) -> Option<(f64, f64)> {
     Some((at(0.025), at(0.975)))
 }
 
-/// The middle value, the mean of the two middle ones of an even number.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        length if length % 2 == 1 => Some(sorted[half]),
-        _ => Some((sorted[half - 1] + sorted[half]) / 2.0),
-    }
-}
-
 /// `mean ± deviation` with so many digits.
 pub(crate) fn spread(values: &[f64], digits: usize) -> String {
     let middle = mean(values);
@@ -80,12 +68,5 @@ mod tests {
         assert_eq!(interval(&[1.0, 2.0, 6.0]), Some((low, high)));
         assert_eq!(interval(&[4.0, 4.0]), Some((4.0, 4.0)));
         assert_eq!(interval(&[4.0]), None);
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_is_between_the_middle_two() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median(&[]), None);
     }
 }

@@ -8,26 +8,10 @@ use crate::{
 
 /// Each loss in each of its forms, with a name for messages.
 pub(super) fn every_loss() -> Vec<(String, LossConfig)> {
-    let kinds = [
-        "arc_face",
-        "contrastive",
-        "cos_face",
-        "kl_pairwise",
-        "magnet",
-        "multi_similarity",
-        "normalized_softmax",
-        "nt_xent",
-        "proxy_anchor",
-        "proxy_nca",
-        "rep_met",
-        "soft_triple",
-        "softmax",
-        "sub_center_arc_face",
-        "sup_con",
-    ];
+    // Triplets follow with every miner.
+    let kinds = LossConfig::KINDS.iter().filter(|&&kind| kind != "triplet");
     let read = |kind: &str| serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
     let mut all = kinds
-        .iter()
         .map(|&kind| (kind.to_owned(), read(kind)))
         .collect::<Vec<_>>();
     for mining in every_miner() {
