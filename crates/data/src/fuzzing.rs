@@ -52,3 +52,35 @@ pub fn jpeg(bytes: &[u8]) -> bool {
     let part = jpeg.decode(window, Shrink::Half);
     jpeg.decode_whole().is_some() && part.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the fuzzers found worth keeping stays answered, by an error or a result.
+    #[test]
+    fn every_input_of_the_corpus_is_answered() {
+        let readers: [(&str, fn(&[u8]) -> bool); 5] = [
+            ("mat", mat),
+            ("idx", idx),
+            ("csv", csv),
+            ("pets", pets),
+            ("jpeg", jpeg),
+        ];
+        for (name, read) in readers {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("fuzz/corpus")
+                .join(name);
+            let files = std::fs::read_dir(folder).unwrap();
+            let answers = files.map(|file| read(&std::fs::read(file.unwrap().path()).unwrap()));
+            let (good, bad): (Vec<bool>, Vec<bool>) = answers.partition(|&good| good);
+            // Both ways out are in every corpus.
+            assert!(
+                !good.is_empty() && !bad.is_empty(),
+                "{name}: {} and {}",
+                good.len(),
+                bad.len()
+            );
+        }
+    }
+}
