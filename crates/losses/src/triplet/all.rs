@@ -128,5 +128,8 @@ fn chosen(pairs: &Pairs, anchors: Tensor<1, Int>, positives: Tensor<1, Int>) -> 
     let [length] = positives.dims();
     let positive = pairs.positive.clone().select(0, anchors.clone());
     let positive = positive.gather(1, positives.reshape([length, 1]));
-    pairs.negative.clone().select(0, anchors).bool_and(positive)
+    let negative = pairs.negative.clone().select(0, anchors);
+    // Not every device repeats a column of a mask by itself.
+    let positive = positive.expand(negative.dims());
+    negative.bool_and(positive)
 }
