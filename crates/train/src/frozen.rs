@@ -99,9 +99,10 @@ impl FrozenSource<'_> {
     }
 
     /// SHA-256 over all that decides the content: the network and every weight of its frozen part, the table, the
-    /// preprocessing, the views and the rows. What the weights make of an image is not asked, so no rounding of a device
-    /// can give one cache two names.
-    fn fingerprint(&self) -> String {
+    /// preprocessing, the views and the rows, and the pixels that this program makes of the first image, so that maps of a
+    /// version that decoded or resized otherwise are not taken for its own. What the weights make of an image is not asked, so
+    /// no rounding of a device can give one cache two names.
+    fn fingerprint(&self) -> Result<String, TrainError> {
         let trunk = &self.embedder.trunk;
         let mut sum = Sha256::new();
         sum.update(format!("{:?} {:?}", trunk.config(), self.stage));
@@ -118,11 +119,18 @@ impl FrozenSource<'_> {
             self.views,
             self.rows
         ));
-        sum.finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        if let Some(&first) = self.rows.first() {
+            for view in self.views {
+                for batch in self.loader.batches([vec![first]], view) {
+                    for pixel in batch?.images.values {
+                        sum.update(pixel.to_le_bytes());
+                    }
+                }
+            }
+        }
+        let digest = sum.finalize();
+        let digits = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+        Ok(digits.collect())
     }
 
     /// The file in `folder`, computed first if it is not there.
@@ -131,7 +139,7 @@ impl FrozenSource<'_> {
         folder: &Path,
         observer: &mut dyn Observer,
     ) -> Result<FrozenMaps, TrainError> {
-        let path = folder.join(format!("{}.maps", self.fingerprint()));
+        let path = folder.join(format!("{}.maps", self.fingerprint()?));
         let shape = self.shape();
         let bytes = MAGIC.len()
             + self.views.len()
