@@ -76,6 +76,7 @@ mod lists;
 mod memory;
 mod nearest;
 mod pair_sample;
+mod parts;
 mod per_query;
 mod predictions;
 mod ranks;
@@ -110,6 +111,7 @@ pub use lodestone_distances::Rows;
 pub use memory::{Bytes, Forecast};
 pub use nearest::Neighbour;
 pub use pair_sample::sample_pairs;
+pub use parts::{PartError, RetrievalPart};
 pub use predictions::{Confusion, Errors, Predictions};
 pub use report::{
     ApproximateNote, Clustering, Distance, KMeansRun, Measure, Mode, Report, Setting,

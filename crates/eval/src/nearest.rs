@@ -6,7 +6,7 @@ use crate::sweep::{Candidate, Collector};
 use crate::{EvalError, Forecast, Search};
 
 /// A gallery row and its distance from the query.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Neighbour {
     /// Squared Euclidean distance.
     pub squared_distance: f64,

@@ -250,6 +250,11 @@ impl Retrieval {
         }
     }
 
+    /// Cut-offs, labels and scores.
+    pub(crate) fn into_parts(self) -> (Vec<usize>, Vec<usize>, Vec<QueryScores>) {
+        (self.cuts, self.labels, self.scores)
+    }
+
     /// The scores of each query, in order.
     pub fn queries(&self) -> &[QueryScores] {
         &self.scores

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::nearest::Neighbour;
 
 /// The numbers of one query from which all ranking metrics follow.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueryScores {
     /// R: relevant rows that the query may see. 0 marks a lone query, which has no score.
     pub relevant: usize,

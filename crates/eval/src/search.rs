@@ -71,6 +71,26 @@ impl<'a> Search<'a> {
         })
     }
 
+    /// The same gallery, engine and memory for neighbouring queries alone, which see what `visibility` says.
+    pub(crate) fn asked_by<'b>(
+        &self,
+        queries: std::ops::Range<usize>,
+        visibility: Visibility<'b>,
+    ) -> Result<Search<'b>, EvalError>
+    where
+        'a: 'b,
+    {
+        let search = Search {
+            queries: self.queries.slice(queries),
+            gallery: self.gallery,
+            visibility: Visibility::everything(),
+            engine: self.engine.clone(),
+            memory: self.memory,
+            tile_rows: self.tile_rows,
+        };
+        search.with_visibility(visibility)
+    }
+
     fn unchecked(
         queries: Rows<'a>,
         gallery: Rows<'a>,

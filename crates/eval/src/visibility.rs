@@ -32,7 +32,6 @@ struct Sequences<'a> {
 }
 
 /// Own rows of some queries, and the sequences of these queries and of the gallery.
-#[cfg(feature = "approximate")]
 type OfQueries<'a> = (Vec<Option<usize>>, Option<(Vec<usize>, &'a [usize])>);
 
 impl<'a> Visibility<'a> {
@@ -124,7 +123,6 @@ impl<'a> Visibility<'a> {
 
     /// The own row of each of `queries`, and if sequences are hidden the sequences of both sides, for a search that asks only
     /// these.
-    #[cfg(feature = "approximate")]
     pub(crate) fn of_queries(&self, queries: &[usize]) -> OfQueries<'a> {
         let own = |&query: &usize| match self.own {
             Own::Absent => None,

@@ -1,4 +1,7 @@
 //! A Parquet table, without arrow: path, label and class name of each photograph, and its embedding as a list of floats.
+//!
+//! Milvus and its relatives take such files in bulk as they are: the columns are named like the fields, a vector is a list of
+//! floats, and row groups are small enough for its readers.
 
 use std::sync::Arc;
 
@@ -10,7 +13,7 @@ use parquet::schema::parser::parse_message_type;
 
 use crate::Embeddings;
 
-/// Lists have three levels, as the format asks for it.
+/// Lists have three levels, as the format asks for it; that a value could be missing is what everybody else writes.
 const SCHEMA: &str = "
 message embeddings {
   required binary path (UTF8);
@@ -18,13 +21,13 @@ message embeddings {
   required binary class_name (UTF8);
   required group embedding (LIST) {
     repeated group list {
-      required float element;
+      optional float element;
     }
   }
 }";
 
-/// Rows of a group, which a reader loads at once.
-const GROUP: usize = 65_536;
+/// Bytes of embeddings in a group of rows, which a reader loads at once: what Milvus' own writer aims at.
+const GROUP_BYTES: usize = 32 << 20;
 
 pub(crate) fn table(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
     write(embeddings).map_err(|error| error.to_string())
@@ -36,8 +39,9 @@ fn write(embeddings: &Embeddings) -> Result<Vec<u8>, ParquetError> {
     let properties = Arc::new(WriterProperties::builder().build());
     let mut file = SerializedFileWriter::new(&mut bytes, schema, properties)?;
     let (rows, dim) = (embeddings.len(), embeddings.dim);
-    for start in (0..rows).step_by(GROUP) {
-        let range = start..(start + GROUP).min(rows);
+    let together = rows_of_a_group(dim);
+    for start in (0..rows).step_by(together) {
+        let range = start..(start + together).min(rows);
         let text = |text: &str| ByteArray::from(text.as_bytes().to_vec());
         let paths: Vec<ByteArray> = range
             .clone()
@@ -53,7 +57,7 @@ fn write(embeddings: &Embeddings) -> Result<Vec<u8>, ParquetError> {
             .collect();
         let values = &embeddings.values[range.start * dim..range.end * dim];
         // Every list is there and has values; the first value of each begins a list.
-        let there = vec![1; values.len()];
+        let there = vec![2; values.len()];
         let begins: Vec<i16> = (0..values.len())
             .map(|at| i16::from(at % dim != 0))
             .collect();
@@ -67,6 +71,10 @@ fn write(embeddings: &Embeddings) -> Result<Vec<u8>, ParquetError> {
     }
     file.close()?;
     Ok(bytes)
+}
+
+fn rows_of_a_group(dim: usize) -> usize {
+    (GROUP_BYTES / (dim.max(1) * size_of::<f32>())).clamp(1, 65_536)
 }
 
 /// Writes the next column; `levels` say which values are there and which go on with a list.
@@ -87,7 +95,15 @@ mod tests {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::{ListAccessor, RowAccessor};
 
+    use super::rows_of_a_group;
     use crate::embeddings::tests::three;
+
+    #[test]
+    fn groups_of_rows_stay_small_whatever_the_length_of_an_embedding() {
+        assert_eq!(rows_of_a_group(1024), 8192);
+        assert_eq!(rows_of_a_group(1), 65_536);
+        assert_eq!(rows_of_a_group(1 << 30), 1);
+    }
 
     #[test]
     fn rows_read_back_with_their_lists() {
