@@ -136,6 +136,51 @@ fn every_source_file_opens_with_what_it_is_for() {
     }
 }
 
+/// A transfer makes the host wait for the device, so a step has one, in one place: no loss, miner or layer fetches anything,
+/// and none asks for a shape that depends on values.
+#[test]
+fn nothing_in_a_step_waits_for_the_device() {
+    let fetches = [
+        ".into_data(",
+        ".to_data(",
+        "into_scalar",
+        "try_into_data",
+        "try_to_data",
+        "into_data_async",
+        "Transaction",
+        ".nonzero(",
+        ".argwhere(",
+        ".mask_select(",
+        ".sort(",
+        ".argsort(",
+        ".topk(",
+    ];
+    // What is fetched between steps: weights and maps for files, answers of an evaluation, and the one transfer of a step.
+    let allowed = [
+        "losses/src/output.rs",
+        "models/src/weights",
+        "models/src/head.rs",
+        "train/src/frozen.rs",
+        "train/src/source.rs",
+        "train/src/learner.rs",
+    ];
+    let parts = ["losses", "models", "kernels", "train"];
+    let mut found = Vec::new();
+    for (place, line) in library_code() {
+        let in_a_step = parts
+            .iter()
+            .any(|part| place.starts_with(&format!("crates/{part}/src")));
+        let known = allowed.iter().any(|part| place.contains(part));
+        if let Some(fetch) = fetches.iter().find(|fetch| line.contains(**fetch))
+            && in_a_step
+            && !known
+        {
+            found.push(format!("{place}: {fetch}"));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn no_library_prints_sleeps_or_reads_the_clock() {
     let words = [
@@ -145,11 +190,20 @@ fn no_library_prints_sleeps_or_reads_the_clock() {
         "env::var(",
         "env::args",
     ];
+    for (place, line) in library_code() {
+        let found = words.iter().find(|word| line.contains(**word));
+        assert!(found.is_none(), "{place}: {found:?} in a library");
+    }
+}
+
+/// Lines of the libraries with their place, without tests and comments.
+fn library_code() -> Vec<(String, String)> {
     let sources = sources();
     let mut not_library: BTreeSet<String> = ["examples", "fuzz", "tests"].map(str::to_owned).into();
     for path in &sources {
         not_library.extend(test_modules(&fs::read_to_string(path).unwrap()));
     }
+    let mut lines = Vec::new();
     for path in sources {
         let relative = path.strip_prefix(root()).unwrap().to_path_buf();
         let library = relative.starts_with("crates")
@@ -163,19 +217,15 @@ fn no_library_prints_sleeps_or_reads_the_clock() {
         }
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for (number, line) in code.lines().enumerate() {
-            let line = line.trim_start();
-            let found = words
-                .iter()
-                .find(|word| !line.starts_with("//") && line.contains(**word));
-            assert!(
-                found.is_none(),
-                "{}:{}: {found:?} in a library",
-                relative.display(),
-                number + 1
-            );
-        }
+        let numbered = code.lines().map(str::trim_start).zip(1..);
+        let code = numbered.filter(|(line, _)| !line.starts_with("//"));
+        lines.extend(
+            code.map(|(line, number)| {
+                (format!("{}:{number}", relative.display()), line.to_owned())
+            }),
+        );
     }
+    lines
 }
 
 /// Names of the modules that a file declares for tests only.

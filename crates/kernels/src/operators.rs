@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use burn::tensor::activation::relu;
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
-use burn::tensor::{Tensor, module};
+use burn::tensor::{DType, Tensor, module};
 
 #[cfg(feature = "cpu")]
 use crate::{
@@ -76,6 +76,14 @@ pub fn conv2d(
     options: ConvOptions<2>,
     activation: Activation,
 ) -> Tensor<4> {
+    assert_eq!(
+        (
+            weights.dtype(),
+            bias.as_ref().map_or(input.dtype(), Tensor::dtype)
+        ),
+        (input.dtype(), input.dtype()),
+        "types of weights and bias, beside that of the input"
+    );
     #[cfg(feature = "cpu")]
     if let Some(padding) = same_sides(options.padding)
         && options.dilation == [1, 1]
@@ -159,8 +167,9 @@ pub fn avg_pool2d(input: Tensor<4>, options: AvgPoolOptions<2>) -> Tensor<4> {
 ///
 /// # Shapes
 /// - input: `[batch, channels, height, width]`
-/// - returns `[batch, channels]`
+/// - returns `[batch, channels]`, in `f32` whatever the input is
 pub fn global_average(input: Tensor<4>) -> Tensor<2> {
+    let input = input.cast(DType::F32);
     let [batch, channels, height, width] = input.dims();
     #[cfg(feature = "cpu")]
     if runs_fast(&input) {
@@ -195,6 +204,11 @@ pub fn local_response_norm(input: Tensor<4>, setting: ResponseNorm) -> Tensor<4>
         "the size is {}, must be odd",
         setting.size
     );
+    if is_half(input.dtype()) {
+        // The squares of ordinary pixels are beyond what f16 holds.
+        let kept = input.dtype();
+        return local_response_norm(input.cast(DType::F32), setting).cast(kept);
+    }
     #[cfg(feature = "cpu")]
     if runs_fast(&input) {
         return Tensor::from_dispatch(Dispatch::response_norm(input.into_dispatch(), setting));
@@ -255,6 +269,23 @@ pub fn batch_norm(
         (channels, channels),
         "channels of gamma and beta"
     );
+    if is_half(input.dtype()) {
+        // Sums over many values, and their squares: the statistics are taken in f32 and come back as such.
+        let kept = input.dtype();
+        let wide = batch_norm(
+            input.cast(DType::F32),
+            gamma,
+            beta,
+            epsilon,
+            Activation::None,
+        );
+        let output = wide.output.cast(kept);
+        let output = match activation {
+            Activation::None => output,
+            Activation::Relu => relu(output),
+        };
+        return NormOutput { output, ..wide };
+    }
     #[cfg(feature = "cpu")]
     if runs_fast(&input) {
         let relu = activation == Activation::Relu;
@@ -333,6 +364,11 @@ pub fn with_burn_operators<T>(run: impl FnOnce() -> T) -> T {
     let result = run();
     BURN_OPERATORS.set(before);
     result
+}
+
+/// Whether values have 16 bits.
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
 }
 
 /// Whether the operators above exist for a tensor and are wanted.

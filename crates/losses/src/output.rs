@@ -32,6 +32,13 @@ impl LossOutput {
 
     /// Copies mean, per-example losses and statistics to the host in one transfer.
     pub fn read(&self) -> LossReading {
+        self.read_with(Vec::new()).0
+    }
+
+    /// The same, and the values of further tensors in the same transfer: each transfer makes the host wait for all that the
+    /// device still has to do.
+    pub fn read_with(&self, more: Vec<Tensor<1>>) -> (LossReading, Vec<Vec<f32>>) {
+        let lengths: Vec<usize> = more.iter().map(|tensor| tensor.dims()[0]).collect();
         let mut parts = vec![self.mean.clone().inner(), self.per_example.clone()];
         parts.extend(
             self.statistics
@@ -39,6 +46,7 @@ impl LossOutput {
                 .iter()
                 .map(|(_, value)| value.clone()),
         );
+        parts.extend(more);
         let parts = parts
             .into_iter()
             .map(|part| part.cast(DType::F32))
@@ -46,13 +54,20 @@ impl LossOutput {
         let examples = self.per_example.dims()[0];
         let numbers = Tensor::cat(parts, 0).into_data();
         let numbers: Vec<f32> = numbers.iter::<f32>().collect();
-        LossReading {
-            mean: numbers[0],
-            per_example: numbers[1..=examples].to_vec(),
+        let (own, mut rest) = numbers.split_at(1 + examples + self.statistics.entries.len());
+        let reading = LossReading {
+            mean: own[0],
+            per_example: own[1..=examples].to_vec(),
             statistics: (self.statistics.entries.iter().map(|(name, _)| *name))
-                .zip(numbers[1 + examples..].iter().copied())
+                .zip(own[1 + examples..].iter().copied())
                 .collect(),
-        }
+        };
+        let more = lengths.into_iter().map(|length| {
+            let (values, left) = rest.split_at(length);
+            rest = left;
+            values.to_vec()
+        });
+        (reading, more.collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use lodestone_kernels::global_average;
 
 use crate::conv_unit::{ConvUnit, ConvUnitConfig};
@@ -112,7 +112,8 @@ impl AuxiliaryHead {
         self.last.forward(match &self.layers {
             AuxiliaryLayers::GoogLeNet(layers) => {
                 let small = adaptive_average(maps, GOOGLENET_SIDE);
-                let flat = layers.reduce.forward(small).flatten(1, 3);
+                // The layers behind are small and stay in f32 whatever the maps are.
+                let flat = layers.reduce.forward(small).flatten(1, 3).cast(DType::F32);
                 layers.dropout.forward(relu(layers.hidden.forward(flat)))
             }
             AuxiliaryLayers::InceptionV3(layers) => {

@@ -82,21 +82,25 @@ impl ConvUnit {
     /// `[n, input channels, h, w]` to `[n, output channels, h', w']`.
     pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
+        // The maps say in which type the layer computes; parameters and statistics stay in f32, and so do their gradients.
+        let dtype = input.dtype();
         let weight = self.weight.val();
         match &self.norm {
             Some(norm) if norm.learns_from(&input) => {
+                let weight = weight.cast(dtype);
                 let sums = conv2d(input, weight, None, options, Activation::None);
                 norm.by_batch(sums, Activation::Relu)
             }
             // Fixed statistics make the normalisation a part of the convolution: one pass over the maps instead of two.
             Some(norm) => {
                 let [scale, shift] = norm.fixed();
-                let weight = weight * scale.reshape([-1, 1, 1, 1]);
+                let weight = (weight * scale.reshape([-1, 1, 1, 1])).cast(dtype);
+                let shift = shift.cast(dtype);
                 conv2d(input, weight, Some(shift), options, Activation::Relu)
             }
             None => {
-                let bias = self.bias.as_ref().map(|bias| bias.val());
-                conv2d(input, weight, bias, options, Activation::Relu)
+                let bias = self.bias.as_ref().map(|bias| bias.val().cast(dtype));
+                conv2d(input, weight.cast(dtype), bias, options, Activation::Relu)
             }
         }
     }

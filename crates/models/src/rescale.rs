@@ -17,9 +17,11 @@ pub(crate) struct Rescale {}
 impl Rescale {
     /// `[n, 3, h, w]` to the same shape.
     pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let device = input.device();
-        let per_channel =
-            |values: [f32; 3]| Tensor::<1>::from_data(values, &device).reshape([1, 3, 1, 1]);
+        let (device, dtype) = (input.device(), input.dtype());
+        let per_channel = |values: [f32; 3]| {
+            let values = Tensor::<1>::from_data(values, &device).reshape([1, 3, 1, 1]);
+            values.cast(dtype)
+        };
         let scale = per_channel(DEVIATION.map(|deviation| deviation / 0.5));
         let shift = per_channel(MEAN.map(|mean| (mean - 0.5) / 0.5));
         input * scale + shift

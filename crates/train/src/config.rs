@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::auxiliary::AuxiliaryConfig;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
+use crate::precision::Precision;
 use crate::schedule::ScheduleConfig;
 
 /// Settings of a run: the same file and the same seed give the same numbers.
@@ -144,6 +145,9 @@ pub struct ModelConfig {
     /// Whether batch normalisation learns.
     #[serde(default)]
     pub batch_norm: BatchNormUse,
+    /// The type in which the trunk computes while it is trained, on devices that have it.
+    #[serde(default)]
+    pub precision: Precision,
     /// Scales the head so that the embeddings of the first images have variance 1 in each coordinate. A loss without a
     /// length scale, such as magnet, has a gradient that shrinks as the embedding grows.
     #[serde(default)]

@@ -38,6 +38,14 @@ pub enum TrainError {
         /// Which checkpoint is the last good one.
         checkpoint: String,
     },
+    /// Gradients overflow in half precision even where the loss is not scaled.
+    #[error(
+        "step {step}: the gradients overflow in f16: set model.precision to \"bf16\" or \"f32\""
+    )]
+    Overflow {
+        /// The step.
+        step: usize,
+    },
     /// The run that is to be resumed was made by other settings.
     #[error("{reason}")]
     Resume {

@@ -10,6 +10,7 @@ use crate::clip;
 use crate::config::RunConfig;
 use crate::learner::Learner;
 use crate::source::Input;
+use crate::workers;
 
 /// Gradients of trunk, head and auxiliary classifiers, and of the loss's own parameters.
 pub(crate) struct GroupGradients {
@@ -62,18 +63,29 @@ impl GroupGradients {
         self.scale(&share, learner)
     }
 
-    /// Shortened so that the norm over all groups together is at most `bound`; 0 for no bound.
-    pub(crate) fn clip(self, bound: f64, learner: &Learner) -> Self {
-        if bound <= 0.0 {
-            return self;
-        }
+    /// The square of the norm of each group that has gradients, `[1]` each.
+    fn squared_norms(&self, learner: &Learner) -> Vec<Tensor<1>> {
         let norms = [
             clip::squared_norm(&learner.embedder.trunk, &self.network.trunk),
             clip::squared_norm(&learner.embedder.head, &self.network.head),
             clip::squared_norm(&learner.auxiliary, &self.network.auxiliary),
             clip::squared_norm(&learner.loss, &self.own),
         ];
-        match clip::factor(norms.into_iter().flatten(), bound) {
+        norms.into_iter().flatten().collect()
+    }
+
+    /// The square of the norm over all groups together `[1]`, on the device; absent if there are no gradients.
+    pub(crate) fn squared_norm(&self, learner: &Learner) -> Option<Tensor<1>> {
+        let norms = self.squared_norms(learner).into_iter();
+        norms.reduce(|total, norm| total + norm)
+    }
+
+    /// Shortened so that the norm over all groups together is at most `bound`; 0 for no bound.
+    pub(crate) fn clip(self, bound: f64, learner: &Learner) -> Self {
+        if bound <= 0.0 {
+            return self;
+        }
+        match clip::factor(self.squared_norms(learner), bound) {
             Some(shorten) => self.scale(&shorten, learner),
             None => self,
         }
@@ -87,22 +99,31 @@ pub(crate) struct Differentiated {
     pub(crate) gradients: GroupGradients,
 }
 
-/// Embeds a batch, takes its loss and differentiates it, at once or in parts as the run file says.
+/// Embeds a batch, takes its loss and differentiates it: at once, in parts as the run file says, or with `workers` that share it.
 ///
-/// `seeds` gives each part what the device draws from; `forward_done` is called between forward and backward pass, where
-/// there is one of each.
+/// `seeds` gives each part what the device draws from; `scale` is what the loss is multiplied with on its way back;
+/// `forward_done` is called between forward and backward pass, where there is one of each.
 pub(crate) fn differentiate(
     learner: &Learner,
     input: Input,
     labels: &[usize],
     config: &RunConfig,
     device: &Device,
+    workers: &[Device],
     seeds: impl Fn(usize) -> u64,
+    scale: f32,
     forward: impl Fn(Tensor<2>) -> LossOutput,
     mut forward_done: impl FnMut(),
 ) -> Differentiated {
+    if !workers.is_empty() {
+        return workers::differentiate(
+            learner, &input, config, device, workers, seeds, scale, forward,
+        );
+    }
     if config.train.part_size > 0 {
-        return in_parts(learner, &input, labels, config, device, seeds, forward);
+        return in_parts(
+            learner, &input, labels, config, device, seeds, scale, forward,
+        );
     }
     device.seed(seeds(0));
     let encoded = learner.encode(input, config);
@@ -113,7 +134,7 @@ pub(crate) fn differentiate(
     };
     forward_done();
     Differentiated {
-        gradients: learner.gradients(&mean, encoded.segments),
+        gradients: learner.gradients(&mean, encoded.segments, scale),
         embeddings: encoded.embeddings.inner(),
         output,
     }
@@ -133,6 +154,7 @@ fn in_parts(
     config: &RunConfig,
     device: &Device,
     seeds: impl Fn(usize) -> u64,
+    scale: f32,
     forward: impl Fn(Tensor<2>) -> LossOutput,
 ) -> Differentiated {
     let images = labels.len();
@@ -176,7 +198,7 @@ fn in_parts(
             let alone = auxiliary.add_to(sum.zeros_like(), &part.auxiliary, labels);
             sum = sum + alone * share;
         }
-        total = total.add(learner.gradients(&sum, part.segments), learner);
+        total = total.add(learner.gradients(&sum, part.segments, scale), learner);
     }
     Differentiated {
         embeddings: plain,
@@ -211,8 +233,21 @@ mod tests {
         flat.1
     }
 
-    /// Twelve images of three classes, embedded in parts of five, against the whole batch at once.
+    /// How a batch is taken apart.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Way {
+        /// Five images after five.
+        Parts,
+        /// A third of it on each of three devices.
+        Workers,
+    }
+
     fn check(kind: &str, settings: &[&str]) {
+        check_with(kind, settings, Way::Parts);
+    }
+
+    /// Twelve images of three classes, taken apart, against the whole batch at once.
+    fn check_with(kind: &str, settings: &[&str], way: Way) {
         let device = Device::flex().autodiff();
         let kind = format!("loss={{kind=\"{kind}\"}}");
         let settings: Vec<&str> = [kind.as_str(), "train.part_size=5"]
@@ -231,9 +266,23 @@ mod tests {
         let seeds = |part: usize| 7 + part as u64;
 
         let input = Input::Images(images.clone());
-        let parts = in_parts(&learner, &input, &labels, &config, &device, seeds, forward);
+        let parts = match way {
+            Way::Parts => in_parts(
+                &learner, &input, &labels, &config, &device, seeds, 8.0, forward,
+            ),
+            Way::Workers => {
+                let workers = [Device::flex(), Device::flex()];
+                workers::differentiate(
+                    &learner, &input, &config, &device, &workers, seeds, 8.0, forward,
+                )
+            }
+        };
         // The whole batch in one graph, with the very draws of the parts.
-        let pieces = [(0, 5), (5, 5), (10, 2)].into_iter().enumerate();
+        let pieces = match way {
+            Way::Parts => [(0, 5), (5, 5), (10, 2)],
+            Way::Workers => [(0, 4), (4, 4), (8, 4)],
+        };
+        let pieces = pieces.into_iter().enumerate();
         let pieces = pieces.map(|(number, (first, length))| {
             device.seed(seeds(number));
             learner
@@ -241,7 +290,7 @@ mod tests {
                 .forward(images.clone().narrow(0, first, length))
         });
         let output = forward(Tensor::cat(pieces.collect(), 0));
-        let whole = learner.gradients(&output.mean, None);
+        let whole = learner.gradients(&output.mean, None, 1.0);
         let (ours, theirs) = (&parts.gradients.network, &whole.network);
         let pairs = [
             (
@@ -268,6 +317,13 @@ mod tests {
                     "{kind}: {ours} is not {expected}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn devices_that_share_a_batch_give_its_gradient() {
+        for kind in ["triplet", "magnet", "proxy_anchor", "softmax"] {
+            check_with(kind, &[], Way::Workers);
         }
     }
 

@@ -52,6 +52,7 @@ impl Learner {
     /// What the network makes of a batch that is trained on.
     pub(crate) fn encode(&self, input: Input, config: &RunConfig) -> Encoded {
         let (embedder, auxiliary) = (&self.embedder, &self.auxiliary);
+        let input = input.at(config.model.precision);
         if config.model.gradient_checkpointing {
             let pass = input.embed_segmented(embedder, auxiliary);
             return Encoded {
@@ -68,12 +69,19 @@ impl Learner {
         }
     }
 
-    /// Gradients of `mean`, a loss on what [`encode`](Self::encode) returned.
+    /// Gradients of `mean`, a loss on what [`encode`](Self::encode) returned. The backward pass goes through `scale` times as
+    /// much, so that half precision keeps what is small; what is returned is not scaled.
     pub(crate) fn gradients(
         &self,
         mean: &Tensor<1>,
         segments: Option<SegmentedPass>,
+        scale: f32,
     ) -> GroupGradients {
+        if scale != 1.0 {
+            let scaled = self.gradients(&mean.clone().mul_scalar(scale), segments, 1.0);
+            let back = Tensor::from_data([1.0 / scale], &mean.device().inner());
+            return scaled.scale(&back, self);
+        }
         let mut gradients = mean.backward();
         let own = GradientsParams::from_module(&mut gradients, &self.loss);
         let network = match segments {

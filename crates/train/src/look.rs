@@ -1,6 +1,5 @@
 //! A look at the embeddings of a batch, and at how evenly the next seed is drawn.
 
-use burn::tensor::Tensor;
 use lodestone_sampling::{Clusters, PlanConfig, SmallGroups, probabilities};
 
 /// The shape of a batch's embeddings.
@@ -76,11 +75,6 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
         }
     }
     f64::from(sums.iter().sum::<f32>() + rest)
-}
-
-/// Values of a matrix on the host, row-major.
-pub(crate) fn on_host(embeddings: Tensor<2>) -> Vec<f32> {
-    embeddings.into_data().iter::<f32>().collect()
 }
 
 /// Entropy of the distribution that the next seed is drawn from over its largest value, `ln` of the number of clusters: 1

@@ -125,6 +125,8 @@ pub struct StepReport {
     pub step_images: usize,
     /// Name and value of what the loss reports.
     pub statistics: Vec<(&'static str, f32)>,
+    /// Transfers from the device that the host waited for: one for each batch of the step.
+    pub transfers: usize,
     /// Where the time of this step went.
     pub times: Times,
     /// Where the time of all steps of this sitting went.

@@ -139,6 +139,14 @@ impl Setup {
         device: &Device,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
+        let precision = config.model.precision;
+        if !device.supports_dtype(precision.dtype()) {
+            let name = precision.name();
+            let reason = format!(
+                "model.precision is {name}, in which this device does not compute: use f32"
+            );
+            return Err(TrainError::Setting { reason });
+        }
         let preprocessing = loader_preprocessing(&config.preprocessing())?;
         let loader_config = LoaderConfig {
             threads: config.data.threads,

@@ -12,6 +12,7 @@ use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::frozen::{FrozenMaps, FrozenSource, training_views};
 use crate::observer::{Event, Observer, Phase};
+use crate::precision::Precision;
 
 /// Input of the network for some images.
 pub(crate) enum Input {
@@ -32,6 +33,30 @@ pub(crate) struct Encoded {
 }
 
 impl Input {
+    /// In the type in which the trunk computes.
+    pub(crate) fn at(self, precision: Precision) -> Self {
+        let dtype = precision.dtype();
+        match self {
+            Self::Images(images) => Self::Images(images.cast(dtype)),
+            Self::Maps(maps, stage) => Self::Maps(maps.cast(dtype), stage),
+        }
+    }
+
+    /// Number of images.
+    pub(crate) fn images(&self) -> usize {
+        match self {
+            Self::Images(maps) | Self::Maps(maps, _) => maps.dims()[0],
+        }
+    }
+
+    /// On another device.
+    pub(crate) fn moved_to(self, device: &Device) -> Self {
+        match self {
+            Self::Images(images) => Self::Images(images.to_device(device)),
+            Self::Maps(maps, stage) => Self::Maps(maps.to_device(device), stage),
+        }
+    }
+
     /// `length` images from the `first` on.
     pub(crate) fn part(&self, first: usize, length: usize) -> Self {
         match self {
@@ -133,7 +158,7 @@ impl TrainingSource {
                 let batch = stream
                     .receive()
                     .unwrap_or_else(|| panic!("no batch was asked for"))?;
-                Ok(Input::Images(batch.images.to_tensor(device)))
+                Ok(Input::Images(batch.images.into_tensor(device)))
             }
             Self::Frozen {
                 maps,
@@ -229,10 +254,14 @@ impl EvaluationSource {
         });
         let mut values = Vec::new();
         let mut done = 0;
-        let mut take = |input: Input, images: usize, observer: &mut dyn Observer| {
-            values.extend(host(answer(input)));
-            done += images;
-            observer.on(Event::PhaseProgress { done });
+        // Each answer is fetched when the next is on its way, so that the device never waits for the host.
+        let mut before: Option<(Tensor<2>, usize)> = None;
+        let mut fetch = |answered: Option<(Tensor<2>, usize)>, observer: &mut dyn Observer| {
+            if let Some((answer, images)) = answered {
+                values.extend(host(answer));
+                done += images;
+                observer.on(Event::PhaseProgress { done });
+            }
         };
         let cached = self.frozen.as_mut().and_then(|frozen| {
             let maps = frozen.caches.iter_mut().find(|maps| maps.cover(rows))?;
@@ -242,11 +271,8 @@ impl EvaluationSource {
             Some((stage, maps)) => {
                 for chunk in rows.chunks(self.batch) {
                     let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
-                    take(
-                        Input::Maps(maps.read(&wanted, device), stage),
-                        chunk.len(),
-                        observer,
-                    );
+                    let answered = answer(Input::Maps(maps.read(&wanted, device), stage));
+                    fetch(before.replace((answered, chunk.len())), observer);
                 }
             }
             None => {
@@ -254,14 +280,13 @@ impl EvaluationSource {
                 for batch in self.loader.batches(batches, &View::Evaluation) {
                     let batch: Result<_, DataError> = batch;
                     let batch = batch?;
-                    take(
-                        Input::Images(batch.images.to_tensor(device)),
-                        batch.rows.len(),
-                        observer,
-                    );
+                    let images = batch.rows.len();
+                    let answered = answer(Input::Images(batch.images.into_tensor(device)));
+                    fetch(before.replace((answered, images)), observer);
                 }
             }
         }
+        fetch(before, observer);
         observer.on(Event::PhaseEnded { phase });
         Ok(values)
     }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::precision::LossScale;
 use crate::variance::VarianceAverage;
 
 /// Progress, sampler and averages of a run.
@@ -51,6 +52,9 @@ pub(crate) struct State {
     pub(crate) best: Option<(f64, usize)>,
     /// Evaluations since then.
     pub(crate) since_best: usize,
+    /// What the loss is multiplied with in half precision.
+    #[serde(default)]
+    pub(crate) loss_scale: LossScale,
     /// Seconds of training over all sittings, counted only where they end the run.
     pub(crate) seconds: f64,
 }
@@ -86,6 +90,7 @@ impl State {
             variance: VarianceAverage::default(),
             best: None,
             since_best: 0,
+            loss_scale: LossScale::default(),
             seconds: 0.0,
         }
     }

@@ -98,6 +98,12 @@ impl Stopwatch {
         passed
     }
 
+    /// Time that was counted under `from` belongs to `to` after all.
+    pub(crate) fn shift(&mut self, from: Lap, to: Lap, time: Duration) {
+        self.times.0[from as usize] = self.times.0[from as usize].saturating_sub(time);
+        self.times.0[to as usize] += time;
+    }
+
     /// The times of the step; the next one starts here.
     pub(crate) fn take(&mut self) -> Times {
         std::mem::take(&mut self.times)

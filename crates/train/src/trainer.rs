@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use burn::tensor::{Device, Tensor};
 use lodestone_data::Table;
@@ -15,22 +16,29 @@ use crate::best::keep_best;
 use crate::checkpoint::{CheckpointError, CheckpointFolder, Parts as CheckpointParts};
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::fetch::Transfers;
 use crate::gradients::{GroupGradients, differentiate};
 use crate::health::Warning;
 use crate::judging::{Judge, note_receipt};
 use crate::learner::Learner;
-use crate::look::{Look, on_host, seed_entropy};
+use crate::look::{Look, seed_entropy};
 use crate::not_finite::{last_good, not_finite};
 use crate::observer::{Event, Observer, Phase};
 use crate::pick::Picker;
+use crate::precision::Precision;
 use crate::random::{Purpose, generator};
 use crate::refresh::{Refresher, rows_of};
 use crate::save::{load, save};
 use crate::setup::{Parts, Places, Setup};
+use crate::source::Input;
 use crate::state::State;
 use crate::stopping::Ending;
 use crate::timing::{Lap, Stopwatch, Times};
 use crate::watch::{StepFacts, Watch};
+use crate::workers;
+
+/// A transfer that takes longer than this waited for the device to finish its work.
+const BUSY: Duration = Duration::from_millis(2);
 
 /// A run, ready to start or to be resumed.
 pub struct Trainer {
@@ -38,6 +46,8 @@ pub struct Trainer {
     pub(crate) table: Arc<Table>,
     pub(crate) places: Places,
     pub(crate) device: Device,
+    /// Further devices that share each batch with the first.
+    pub(crate) workers: Vec<Device>,
     /// Where the embeddings behind the next report go.
     pub(crate) keep: Option<PathBuf>,
 }
@@ -76,6 +86,7 @@ impl Trainer {
             table: Arc::new(table),
             places,
             device,
+            workers: Vec::new(),
             keep: None,
         })
     }
@@ -87,6 +98,13 @@ impl Trainer {
             keep: Some(folder),
             ..self
         }
+    }
+
+    /// Shares each batch of the training with further devices, each of which embeds as many images: with N devices the gradient is
+    /// that of the whole batch, as if one device had all of it. Batch normalisation must not learn. Refreshes and evaluations
+    /// stay on the first device.
+    pub fn sharing_with(self, workers: Vec<Device>) -> Self {
+        Self { workers, ..self }
     }
 
     /// Trains from the start. What an earlier run left in the folder is replaced.
@@ -160,6 +178,7 @@ impl Trainer {
             plan.check_settings(&config.index)?;
         }
         let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
+        workers::check(self.workers.len(), config, &setup.embedder)?;
         let test: &[usize] = match config.evaluation.test {
             true => &parts.test,
             false => &[],
@@ -207,6 +226,9 @@ impl Trainer {
         let judge = self.judge_of(&parts, &classes, &setup.loader);
         let dim = learner.embedder.embedding_size();
         let mut clock = Stopwatch::start(observer.elapsed());
+        let mut transfers = Transfers::default();
+        // The input of the batch that is drawn ahead, on its way to the device while the one before is worked on.
+        let mut uploaded: Option<Result<Input, TrainError>> = None;
         let mut stopped = false;
         observer.on(Event::PhaseStarted {
             phase: Phase::Training,
@@ -239,7 +261,8 @@ impl Trainer {
             let mut readings = Vec::with_capacity(config.train.accumulate);
             let mut last: Option<(u64, Batch, Option<Look>)> = None;
             let images_before = state.images;
-            for _ in 0..config.train.accumulate {
+            let mut finite = true;
+            for turn in 1..=config.train.accumulate {
                 // Pick.
                 picker.fill(&mut state, &refresher, &mut source)?;
                 let (epoch, batch) = state.ahead.remove(0);
@@ -247,7 +270,10 @@ impl Trainer {
                 clock.lap(Lap::Other, observer.elapsed());
 
                 // Load.
-                let input = source.receive(&device)?;
+                let input = match uploaded.take() {
+                    Some(input) => input?,
+                    None => source.receive(&device)?,
+                };
                 clock.lap(Lap::Wait, observer.elapsed());
 
                 // Encode, loss, gradients. The device's generator, which dropout draws from, is set anew for each batch.
@@ -267,14 +293,34 @@ impl Trainer {
                     &batch_labels,
                     config,
                     &device,
+                    &self.workers,
                     seeds,
+                    state.loss_scale.factor(config.model.precision),
                     forward,
                     || {
                         clock.lap(Lap::Forward, observer.elapsed());
                     },
                 );
-                let reading = found.output.read();
                 clock.lap(Lap::Backward, observer.elapsed());
+
+                // Load the next, while a device that works by itself is busy with this one; then wait for it.
+                if !state.ahead.is_empty() {
+                    uploaded = Some(source.receive(&device));
+                }
+                let loading = clock.lap(Lap::Wait, observer.elapsed());
+                let look_at = look_due && turn == config.train.accumulate;
+                let embeddings = (look_at || state.fused.is_some()).then_some(found.embeddings);
+                let norm = match config.model.precision {
+                    Precision::F16 => found.gradients.squared_norm(&learner),
+                    Precision::F32 | Precision::Bf16 => None,
+                };
+                let fetched = transfers.fetch(&found.output, embeddings, norm);
+                let reading = fetched.reading;
+                finite &= fetched.gradients_are_finite;
+                if clock.lap(Lap::Backward, observer.elapsed()) > BUSY {
+                    // The device was at work all the time: nobody waited for images.
+                    clock.shift(Lap::Wait, Lap::Backward, loading);
+                }
                 if !reading.mean.is_finite() {
                     return Err(not_finite(
                         &self.table,
@@ -292,11 +338,11 @@ impl Trainer {
                 clock.lap(Lap::Update, observer.elapsed());
 
                 // Cache: what each example cost drives the choice of the next seeds.
-                let host = (look_due || state.fused.is_some()).then(|| on_host(found.embeddings));
+                let host = fetched.embeddings;
                 let rows = host.as_deref().map(|host| rows_of(host, dim)).transpose()?;
                 state.record(&batch, &reading, rows)?;
                 readings.push(reading);
-                let look = host.filter(|_| look_due).map(|host| Look::at(host, dim));
+                let look = host.filter(|_| look_at).map(|host| Look::at(host, dim));
                 last = Some((epoch, batch, look));
             }
             let (Some(gradients), Some((epoch, batch, look))) = (gradients, last) else {
@@ -307,8 +353,15 @@ impl Trainer {
 
             // Step.
             let factor = config.schedule.factor(state.step, progress);
-            let mean = gradients.mean_of(readings.len(), &learner, &device);
-            learner = learner.step(mean, config, factor, state.step);
+            if finite {
+                let mean = gradients.mean_of(readings.len(), &learner, &device);
+                learner = learner.step(mean, config, factor, state.step);
+            }
+            if !state.loss_scale.learn(finite) {
+                return Err(TrainError::Overflow {
+                    step: state.step + 1,
+                });
+            }
             state.step += 1;
             clock.lap(Lap::Update, observer.elapsed());
 
@@ -351,6 +404,7 @@ impl Trainer {
                 drift,
                 validation: validated.map(|(value, _)| value),
                 times,
+                transfers: transfers.take(),
             };
             watch.step(facts, &state, config, observer)?;
             clock.lap(Lap::Other, observer.elapsed());

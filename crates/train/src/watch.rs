@@ -86,6 +86,8 @@ pub(crate) struct StepFacts<'a> {
     /// Value of the watched metric, if the step was evaluated.
     pub(crate) validation: Option<f64>,
     pub(crate) times: Times,
+    /// Transfers from the device.
+    pub(crate) transfers: usize,
 }
 
 /// Logs, event file and health of a run.
@@ -253,6 +255,7 @@ impl Watch {
                 .iter()
                 .map(|(name, value)| (name.name(), *value))
                 .collect(),
+            transfers: facts.transfers,
             times: facts.times,
             total: self.total,
             health: self.health.now().to_vec(),
