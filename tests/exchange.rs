@@ -1,4 +1,4 @@
-//! Files as the programs of others read them: numpy, pandas, safetensors, pytorch-metric-learning, usearch.
+//! Files as the programs of others read them: numpy, pandas, safetensors, pytorch-metric-learning, usearch, Milvus.
 
 use std::fs;
 use std::path::Path;
@@ -138,6 +138,67 @@ fn numpy_pandas_safetensors_and_pytorch_metric_learning_read_the_same() {
         let (ours, theirs) = (&ours["measures"][name]["value"], &seen[name]);
         let apart = ours.as_f64().unwrap() - theirs.as_f64().unwrap();
         assert!(apart.abs() < 1e-6, "{name}: {ours} {theirs}");
+    }
+}
+
+/// Imports `e.parquet` with Milvus' own client: compares its columns with those of the file that the client's bulk writer makes of
+/// the same rows, and searches them in the database that runs inside of Python.
+const MILVUS: &str = r#"
+import json, sys
+import pyarrow.parquet
+from pymilvus import CollectionSchema, DataType, FieldSchema, MilvusClient
+from pymilvus.bulk_writer import BulkFileType, LocalBulkWriter
+folder = sys.argv[1]
+table = pyarrow.parquet.read_table(folder + "/e.parquet")
+rows = table.to_pylist()
+schema = CollectionSchema([
+    FieldSchema("path", DataType.VARCHAR, is_primary=True, max_length=4096),
+    FieldSchema("label", DataType.INT64),
+    FieldSchema("class_name", DataType.VARCHAR, max_length=256),
+    FieldSchema("embedding", DataType.FLOAT_VECTOR, dim=len(rows[0]["embedding"])),
+])
+with LocalBulkWriter(schema=schema, local_path=folder + "/bulk", file_type=BulkFileType.PARQUET) as writer:
+    for row in rows:
+        writer.append_row(row)
+    writer.commit()
+    [[theirs]] = writer.batch_files
+theirs = pyarrow.parquet.read_table(theirs)
+client = MilvusClient(folder + "/milvus.db")
+index = client.prepare_index_params()
+index.add_index("embedding", index_type="FLAT", metric_type="L2")
+client.create_collection("photographs", schema=schema, index_params=index)
+client.insert("photographs", rows)
+found = client.search("photographs", [row["embedding"] for row in rows[:5]], limit=3, anns_field="embedding")
+plain = lambda table: {name: str(table.schema.field(name).type) for name in table.column_names}
+print(json.dumps({
+    "same columns": plain(table) == plain(theirs), "ours": plain(table), "theirs": plain(theirs),
+    "same rows": theirs.select(table.column_names).to_pylist() == rows,
+    "found": [[hit["path"] for hit in hits] for hits in found], "paths": [row["path"] for row in rows[:5]],
+    "distances": [hits[0]["distance"] for hits in found],
+}))
+"#;
+
+#[test]
+fn milvus_takes_the_parquet_file_in_bulk() {
+    let Some(python) = python("pymilvus, milvus_lite, pandas, pyarrow") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    prepared(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    let (run, images, out) = (at("run"), at("images"), at("e.parquet"));
+    let arguments = ["-q", "embed", text(&run), text(&images), "-o", text(&out)];
+    succeeds(&mut lodestone(folder.path(), &arguments));
+    let seen = run_python(&python, MILVUS, folder.path());
+    assert_eq!(seen["same columns"], true, "{seen}");
+    assert_eq!(seen["same rows"], true, "{seen}");
+    for (hits, path) in seen["found"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(seen["paths"].as_array().unwrap())
+    {
+        assert_eq!(&hits[0], path, "{seen}");
     }
 }
 

@@ -6,6 +6,7 @@
 //! - `mistakes`: what a user does wrong gets one line, a non-zero exit and no half-written file
 //! - `data`: data sets listed, looked over, and trained on in spite of a broken photograph
 //! - `embedding`: a folder of images to embeddings
+//! - `shards`: embed, index, evaluate and training in shares, the same as the whole
 //! - `weights`: weight files looked into, converted, loaded in part, refused
 //! - `networks`: less memory, auxiliary classifiers, another image size
 //! - `clusters`: the modes of each class, as a table and as photographs
@@ -30,6 +31,7 @@ mod lodestone;
 mod mistakes;
 mod networks;
 mod resume;
+mod shards;
 mod training;
 mod watching;
 mod weights;

@@ -1,12 +1,14 @@
 //! The same program on another device: its numbers beside those of the CPU.
 //!
-//! `LODESTONE_DEVICE` names the device (`wgpu`, `vulkan` or `cuda`), which must be built in; without it every test here says
-//! that it was skipped. `cargo xtask check --device NAME` builds and runs them.
+//! `LODESTONE_DEVICE` names the device (`wgpu`, `vulkan`, `cuda` or `remote`), which must be built in; without it every test
+//! here but those of `remote` says that it was skipped. `cargo xtask check --device NAME` builds and runs them.
 //!
 //! - `losses`: every loss and miner, value and gradient
 //! - `search`: nearest neighbours
 //! - `networks`: GoogLeNet forward
 //! - `training`: steps of the small network, index refreshes and evaluation by the binary
+//! - `remote`: refused and served, with the feature of that name, whatever the device under test
+//! - `server`: the process that a remote device computes in
 
 #![allow(
     clippy::print_stderr,
@@ -15,13 +17,17 @@
 
 mod losses;
 mod networks;
+#[cfg(feature = "remote")]
+mod remote;
 mod search;
+#[cfg(feature = "remote")]
+mod server;
 mod training;
 
 use burn::tensor::Device;
 
-/// Name of the device under test, if there is one.
-fn name() -> Option<String> {
+/// Kind of the device under test, if there is one.
+fn kind() -> Option<String> {
     let name = std::env::var("LODESTONE_DEVICE").ok();
     if name.is_none() {
         eprintln!("skipped: LODESTONE_DEVICE names no device to compare with the CPU");
@@ -29,15 +35,27 @@ fn name() -> Option<String> {
     name
 }
 
+/// Name of the device under test, if there is one, as the binary takes it.
+fn name() -> Option<String> {
+    let kind = kind()?;
+    #[cfg(feature = "remote")]
+    if kind == "remote" {
+        return Some(server::name().to_owned());
+    }
+    Some(kind)
+}
+
 /// The device under test, without gradients.
 fn device() -> Option<Device> {
-    match name()?.as_str() {
+    match kind()?.as_str() {
         #[cfg(feature = "wgpu")]
         "wgpu" => Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(feature = "vulkan")]
         "vulkan" => Some(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(feature = "cuda")]
         "cuda" => Some(Device::cuda(0)),
+        #[cfg(feature = "remote")]
+        "remote" => Some(server::device()),
         other => panic!("LODESTONE_DEVICE is {other}, which this test program was not built with"),
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask check --device NAME`: the tests of `tests/devices` on another device than the CPU.
+//! `cargo xtask check --device NAME,..`: the tests of `tests/devices` on another device than the CPU.
 
 use std::path::Path;
 use std::time::Instant;
@@ -17,9 +17,19 @@ const LIBRARY_FOLDERS: [&str; 4] = [
     "/usr/lib",
 ];
 
-/// Builds the binary with the device's feature and runs the suite on it. Installs nothing: what is missing is an error that
-/// names it.
-pub(crate) fn check(device: &str) -> Result<()> {
+/// Builds the binary with the features of the devices, which are separated by commas, and runs the suite on each. Installs nothing:
+/// what is missing is an error that names it.
+pub(crate) fn check(devices: &str) -> Result<()> {
+    for device in devices.split(',') {
+        is_there(device)?;
+    }
+    for device in devices.split(',') {
+        suite(device, devices)?;
+    }
+    Ok(())
+}
+
+fn is_there(device: &str) -> Result<()> {
     match device {
         "wgpu" | "vulkan" => {
             ensure!(
@@ -37,16 +47,30 @@ pub(crate) fn check(device: &str) -> Result<()> {
             library("libcuda.so.1"),
             "libcuda.so.1 is missing, which comes with NVIDIA's driver"
         ),
-        other => bail!("--device is {other}, must be wgpu, vulkan or cuda"),
+        // The suite starts its own server, on this machine's processor.
+        "remote" => {}
+        other => bail!("--device is {other}, must be wgpu, vulkan, cuda or remote"),
     }
-    println!("kernels are compiled when they first run: the first test of each takes its minutes");
+    Ok(())
+}
+
+/// Runs the suite on one of the devices that are built in.
+fn suite(device: &str, built_in: &str) -> Result<()> {
+    println!("── {device}");
+    if device != "remote" {
+        println!(
+            "kernels are compiled when they first run: the first test of each takes its minutes"
+        );
+    }
     let start = Instant::now();
     let mut tests = cargo(&[
         "test",
+        "--profile",
+        "device",
         "--package",
         "lodestone-cli",
         "--features",
-        device,
+        built_in,
         "--test",
         "devices",
         "--",

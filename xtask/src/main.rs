@@ -34,7 +34,7 @@ cargo xtask reproduce [NAME..]   the paper's experiments: tune every loss alike,
     --rerun                        runs finished cells again
     --table                        makes the README's tables from the ledgers, and runs nothing
 cargo xtask check                                     format, tables, lints, unit, doc and end-to-end tests, documentation
-cargo xtask check --device NAME                       the tests of another device: wgpu, vulkan or cuda
+cargo xtask check --device NAME,..                    the tests of other devices: wgpu, vulkan, cuda, remote
 cargo xtask bench NAME [--peer PYTHON] [--rounds N]   time a part beside the tool that people use today
 cargo xtask dataset fashion-mini [FOLDER]             make the embedded data set from the full files
 ";

@@ -6,9 +6,11 @@ mod embed;
 mod evaluate;
 mod index;
 mod init;
+mod merge;
 mod models;
 mod report;
 mod runs;
+mod serve_device;
 mod tool;
 
 use std::path::PathBuf;
@@ -18,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::clusters::ClustersArguments;
 pub(crate) use self::data::{DataCommand, FetchArguments, VerifyArguments};
-pub(crate) use self::embed::EmbedArguments;
+pub(crate) use self::embed::{EmbedArguments, Shard};
 pub(crate) use self::evaluate::{
     ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge, ModeName,
 };
@@ -27,20 +29,30 @@ pub(crate) use self::index::{
     SourceArguments,
 };
 pub(crate) use self::init::{GoalName, InitArguments, WishesArguments};
+pub(crate) use self::merge::MergeArguments;
 pub(crate) use self::models::{ConvertArguments, ModelsArguments, WeightsCommand};
 pub(crate) use self::report::{LayoutName, PageArguments, ReportArguments, ServeArguments};
 pub(crate) use self::runs::{ExplainArguments, PretrainArguments, RunsArguments};
+pub(crate) use self::serve_device::ServeDeviceArguments;
 pub(crate) use self::tool::{CompletionsArguments, DevicesArguments, ManArguments};
 use crate::device::{DeviceName, built_in};
 
 /// What `--version` prints: the version, and what was built in.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let features = match cfg!(feature = "approximate") {
-        true => "approximate",
-        false => "none",
+    let features = [
+        ("approximate", cfg!(feature = "approximate")),
+        ("remote", cfg!(feature = "remote")),
+    ];
+    let on: Vec<&str> = features
+        .into_iter()
+        .filter_map(|(name, on)| on.then_some(name))
+        .collect();
+    let further = match on.is_empty() {
+        true => "none".to_owned(),
+        false => on.join(", "),
     };
     format!(
-        "{} (devices: {}; further features: {features})",
+        "{} (devices: {}; further features: {further})",
         env!("CARGO_PKG_VERSION"),
         built_in().join(", ")
     )
@@ -87,6 +99,8 @@ pub(crate) enum Command {
     Evaluate(Box<EvaluateArguments>),
     /// Writes the embeddings of images.
     Embed(EmbedArguments),
+    /// Puts embeddings of several shards into one file.
+    Merge(MergeArguments),
     /// Makes and changes an index of photographs.
     #[command(subcommand)]
     Index(IndexCommand),
@@ -96,6 +110,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Shows that page with a field to look up photographs, on this machine only.
     Serve(ServeArguments),
+    /// Lets another machine compute on a device of this one.
+    ServeDevice(ServeDeviceArguments),
     /// Shows the modes of each class: a table, and a contact sheet of photographs.
     Clusters(ClustersArguments),
     /// Lists, downloads and checks data sets.
@@ -117,14 +133,18 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it goes on when nobody reads what it prints: what it does is worth more.
     pub(crate) fn outlives_its_reader(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Pretrain(_) | Self::Serve(_))
+        matches!(
+            self,
+            Self::Train(_) | Self::Pretrain(_) | Self::Serve(_) | Self::ServeDevice(_)
+        )
     }
 }
 
 /// Where the numbers are computed.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgument {
-    /// cpu, wgpu, vulkan or cuda, with :N for the N-th; only what was built in can be used.
+    /// cpu, wgpu, vulkan or cuda, with :N for the N-th, or remote:ws://HOST:PORT for that of a serve-device; only what was
+    /// built in can be used.
     #[arg(long, default_value = "cpu", value_name = "DEVICE[:N]")]
     pub(crate) device: DeviceName,
 }
@@ -168,4 +188,7 @@ pub(crate) struct TrainArguments {
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
+    /// Further devices that share each batch with the first; the gradient stays that of the whole batch.
+    #[arg(long, value_name = "DEVICE,..", value_delimiter = ',')]
+    pub(crate) workers: Vec<DeviceName>,
 }

@@ -1,14 +1,29 @@
 //! `--device`: where the numbers are computed, chosen when the program runs among what was built in.
 
+mod remote;
+mod token;
+
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use burn::tensor::Device;
 
-/// A device as the user names it: `cpu`, `wgpu`, `vulkan`, `cuda`, each with an optional `:index`.
+use self::remote::Address;
+pub(crate) use self::token::token;
+
+/// A device as the user names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceName {
+    /// One of this machine.
+    Local(Local),
+    /// `remote:ws://HOST:PORT`, the one that a `lodestone serve-device` there computes on.
+    Remote(Address),
+}
+
+/// A device of this machine: `cpu`, `wgpu`, `vulkan`, `cuda`, each with an optional `:index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DeviceName {
+pub(crate) struct Local {
     kind: Kind,
     index: Option<usize>,
 }
@@ -22,6 +37,33 @@ enum Kind {
 }
 
 impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("remote:") {
+            Some(address) => Ok(Self::Remote(address.parse()?)),
+            None => Ok(Self::Local(text.parse()?)),
+        }
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(local) => write!(f, "{local}"),
+            Self::Remote(address) => write!(f, "remote:{address}"),
+        }
+    }
+}
+
+impl DeviceName {
+    /// Whether it is the processor of this machine.
+    pub(crate) fn is_cpu(&self) -> bool {
+        matches!(self, Self::Local(local) if local.kind == Kind::Cpu)
+    }
+}
+
+impl FromStr for Local {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -39,7 +81,11 @@ impl FromStr for DeviceName {
             "wgpu" => Kind::Wgpu,
             "vulkan" => Kind::Vulkan,
             "cuda" => Kind::Cuda,
-            other => return Err(format!("`{other}` is none of cpu, wgpu, vulkan, cuda")),
+            other => {
+                return Err(format!(
+                    "`{other}` is none of cpu, wgpu, vulkan, cuda, remote:ws://HOST:PORT"
+                ));
+            }
         };
         if kind == Kind::Cpu && index.is_some_and(|index| index > 0) {
             return Err("there is one cpu device: cpu or cpu:0".into());
@@ -48,7 +94,7 @@ impl FromStr for DeviceName {
     }
 }
 
-impl fmt::Display for DeviceName {
+impl fmt::Display for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.name())?;
         self.index.map_or(Ok(()), |index| write!(f, ":{index}"))
@@ -78,7 +124,7 @@ impl Kind {
     }
 }
 
-/// Names of the devices that this binary can use.
+/// Names of the devices of this machine that this binary can use.
 pub(crate) fn built_in() -> Vec<&'static str> {
     Kind::ALL
         .into_iter()
@@ -96,11 +142,24 @@ pub(crate) fn missing() -> Vec<&'static str> {
 }
 
 impl DeviceName {
-    /// The device, without gradients.
+    /// The device, without gradients. A remote one is connected to, with the token of [`token()`].
     ///
     /// # Errors
-    /// If the binary was built without it; the error names the feature to build with.
-    pub(crate) fn open(self) -> Result<Device> {
+    /// If the binary was built without it; the error names the feature to build with. If a remote one does not answer, or
+    /// refuses the token.
+    pub(crate) fn open(&self) -> Result<Device> {
+        match self {
+            Self::Local(local) => local.open(),
+            #[cfg(feature = "remote")]
+            Self::Remote(address) => address.connect(token(None)?),
+            #[cfg(not(feature = "remote"))]
+            Self::Remote(_) => Err(not_built_in(self, "remote")),
+        }
+    }
+}
+
+impl Local {
+    fn open(self) -> Result<Device> {
         match self.kind {
             #[cfg(feature = "cpu")]
             Kind::Cpu => Ok(Device::flex()),
@@ -114,11 +173,7 @@ impl DeviceName {
                 unreachable_patterns,
                 reason = "with every feature on, nothing is left"
             )]
-            missing => bail!(
-                "device `{self}` is not built in (this binary has: {}); build with --features {}",
-                built_in().join(", "),
-                missing.name()
-            ),
+            missing => Err(not_built_in(&self, missing.name())),
         }
     }
 
@@ -130,13 +185,29 @@ impl DeviceName {
     }
 }
 
+/// Says which cargo feature `device` comes with.
+fn not_built_in(device: &dyn fmt::Display, feature: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "device `{device}` is not built in (this binary has: {}); build with --features {feature}",
+        built_in().join(", ")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_are_read_and_shown_alike() {
-        for name in ["cpu", "wgpu", "vulkan:1", "cuda:3"] {
+        for name in [
+            "cpu",
+            "wgpu",
+            "vulkan:1",
+            "cuda:3",
+            "remote:ws://127.0.0.1:3000",
+            "remote:ws://gpu-2.example:80",
+            "remote:ws://[::1]:3000",
+        ] {
             assert_eq!(name.parse::<DeviceName>().unwrap().to_string(), name);
         }
     }
@@ -147,6 +218,8 @@ mod tests {
             ("gpu", "`gpu` is none of cpu, wgpu, vulkan, cuda"),
             ("cuda:x", "`x` is not a device number"),
             ("cpu:1", "there is one cpu device"),
+            ("remote", "`remote` is none of"),
+            ("remote:gpu:3000", "`gpu:3000` is not ws://HOST:PORT"),
         ];
         for (name, expected) in cases {
             let error = name.parse::<DeviceName>().unwrap_err();
@@ -154,16 +227,21 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_device_that_is_not_built_in_names_the_feature() {
-        let error = "cuda:0"
-            .parse::<DeviceName>()
-            .unwrap()
-            .open()
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("device `cuda:0` is not built in"), "{error}");
-        assert!(error.contains("--features cuda"), "{error}");
+        let cases = [
+            ("cuda:0", "cuda", cfg!(feature = "cuda")),
+            ("remote:ws://[::1]:1", "remote", cfg!(feature = "remote")),
+        ];
+        for (name, feature, _) in cases.iter().filter(|(_, _, built_in)| !built_in) {
+            let device: DeviceName = name.parse().unwrap();
+            let error = device.open().unwrap_err().to_string();
+            for part in [
+                format!("device `{name}` is not built in"),
+                format!("--features {feature}"),
+            ] {
+                assert!(error.contains(&part), "{error}");
+            }
+        }
     }
 }

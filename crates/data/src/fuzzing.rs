@@ -60,7 +60,8 @@ mod tests {
     /// What the fuzzers found worth keeping stays answered, by an error or a result.
     #[test]
     fn every_input_of_the_corpus_is_answered() {
-        let readers: [(&str, fn(&[u8]) -> bool); 5] = [
+        type Read = fn(&[u8]) -> bool;
+        let readers: [(&str, Read); 5] = [
             ("mat", mat),
             ("idx", idx),
             ("csv", csv),

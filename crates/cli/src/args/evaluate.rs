@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use lodestone_eval::Bytes;
 
-use super::DeviceArgument;
+use super::{DeviceArgument, Shard};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -18,7 +18,9 @@ Examples:
   lodestone evaluate --embeddings x.npy --labels y.csv
   lodestone evaluate --embeddings test.npy --gallery train.npy --bootstrap --per-query queries.csv
   lodestone evaluate --embeddings x.npy --labels y.csv --memory 500MB --depth r --clusters --verification 10000
-  lodestone evaluate --embeddings test.npy --gallery train.npy --hierarchy coarse --attributes traits.csv")]
+  lodestone evaluate --embeddings test.npy --gallery train.npy --hierarchy coarse --attributes traits.csv
+  lodestone evaluate --embeddings x.npy --shard 2/4 --scores part-2.json      # on one of four machines
+  lodestone evaluate --embeddings x.npy --scores part-1.json,part-2.json,part-3.json,part-4.json")]
 pub(crate) struct EvaluateArguments {
     /// Folder of a finished run.
     #[arg(value_name = "RUN", required_unless_present_any = ["frozen", "embeddings"])]
@@ -112,6 +114,19 @@ pub(crate) struct FilesArguments {
         requires = "approximate"
     )]
     pub(crate) candidates: usize,
+    /// Ranks the I-th of N equal parts of the queries only, and writes their scores into the file of --scores: the long part of
+    /// an evaluation, shared out.
+    #[arg(long, value_name = "I/N", requires_all = ["embeddings", "scores"], conflicts_with = "approximate")]
+    pub(crate) shard: Option<Shard>,
+    /// With --shard the file to write; without it the files of all parts, which are put together instead of ranking.
+    #[arg(
+        long,
+        value_name = "FILE,..",
+        value_delimiter = ',',
+        requires = "embeddings",
+        conflicts_with = "approximate"
+    )]
+    pub(crate) scores: Vec<PathBuf>,
     /// Notes something in the report, such as the weights or the split; may be given several times.
     #[arg(long = "note", value_name = "NAME=TEXT", value_parser = pair)]
     pub(crate) notes: Vec<(String, String)>,

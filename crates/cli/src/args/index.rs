@@ -34,7 +34,8 @@ it. Sub-folders of a folder of photographs are its classes.
 
 Examples:
   lodestone index build photographs.index photographs --model runs/first
-  lodestone index build photographs.index embeddings.npy --kind hnsw")]
+  lodestone index build photographs.index embeddings.npy --kind hnsw
+  lodestone index build photographs.index part-1.npy part-2.npy part-3.npy")]
 pub(crate) struct BuildArguments {
     /// The index to write.
     #[arg(value_name = "INDEX")]
@@ -68,9 +69,10 @@ pub(crate) struct AddArguments {
 /// Where rows come from.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArguments {
-    /// A folder of photographs, a single one, or a .npy of embeddings with its .csv beside it.
-    #[arg(value_name = "PHOTOGRAPHS|EMBEDDINGS")]
-    pub(crate) source: PathBuf,
+    /// Folders of photographs, single ones, or .npy files of embeddings with their .csv beside them, such as those of several
+    /// shards.
+    #[arg(value_name = "PHOTOGRAPHS|EMBEDDINGS", required = true)]
+    pub(crate) sources: Vec<PathBuf>,
     /// A run folder or a model file, to embed photographs with.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     // A name that says no form is told before hours of work.
     Form::of(&arguments.out)?;
     ensure!(arguments.batch > 0, "--batch is 0, must be at least 1");
-    let opened = Opened::read(&arguments.model, arguments.device.device)?;
+    let opened = Opened::read(&arguments.model, &arguments.device.device)?;
     let table = Arc::new(table_of(&arguments.images)?);
     let rows: Vec<usize> = arguments.shard.rows(table.rows.len()).collect();
     ensure!(

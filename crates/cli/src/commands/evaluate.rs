@@ -3,6 +3,7 @@
 mod files;
 mod labels;
 mod matrix;
+mod parts;
 mod questions;
 mod sides;
 
@@ -25,9 +26,12 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
     let report = match &arguments.files.embeddings {
         Some(folder) if folder.is_dir() => report_of_kept(folder)?,
         Some(_) => {
-            let name = arguments.device.device;
+            let name = &arguments.device.device;
             let on_cpu = name.to_string().starts_with("cpu");
-            files::report(&arguments.files, &name.open()?, on_cpu, progress)?
+            match files::report(&arguments.files, &name.open()?, on_cpu, progress)? {
+                Some(report) => report,
+                None => return Ok(()),
+            }
         }
         None => of_run(arguments, progress)?,
     };

@@ -174,11 +174,19 @@ struct Embedded {
 
 impl Embedded {
     fn read(arguments: &SourceArguments, progress: &mut Progress) -> Result<Self> {
-        let is_file = |ending| arguments.source.extension().is_some_and(|e| e == ending);
-        let mut embedded = match is_file("npy") {
-            true => Self::of_file(&arguments.source)?,
-            false => Self::of_photographs(arguments, progress)?,
-        };
+        let mut all: Option<Self> = None;
+        for source in &arguments.sources {
+            let is_file = source.extension().is_some_and(|ending| ending == "npy");
+            let one = match is_file {
+                true => Self::of_file(source)?,
+                false => Self::of_photographs(source, arguments, progress)?,
+            };
+            all = Some(match all {
+                None => one,
+                Some(all) => all.and(one, source)?,
+            });
+        }
+        let mut embedded = all.context("there is nothing to index")?;
         if let Some(class) = &arguments.class {
             embedded
                 .entries
@@ -186,6 +194,24 @@ impl Embedded {
                 .for_each(|entry| entry.class.clone_from(class));
         }
         Ok(embedded)
+    }
+
+    /// Both, one after the other.
+    fn and(mut self, other: Self, source: &Path) -> Result<Self> {
+        ensure!(
+            self.dim == other.dim,
+            "{} has embeddings of {} values, those before it have {}",
+            source.display(),
+            other.dim,
+            self.dim
+        );
+        self.values.extend(other.values);
+        self.entries.extend(other.entries);
+        // Where a file does not say what made it, nobody can tell whether all are of one model.
+        self.model = self
+            .model
+            .filter(|model| other.model.as_ref() == Some(model));
+        Ok(self)
     }
 
     fn of_file(file: &Path) -> Result<Self> {
@@ -204,15 +230,19 @@ impl Embedded {
         })
     }
 
-    fn of_photographs(arguments: &SourceArguments, progress: &mut Progress) -> Result<Self> {
+    fn of_photographs(
+        source: &Path,
+        arguments: &SourceArguments,
+        progress: &mut Progress,
+    ) -> Result<Self> {
         let model = arguments.model.as_deref().with_context(|| {
             format!(
                 "{} holds no embeddings (.npy): say with --model what photographs are to be embedded with",
-                arguments.source.display()
+                source.display()
             )
         })?;
-        let opened = Opened::read(model, arguments.device.device)?;
-        let table = Arc::new(table_of(&arguments.source)?);
+        let opened = Opened::read(model, &arguments.device.device)?;
+        let table = Arc::new(table_of(source)?);
         let broken = if arguments.skip_broken {
             Broken::Skip
         } else {

@@ -28,7 +28,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Reads a model file, or that of a run folder.
-    pub(crate) fn read(path: &Path, device: DeviceName) -> Result<Self> {
+    pub(crate) fn read(path: &Path, device: &DeviceName) -> Result<Self> {
         let device = device.open()?;
         let file = model_file(path);
         let model = Model::read(&file, &device)?;

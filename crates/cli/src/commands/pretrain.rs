@@ -35,7 +35,8 @@ pub(crate) fn run(arguments: &PretrainArguments, progress: &mut Progress) -> Res
         config,
         folder: folder.clone(),
         data: arguments.data.clone(),
-        device: arguments.device.device,
+        device: arguments.device.device.clone(),
+        workers: Vec::new(),
         resume: arguments.resume.is_some(),
     };
     job.run(progress)?;

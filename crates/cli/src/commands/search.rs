@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()
         arguments.precision
     );
     let gallery = Gallery::read(&arguments.index)?;
-    let opened = Opened::read(&arguments.model, arguments.device.device)?;
+    let opened = Opened::read(&arguments.model, &arguments.device.device)?;
     same_model(&gallery, &arguments.index, Some(&opened.checksum))?;
     let photographs = photographs(&arguments.photographs)?;
     let mut broken = 0;

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
             page.source.display()
         ),
     };
-    let opened = Opened::read(model, page.device.device)?;
+    let opened = Opened::read(model, &page.device.device)?;
     let gathered = Gathered::read(page, progress)?;
     ensure!(
         opened.size() == gathered.queries.dim,

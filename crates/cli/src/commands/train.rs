@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lodestone_eval::Report;
-use lodestone_train::{Lap, Observer, Outcome, Places, RunConfig, Trainer, headline, run_file};
+use lodestone_train::{
+    Lap, Observer, Outcome, Places, Precision, RunConfig, Trainer, headline, run_file,
+};
 use serde::Serialize;
 
 use crate::args::TrainArguments;
@@ -38,7 +40,8 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result
         config,
         folder,
         data: arguments.data.clone(),
-        device: arguments.device.device,
+        device: arguments.device.device.clone(),
+        workers: arguments.workers.clone(),
         resume: arguments.resume.is_some(),
     };
     job.run(progress)
@@ -51,6 +54,8 @@ pub(crate) struct Job {
     /// Where the data set lies, if not where the run file says.
     pub(crate) data: Option<PathBuf>,
     pub(crate) device: DeviceName,
+    /// Devices that share each batch with it.
+    pub(crate) workers: Vec<DeviceName>,
     pub(crate) resume: bool,
 }
 
@@ -59,6 +64,15 @@ impl Job {
     pub(crate) fn run(self, progress: &mut Progress) -> Result<()> {
         let Self { config, folder, .. } = self;
         let device = self.device.open()?;
+        let workers: Result<Vec<_>> = self.workers.iter().map(DeviceName::open).collect();
+        let workers = workers?;
+        let precision = config.model.precision;
+        if precision != Precision::F32 && self.device.is_cpu() {
+            progress.note(&format!(
+                "model.precision is {}, which on the cpu saves neither time nor memory",
+                precision.name()
+            ));
+        }
         let root = self.data.as_deref().or(config.data.dataset_root.as_deref());
         let places = Places {
             cache: cache_folder(&folder),
@@ -66,9 +80,13 @@ impl Job {
         };
         let table = open_table(&config.data, root, &places.cache, progress)?;
         let fingerprint = table.fingerprint()?;
-        let trainer = Trainer::new(config.clone(), table, places, device)?;
+        let trainer = Trainer::new(config.clone(), table, places, device)?.sharing_with(workers);
         progress.catch_interrupts()?;
-        let name = self.device.to_string();
+        let names: Vec<String> = std::iter::once(&self.device)
+            .chain(&self.workers)
+            .map(DeviceName::to_string)
+            .collect();
+        let name = names.join(" + ");
         let record = RunFolder::begin(&folder, fingerprint, name, self.resume)?;
         let start = progress.elapsed();
         let result = if self.resume {

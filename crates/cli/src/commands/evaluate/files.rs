@@ -10,18 +10,19 @@ use lodestone_train::{Event, Observer};
 
 use super::labels::LabelTable;
 use super::matrix::Matrix;
+use super::parts;
 use super::questions;
 use super::sides::Sides;
 use crate::args::{ConventionName, DepthName, FilesArguments};
 use crate::progress::Progress;
 
-/// Computes the report of the files.
+/// Computes the report of the files; with `--shard` there is none yet, but a file with a part of the scores.
 pub(crate) fn report(
     arguments: &FilesArguments,
     device: &Device,
     on_cpu: bool,
     progress: &mut Progress,
-) -> Result<Report> {
+) -> Result<Option<Report>> {
     let engine = match on_cpu {
         true => Engine::Host,
         false => Engine::Device(device.clone()),
@@ -38,8 +39,15 @@ pub(crate) fn report(
     // Say what it will take, then rank.
     let mut note = |text: &str| progress.on(Event::Note(text));
     let labels = (&query_labels[..], &gallery_labels[..]);
+    if let Some(shard) = arguments.shard {
+        parts::write(shard, &sides, &search, labels, &config, arguments)?;
+        return Ok(None);
+    }
     let (mut report, retrieval) = if arguments.approximate {
         approximately(&search, labels, &config, arguments)?
+    } else if !arguments.scores.is_empty() {
+        let retrieval = parts::together(&sides, labels, &config, arguments)?;
+        (search.report_on(&retrieval, &config)?, retrieval)
     } else {
         let forecast = search.forecast_retrieval(labels.0, labels.1, &config.retrieval)?;
         let rules = sides.separate.is_some() || arguments.shown.loo || arguments.shown.confusion;
@@ -81,7 +89,7 @@ pub(crate) fn report(
     for (name, value) in &arguments.notes {
         report.note(name, value);
     }
-    Ok(report)
+    Ok(Some(report))
 }
 
 fn config(arguments: &FilesArguments) -> ReportConfig {

@@ -33,7 +33,7 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
     let parts = Parts::new(&table, &config)?;
     let opened = Opened::read(
         arguments.model.as_ref().unwrap_or(folder),
-        arguments.device.device,
+        &arguments.device.device,
     )
     .context("only a finished run has a page")?;
     let table = Arc::new(table);

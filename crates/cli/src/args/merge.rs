@@ -1,0 +1,21 @@
+//! What can be typed behind `lodestone merge`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The ending of the file decides its form, as for `lodestone embed`: what `embed` would have written without --shard, to the last bit.
+
+Examples:
+  lodestone merge part-1.npy part-2.npy part-3.npy -o embeddings.npy
+  lodestone merge embeddings.npy -o embeddings.parquet")]
+pub(crate) struct MergeArguments {
+    /// Embeddings, each a .npy with its .csv beside it, in the order of their shards.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) parts: Vec<PathBuf>,
+    /// The file of all embeddings.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
