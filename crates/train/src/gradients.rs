@@ -19,6 +19,18 @@ pub(crate) struct GroupGradients {
 }
 
 impl GroupGradients {
+    /// Those of the loss, before any of the network's are added.
+    pub(crate) fn of_loss(own: GradientsParams) -> Self {
+        Self {
+            network: EmbedderGradients {
+                trunk: GradientsParams::new(),
+                head: GradientsParams::new(),
+                auxiliary: GradientsParams::new(),
+            },
+            own,
+        }
+    }
+
     /// The sum of two, parameter by parameter.
     pub(crate) fn add(self, other: Self, learner: &Learner) -> Self {
         fn sum<M: Module>(
@@ -179,14 +191,7 @@ fn in_parts(
         .grad_remove(&mut gradients)
         .unwrap_or_else(|| plain.zeros_like());
 
-    let mut total = GroupGradients {
-        network: EmbedderGradients {
-            trunk: GradientsParams::new(),
-            head: GradientsParams::new(),
-            auxiliary: GradientsParams::new(),
-        },
-        own,
-    };
+    let mut total = GroupGradients::of_loss(own);
     for (number, &(first, length)) in parts.iter().enumerate() {
         let part = encode(number, (first, length));
         let pull = Tensor::from_inner(pull.clone().narrow(0, first, length));

@@ -103,14 +103,8 @@ pub(crate) fn differentiate(
 
     // The loss has parameters on the first device alone.
     let plain = device.clone().inner();
-    let mut total = GroupGradients {
-        network: EmbedderGradients {
-            trunk: GradientsParams::new(),
-            head: GradientsParams::new(),
-            auxiliary: GradientsParams::new(),
-        },
-        own: GradientsParams::from_module(&mut gradients, &learner.loss),
-    };
+    let own = GradientsParams::from_module(&mut gradients, &learner.loss);
+    let mut total = GroupGradients::of_loss(own);
     for copy in &copies {
         let trunk = GradientsParams::from_module(&mut gradients, &copy.trunk);
         let head = GradientsParams::from_module(&mut gradients, &copy.head);
