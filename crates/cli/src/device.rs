@@ -57,6 +57,14 @@ impl fmt::Display for DeviceName {
 }
 
 impl DeviceName {
+    /// What a user should know who waits for the first numbers of it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        let compiles = matches!(self, Self::Local(local) if matches!(local.kind, Kind::Wgpu | Kind::Vulkan | Kind::Cuda));
+        compiles.then_some(
+            "kernels are compiled when they first run, which can take minutes before the first step; later steps have them",
+        )
+    }
+
     /// Whether it is the processor of this machine.
     pub(crate) fn is_cpu(&self) -> bool {
         matches!(self, Self::Local(local) if local.kind == Kind::Cpu)

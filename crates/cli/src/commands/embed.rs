@@ -24,6 +24,9 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     Form::of(&arguments.out)?;
     ensure!(arguments.batch > 0, "--batch is 0, must be at least 1");
     let opened = Opened::read(&arguments.model, &arguments.device.device)?;
+    if let Some(hint) = arguments.device.device.hint() {
+        progress.note(hint);
+    }
     let table = Arc::new(table_of(&arguments.images)?);
     let rows: Vec<usize> = arguments.shard.rows(table.rows.len()).collect();
     ensure!(

@@ -66,6 +66,9 @@ impl Job {
         let device = self.device.open()?;
         let workers: Result<Vec<_>> = self.workers.iter().map(DeviceName::open).collect();
         let workers = workers?;
+        if let Some(hint) = self.device.hint() {
+            progress.note(hint);
+        }
         let precision = config.model.precision;
         if precision != Precision::F32 && self.device.is_cpu() {
             progress.note(&format!(
