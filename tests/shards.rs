@@ -146,10 +146,8 @@ fn shards_of_an_evaluation_give_its_report_even_if_one_is_killed() {
     let mut killed = shard(2).spawn().unwrap();
     killed.kill().unwrap();
     killed.wait().unwrap();
-    assert!(
-        !shared.path("s2.json").exists(),
-        "it was killed before it wrote"
-    );
+    // It has written all or nothing; what it may have written in time is lost with its machine.
+    let _ = fs::remove_file(shared.path("s2.json"));
     let error = fails(&mut together("s1.json,s3.json"));
     assert!(
         error.contains("queries 13 to 25 of 40 is missing"),

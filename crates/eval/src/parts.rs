@@ -200,6 +200,11 @@ impl RetrievalPart {
         Ok(())
     }
 
+    /// What parts of one whole have in common.
+    fn asked(&self) -> (&str, usize, &[usize]) {
+        (&self.question, self.queries, &self.cuts)
+    }
+
     fn end(&self) -> usize {
         self.first + self.scores.len()
     }
@@ -228,9 +233,7 @@ impl Retrieval {
                 whole = Some(part);
                 continue;
             };
-            let asked =
-                |part: &RetrievalPart| (part.question.clone(), part.queries, part.cuts.clone());
-            if asked(so_far) != asked(&part) {
+            if so_far.asked() != part.asked() {
                 return Err(PartError::Question {
                     one: last,
                     other: part.file,

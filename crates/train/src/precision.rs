@@ -54,6 +54,8 @@ pub(crate) struct LossScale {
 
 /// The scale of the first step.
 const FIRST: f32 = 65_536.0;
+/// The largest scale: beyond it gradients that are seen at all overflow, and where there are none it would grow without end.
+const LARGEST: f32 = 16_777_216.0;
 /// Steps without an overflow after which the scale is doubled.
 const STEADY: u32 = 2000;
 
@@ -84,7 +86,7 @@ impl LossScale {
         }
         self.steady += 1;
         if self.steady == STEADY {
-            self.value *= 2.0;
+            self.value = LARGEST.min(self.value * 2.0);
             self.steady = 0;
         }
         true
@@ -105,6 +107,11 @@ mod tests {
         }
         assert_eq!(scale.factor(Precision::F16), FIRST);
         assert_eq!(scale.factor(Precision::Bf16), 1.0);
+        for _ in 0..100 * STEADY {
+            scale.learn(true);
+        }
+        assert_eq!(scale.factor(Precision::F16), LARGEST, "no more");
+        scale = LossScale::default();
         let left = (0..100).take_while(|_| scale.learn(false)).count();
         assert_eq!(left, 16, "down to 1");
     }

@@ -1,6 +1,5 @@
 //! A model that is ready to embed photographs.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,10 +83,11 @@ impl Opened {
 
 fn checksum(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut text = String::new();
-    for byte in &Sha256::digest(bytes)[..16] {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
+    Ok(short_hex(&Sha256::digest(bytes)))
+}
+
+/// The first 16 bytes of a digest, which tell any two things apart.
+pub(crate) fn short_hex(digest: &[u8]) -> String {
+    let bytes = digest.iter().take(16);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,13 +1,12 @@
 //! The ranking of an evaluation shared out: scores of a part of the queries to a file, and the files of all parts together.
 
-use std::fmt::Write as _;
-
 use anyhow::{Context, Result, ensure};
 use lodestone_eval::{ReportConfig, Retrieval, RetrievalPart, Search};
 use sha2::{Digest, Sha256};
 
 use super::sides::Sides;
 use crate::args::{FilesArguments, Shard};
+use crate::commands::opened::short_hex;
 
 /// Scores the queries of a shard and writes them.
 pub(crate) fn write(
@@ -33,7 +32,7 @@ pub(crate) fn write(
         shard.count
     );
     let scored = search.retrieval_of(part.clone(), labels.0, labels.1, &config.retrieval)?;
-    let question = question(sides, labels, config)?;
+    let question = question(sides, labels, config);
     RetrievalPart::new(question, queries, part.start, scored).write(file)?;
     println!(
         "{}: scores of the queries {} to {} of {queries}",
@@ -57,7 +56,7 @@ pub(crate) fn together(
         .map(|file| RetrievalPart::read(file))
         .collect();
     let parts = parts?;
-    let asked = question(sides, labels, config)?;
+    let asked = question(sides, labels, config);
     if let Some(other) = parts.iter().position(|part| part.question() != asked) {
         anyhow::bail!(
             "{} holds the scores of other embeddings, labels or settings than those given now",
@@ -72,7 +71,7 @@ fn question(
     sides: &Sides,
     (query_labels, gallery_labels): (&[usize], &[usize]),
     config: &ReportConfig,
-) -> Result<String> {
+) -> String {
     let mut sum = Sha256::new();
     sum.update(format!(
         "{:?} {:?} {:?}",
@@ -93,9 +92,5 @@ fn question(
             sum.update([0]);
         }
     }
-    let mut text = String::new();
-    for byte in &sum.finalize()[..16] {
-        write!(text, "{byte:02x}")?;
-    }
-    Ok(text)
+    short_hex(&sum.finalize())
 }
