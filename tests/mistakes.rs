@@ -11,7 +11,7 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
     let text = folder.path().join("weights.safetensors");
     fs::write(&text, "no weights at all").unwrap();
     let text = text.to_str().unwrap();
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 13] = [
         (
             &["--config", "no/such.toml"],
             &["no/such.toml", "No such file"],
@@ -27,6 +27,10 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
         (
             &["--config", magnet, "--set", "loss.gap=-0.1"],
             &["gap", "-0.1"],
+        ),
+        (
+            &["--config", magnet, "--set", "evaluation.vote_variance=0"],
+            &["evaluation.vote_variance is 0", "above 0"],
         ),
         (
             &["--config", magnet, "--set", "model.head.dropout=1.5"],

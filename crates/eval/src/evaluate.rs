@@ -166,6 +166,9 @@ impl Search<'_> {
     /// another set also the nearest class mean. Gives back the predictions of soft kNN, or of the nearest neighbour where rows of
     /// a class have no spread and soft kNN has no meaning.
     ///
+    /// The votes' variance is the mean squared distance of gallery rows to the mean of their class, times `variance_factor`, 1
+    /// for the rule as the literature has it.
+    ///
     /// Inside one set (`Mode::LeaveOneOut`) the rules are called `.._loo` and are diagnostics: a test set has no labels to
     /// vote with.
     ///
@@ -177,11 +180,12 @@ impl Search<'_> {
         query_labels: &[usize],
         gallery_labels: &[usize],
         nearest_neighbours: usize,
+        variance_factor: f64,
     ) -> Result<Predictions, EvalError> {
         let alone = report.setting.mode == Mode::LeaveOneOut;
         let suffix = if alone { "_loo" } else { "" };
         let gallery = Labelled::from_rows(self.gallery(), gallery_labels)?;
-        let variance = gallery.within_class_variance();
+        let variance = variance_factor * gallery.within_class_variance();
         let (voted, nearest) = if variance > 0.0 {
             let vote = SoftVote {
                 nearest: nearest_neighbours,
@@ -329,6 +333,27 @@ mod tests {
     }
 
     #[test]
+    fn a_smaller_variance_of_votes_listens_to_the_near_ones() {
+        // The query lies on a row of class 1; class 0 has two rows a little further away. Scatter within classes: (0.125 + 8) / 3.
+        let gallery = [1.0, 1.5, 0.0, 4.0];
+        let labels = [0, 0, 1, 1];
+        let gallery = Rows::new(&gallery, 1).unwrap();
+        let query = Rows::new(&[0.0], 1).unwrap();
+        let search = Search::between(query, gallery).unwrap();
+        for (factor, wrong) in [(1.0, 1.0), (0.05, 0.0)] {
+            let config = ReportConfig::new(Mode::TrainGallery, RetrievalConfig::default());
+            let (mut report, _) = search.report(&[1], &labels, &config).unwrap();
+            search
+                .add_rules(&mut report, &[1], &labels, 4, factor)
+                .unwrap();
+            let measure = &report.measures["soft_knn_error_at_1"];
+            assert_eq!(measure.value, Some(wrong), "{factor}");
+            let variance = measure.vote.unwrap().variance;
+            assert!((variance - factor * 8.125 / 3.0).abs() < 1e-6, "{variance}");
+        }
+    }
+
+    #[test]
     fn rules_of_one_set_say_that_they_leave_one_out() {
         let values: Vec<f32> = (0..12)
             .map(|i| (i % 2 * 10) as f32 + i as f32 * 0.1)
@@ -338,7 +363,9 @@ mod tests {
         let keys = |search: Search, mode| {
             let config = ReportConfig::new(mode, RetrievalConfig::default());
             let (mut report, _) = search.report(&labels, &labels, &config).unwrap();
-            search.add_rules(&mut report, &labels, &labels, 5).unwrap();
+            search
+                .add_rules(&mut report, &labels, &labels, 5, 1.0)
+                .unwrap();
             let rules = report
                 .measures
                 .into_keys()

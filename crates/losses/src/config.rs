@@ -240,6 +240,12 @@ mod tests {
             config.validate().unwrap_err().to_string(),
             "gap is -0.1, must be a number, 0 or more"
         );
+        let config: LossConfig =
+            serde_json::from_str(r#"{ "kind": "magnet", "temperature": 0.0 }"#).unwrap();
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "temperature is 0, must be a number above 0"
+        );
         let config: LossConfig = serde_json::from_str(
             r#"{ "kind": "triplet", "mining": { "kind": "semi_hard", "margin": 0.0 } }"#,
         )

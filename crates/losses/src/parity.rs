@@ -328,6 +328,7 @@ fn magnet_matches_the_reference() {
             let loss = MagnetLossConfig {
                 gap,
                 detach_variance,
+                ..Default::default()
             }
             .init();
             let (value, gradient) =

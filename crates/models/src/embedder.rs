@@ -136,18 +136,23 @@ impl Embedder {
         }
     }
 
-    /// Fits the start of the head to features of the training images: whitened or scaled to unit variance, as
-    /// [`HeadConfig::initialise`] says.
+    /// Fits the start of the head to features of the training images: their discriminants, whitened or scaled to unit
+    /// variance, as [`HeadConfig::initialise`] says.
     ///
     /// # Shapes
     /// - features: `[n, feature_size]`, as [`features`](Self::features) gives them for a sample of the training images
+    /// - labels: `[n]`, their classes; only discriminants ask for them
+    ///
+    /// # Panics
+    /// If there are not as many labels as features.
     #[must_use]
-    pub fn calibrate_head(mut self, features: Tensor<2>) -> Self {
+    pub fn calibrate_head(mut self, features: Tensor<2>, labels: &[usize]) -> Self {
         self.head = match self.config.head.initialise {
             HeadInitialisation::Uniform | HeadInitialisation::UnitVariance => {
                 self.head.calibrate(features)
             }
             HeadInitialisation::Whitened => self.head.whiten(features),
+            HeadInitialisation::Discriminant => self.head.discriminate(features, labels),
         };
         self
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
 use crate::dense::Dense;
+use crate::discriminant::discriminants;
 use crate::initialise::Initialiser;
 use crate::layer::LayerCost;
 use crate::weights::Slot;
@@ -43,6 +44,13 @@ pub enum HeadInitialisation {
     ///
     /// Distances then count every direction alike, and so does a gradient; no label is used.
     Whitened,
+    /// As `unit_variance` until [`Embedder::calibrate_head`](crate::Embedder::calibrate_head) sees features with their
+    /// labels; then Fisher's linear discriminants of those features, with a ridge, in the order in which they separate the
+    /// classes.
+    ///
+    /// Distances then count the scatter within classes alike in every direction. One fewer than the classes is all that
+    /// separates them: a larger embedding starts with directions that hold noise alone.
+    Discriminant,
 }
 
 /// Description of a [`Head`].
@@ -82,7 +90,9 @@ impl HeadConfig {
         assert!(size > 0, "embedding_size is 0, must be at least 1");
         let last = match self.initialise {
             HeadInitialisation::Uniform => [Initialiser::UniformFanIn; 2],
-            HeadInitialisation::UnitVariance | HeadInitialisation::Whitened => {
+            HeadInitialisation::UnitVariance
+            | HeadInitialisation::Whitened
+            | HeadInitialisation::Discriminant => {
                 [Initialiser::UnitVariance, Initialiser::Constant(0.0)]
             }
         };
@@ -197,7 +207,29 @@ impl Head {
     /// # Shapes
     /// - features: `[n, features]`, as the trunk gives them for a sample of the training images
     #[must_use]
-    pub(crate) fn whiten(mut self, features: Tensor<2>) -> Self {
+    pub(crate) fn whiten(self, features: Tensor<2>) -> Self {
+        self.start_from(features, whitening)
+    }
+
+    /// Replaces the last linear layer by the discriminants of its inputs on `features`, then scales as
+    /// [`calibrate`](Self::calibrate).
+    ///
+    /// # Shapes
+    /// - features: `[n, features]`, as the trunk gives them for a sample of the training images
+    /// - labels: `[n]`, their classes
+    #[must_use]
+    pub(crate) fn discriminate(self, features: Tensor<2>, labels: &[usize]) -> Self {
+        self.start_from(features, |values, width, size| {
+            discriminants(values, width, labels, size)
+        })
+    }
+
+    /// Takes weight and bias of the last layer from its inputs on `features`, their width and the embedding size; then scales.
+    fn start_from(
+        mut self,
+        features: Tensor<2>,
+        start: impl FnOnce(&[f32], usize, usize) -> (Vec<f32>, Vec<f32>),
+    ) -> Self {
         let inputs = self.hidden(features.clone()).detach();
         let [rows, width] = inputs.dims();
         let Some(last) = self.last.take().filter(|_| rows >= 2) else {
@@ -205,7 +237,7 @@ impl Head {
         };
         let size = self.size;
         let values: Vec<f32> = inputs.into_data().iter::<f32>().collect();
-        let (weight, bias) = whitening(&values, width, size);
+        let (weight, bias) = start(&values, width, size);
         let Dense {
             weight: old_weight,
             bias: old_bias,
@@ -357,6 +389,25 @@ mod tests {
                 "{row} {column}: {product}"
             );
         }
+    }
+
+    #[test]
+    fn a_head_of_discriminants_has_the_class_in_its_first_outputs() {
+        // The class is a small step in the sum of all features, each with noise of its own.
+        let labels: Vec<usize> = (0..100).map(|row| row % 2).collect();
+        let steps: Vec<f32> = labels.iter().map(|&class| class as f32).collect();
+        let steps = Tensor::<1>::from_floats(steps.as_slice(), &Device::flex());
+        let features = features() + steps.reshape([100, 1]);
+        let outputs = head(HeadKind::Linear, false)
+            .discriminate(features.clone(), &labels)
+            .forward(features);
+        let halves = outputs.reshape([50, 2, 8]).mean_dim(0);
+        let apart = halves.clone().slice([0..1, 1..2]) - halves.slice([0..1, 0..1]);
+        let apart: Vec<f32> = apart.into_data().iter::<f32>().map(f32::abs).collect();
+        assert!(
+            apart[1..].iter().all(|other| *other < 1e-3 * apart[0]),
+            "{apart:?}"
+        );
     }
 
     #[test]

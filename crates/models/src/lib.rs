@@ -53,6 +53,8 @@ mod classifier;
 mod conv_unit;
 mod convnet;
 mod dense;
+mod discriminant;
+mod eigen;
 mod embedder;
 mod googlenet;
 mod head;

@@ -1,6 +1,8 @@
 //! A linear map that makes features white: the start of a head whose directions all have the same say.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
+
+use crate::eigen::eigen;
 
 /// Ridge on the variances, as a multiple of their mean. With fewer images than features most variances are estimated as
 /// next to nothing; without a ridge those directions, which are noise, would be blown up to equal rights.
@@ -32,27 +34,20 @@ pub(crate) fn whitening(features: &[f32], width: usize, size: usize) -> (Vec<f32
     }
     let covariance = rows.tr_mul(&rows) / (n - 1) as f64;
     let average = covariance.trace() / width as f64;
-    let SymmetricEigen {
-        eigenvectors,
-        eigenvalues,
-    } = SymmetricEigen::new(covariance);
-    let mut order: Vec<usize> = (0..width).collect();
-    order.sort_by(|&a, &b| eigenvalues[b].total_cmp(&eigenvalues[a]).then(a.cmp(&b)));
+    let (variances, directions) = eigen(covariance);
 
     let mut weight = vec![0.0; width * size];
     let mut bias = vec![0.0; size];
-    for (column, &at) in order.iter().take(size).enumerate() {
-        let direction = eigenvectors.column(at);
-        // A direction and its opposite are the same component; the sign is fixed so that every machine takes the same one.
-        let sign = direction[direction.iamax()].signum();
+    for column in 0..size.min(width) {
+        let direction = directions.column(column);
         // Features that are all equal have no variance to divide by.
-        let deviation = (eigenvalues[at].max(0.0) + RIDGE * average)
+        let deviation = (variances[column].max(0.0) + RIDGE * average)
             .max(f64::MIN_POSITIVE)
             .sqrt();
         for row in 0..width {
-            weight[row * size + column] = (sign * direction[row] / deviation) as f32;
+            weight[row * size + column] = (direction[row] / deviation) as f32;
         }
-        bias[column] = (-sign * mean.transpose().dot(&direction) / deviation) as f32;
+        bias[column] = (-mean.transpose().dot(&direction) / deviation) as f32;
     }
     (weight, bias)
 }

@@ -54,8 +54,8 @@ impl Trainer {
 
     /// Judges the pooled features of the trunk as it starts, without head and training: what pretrained weights are worth.
     ///
-    /// Where the run file starts the head as the whitening of the features, which needs no label, they are judged behind it:
-    /// that is what training starts from.
+    /// Where the run file starts the head as the whitening of the features, which needs no label, or as their discriminants,
+    /// which need those of the training images, they are judged behind it: that is what training starts from.
     ///
     /// # Errors
     /// If the set has no test images, and as [`run`](Self::run).
@@ -67,15 +67,20 @@ impl Trainer {
         let all: [&[usize]; 2] = [&parts.train, parts.test()?];
         let mut evaluation =
             setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
-        let whitened = config.model.calibrate_head
-            && config.model.head.initialise == HeadInitialisation::Whitened;
-        if whitened {
-            setup.calibrate_head(&parts.train, &mut evaluation, &device, observer)?;
+        let fitted = match config.model.head.initialise {
+            _ if !config.model.calibrate_head => None,
+            HeadInitialisation::Uniform | HeadInitialisation::UnitVariance => None,
+            HeadInitialisation::Whitened => Some("whitened without labels"),
+            HeadInitialisation::Discriminant => Some("discriminants of the training images"),
+        };
+        if fitted.is_some() {
+            let labels = parts.labels(&parts.train);
+            setup.calibrate_head((&parts.train, &labels), &mut evaluation, &device, observer)?;
         }
         let learner = Learner::new(config, setup.embedder, setup.auxiliary, setup.loss);
         let mut features = |rows: &[usize], observer: &mut dyn Observer| {
             let (phase, views) = (Phase::Evaluation, &mut evaluation);
-            if whitened {
+            if fitted.is_some() {
                 learner.embed(rows, phase, views, &self.device, observer)
             } else {
                 learner.features(rows, phase, views, &self.device, observer)
@@ -101,10 +106,9 @@ impl Trainer {
         };
         let mut report = judge(&judged, &config.evaluation)?;
         report.note("data", &self.table.name);
-        let features = if whitened {
-            "none: frozen features, whitened without labels"
-        } else {
-            "none: frozen features"
+        let features = match fitted {
+            Some(fitted) => format!("none: frozen features, {fitted}"),
+            None => "none: frozen features".to_owned(),
         };
         report.note("loss", features);
         report.warnings.extend(self.table.notices.iter().cloned());

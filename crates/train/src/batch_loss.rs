@@ -34,6 +34,7 @@ pub(crate) fn forward(
             .collect();
         let weighted = ImportanceMagnetLossConfig {
             gap: magnet.gap,
+            temperature: magnet.temperature,
             mean: WeightedMean::Unbiased,
             clip: false,
         };

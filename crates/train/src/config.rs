@@ -269,6 +269,12 @@ pub struct EvaluationConfig {
     pub nearest_clusters: usize,
     /// Training images that vote in the soft kNN rule.
     pub nearest_neighbours: usize,
+    /// What the variance is multiplied by in the votes of kNC and of soft kNN, above 0. 1 is the rule as published: the
+    /// variance of training, and that of the training images within their classes.
+    ///
+    /// That variance sums over all dimensions, so that far centres and images vote nearly as much as near ones; a smaller
+    /// factor listens to the near ones. Choose it on validation images.
+    pub vote_variance: f64,
     /// The k of recall@k.
     pub recall_at: Vec<usize>,
     /// Whether the test images are judged at the end. Without, a run that only serves to choose settings, by its validation
@@ -282,6 +288,7 @@ impl Default for EvaluationConfig {
             bs_val: 64,
             nearest_clusters: 128,
             nearest_neighbours: 128,
+            vote_variance: 1.0,
             recall_at: vec![1, 2, 4, 8],
             test: true,
         }
@@ -383,6 +390,12 @@ impl RunConfig {
             if value == 0 {
                 return wrong(format!("evaluation.{key} is 0, must be at least 1"));
             }
+        }
+        let factor = self.evaluation.vote_variance;
+        if !(factor > 0.0 && factor.is_finite()) {
+            return wrong(format!(
+                "evaluation.vote_variance is {factor}, must be a number above 0"
+            ));
         }
         self.train.validate().or_else(wrong)?;
         if self.train.refresh_source == RefreshSource::Fused && !self.sampler.needs_index() {

@@ -115,15 +115,20 @@ pub(crate) fn judge_with(
         let to_centres = Search::between(queries.rows(), centres.rows())?;
         let vote = SoftVote {
             nearest: config.nearest_clusters,
-            variance,
+            variance: config.vote_variance * variance,
         };
         let knc = Predictions::soft_vote(&to_centres, centres.labels(), vote)?;
         report.add_errors("knc", knc.errors(queries.labels())?, Some(vote));
         let nearest = Predictions::nearest_centre(queries.rows(), centres)?;
         report.add_errors("nearest_centre", nearest.errors(queries.labels())?, None);
     }
-    let neighbours = config.nearest_neighbours;
-    search.add_rules(&mut report, queries.labels(), gallery.labels(), neighbours)?;
+    search.add_rules(
+        &mut report,
+        queries.labels(),
+        gallery.labels(),
+        config.nearest_neighbours,
+        config.vote_variance,
+    )?;
     if queries.len() > 1 {
         report.add_diagnostics(diagnostics(queries)?);
     }
@@ -136,7 +141,7 @@ pub(crate) fn judge_with(
         let fine_queries = Labelled::from_rows(queries.rows(), query_fine)?;
         let vote = SoftVote {
             nearest: config.nearest_neighbours,
-            variance: fine_gallery.within_class_variance(),
+            variance: config.vote_variance * fine_gallery.within_class_variance(),
         };
         let recovery = hierarchy_recovery(
             fine_gallery,

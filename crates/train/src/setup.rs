@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use lodestone_data::{Loader, LoaderConfig, Split, Table};
 use lodestone_losses::{ClassRule, Loss};
-use lodestone_models::{AuxiliaryClassifiers, Embedder, LoadOptions, StageId};
+use lodestone_models::{AuxiliaryClassifiers, Embedder, HeadInitialisation, LoadOptions, StageId};
 use rand::RngExt;
 
 use crate::batch_norm;
@@ -202,16 +202,22 @@ impl Setup {
         })
     }
 
-    /// Starts the head at unit variance on the first training images, in their evaluation view.
+    /// Starts the head from features of training images, in their evaluation view, as the run file says.
     pub(crate) fn calibrate_head(
         &mut self,
-        rows: &[usize],
+        (rows, labels): (&[usize], &[usize]),
         evaluation: &mut EvaluationSource,
         device: &Device,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
+        // A scale needs few images; what depends on the classes needs several of each.
+        let enough = match self.embedder.config().head.initialise {
+            HeadInitialisation::Discriminant => 8192,
+            _ => 512,
+        };
         // Spread over the table, so that every class has a say where rows are sorted by class.
-        let stride = (rows.len() / 512).max(1);
+        let stride = (rows.len() / enough).max(1);
+        let labels: Vec<usize> = labels.iter().step_by(stride).copied().collect();
         let sample: Vec<usize> = rows.iter().step_by(stride).copied().collect();
         let plain = self.embedder.valid();
         let phase = crate::observer::Phase::Evaluation;
@@ -222,7 +228,7 @@ impl Setup {
         let size = features.len() / sample.len();
         let features = burn::tensor::TensorData::new(features, [sample.len(), size]);
         let features = burn::tensor::Tensor::<2>::from_data(features, device);
-        self.embedder = self.embedder.clone().calibrate_head(features);
+        self.embedder = self.embedder.clone().calibrate_head(features, &labels);
         Ok(())
     }
 

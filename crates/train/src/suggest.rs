@@ -82,7 +82,7 @@ pub fn suggest(
         threads => threads,
     };
     let validation = validation(survey);
-    let run = Run::new(survey, &network, wishes.goal);
+    let run = Run::new(survey, &network);
     let augmentation = match network {
         NetworkConfig::ConvNet(_) => "flip_probability = 0.5\n",
         NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => {
@@ -90,8 +90,8 @@ pub fn suggest(
         }
     };
     let model = model(survey, &network, wishes);
-    let head = head(&network, wishes.goal);
-    let loss = loss(wishes.goal);
+    let head = head(survey, &network, wishes.goal);
+    let loss = loss(&network, wishes.goal);
     let sampler = sampler(survey, wishes.goal);
     let Run {
         images,
@@ -121,7 +121,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(survey: &Survey, network: &NetworkConfig, goal: Goal) -> Self {
+    fn new(survey: &Survey, network: &NetworkConfig) -> Self {
         let from_nothing = matches!(network, NetworkConfig::ConvNet(_));
         // From nothing many passes are needed; the two blocks of a pretrained network are soon where they stay.
         let (passes, least, most) = match from_nothing {
@@ -137,11 +137,9 @@ impl Run {
             } else {
                 0
             },
-            rates: match (from_nothing, goal) {
-                (true, _) => [0.003, 0.003],
-                // From a whitened head magnet pulls few photographs together faster than it learns; see the run file of Flowers-102.
-                (false, Goal::Magnet) => [0.000_002, 0.000_03],
-                (false, Goal::Softmax | Goal::Triplet) => [0.0001, 0.001],
+            rates: match from_nothing {
+                true => [0.003, 0.003],
+                false => [0.0001, 0.001],
             },
             warm_up_steps: if from_nothing { 0 } else { 50 },
         }
@@ -183,12 +181,13 @@ fn model(survey: &Survey, network: &NetworkConfig, wishes: &Wishes) -> String {
     }
 }
 
-fn head(network: &NetworkConfig, goal: Goal) -> String {
+fn head(survey: &Survey, network: &NetworkConfig, goal: Goal) -> String {
     let small = matches!(network, NetworkConfig::ConvNet(_));
     let (size, initialise) = match (small, goal) {
         (true, Goal::Magnet) => (64, "unit_variance"),
         (true, Goal::Softmax | Goal::Triplet) => (64, "uniform"),
-        (false, Goal::Magnet) => (512, "whitened"),
+        // As many directions as the classes span, and room to search in where they are few.
+        (false, Goal::Magnet) => ((survey.classes - 1).clamp(64, 512), "discriminant"),
         (false, Goal::Softmax | Goal::Triplet) => (256, "uniform"),
     };
     let dropout = if goal == Goal::Softmax && !small {
@@ -202,11 +201,15 @@ fn head(network: &NetworkConfig, goal: Goal) -> String {
     )
 }
 
-fn loss(goal: Goal) -> &'static str {
-    match goal {
-        Goal::Softmax => "[loss]\nkind = \"softmax\"\n",
-        Goal::Triplet => "[loss]\nkind = \"triplet\"\n",
-        Goal::Magnet => "[loss]\nkind = \"magnet\"\n",
+fn loss(network: &NetworkConfig, goal: Goal) -> &'static str {
+    match (network, goal) {
+        (_, Goal::Softmax) => "[loss]\nkind = \"softmax\"\n",
+        (_, Goal::Triplet) => "[loss]\nkind = \"triplet\"\n",
+        (NetworkConfig::ConvNet(_), Goal::Magnet) => "[loss]\nkind = \"magnet\"\n",
+        // Features of photographs vary in many directions, and the paper's variance is the sum over all of them.
+        (_, Goal::Magnet) => {
+            "[loss]\nkind = \"magnet\"\ngap = 7.0\n# The paper's loss has 1.\ntemperature = 0.1\n"
+        }
     }
 }
 

@@ -186,7 +186,7 @@ impl Trainer {
         let all: [&[usize]; 3] = [&parts.train, &parts.validation, test];
         let mut evaluation = setup.evaluation_source(config, &all, cache, &device, observer)?;
         if config.model.calibrate_head && saved.is_none() {
-            setup.calibrate_head(&parts.train, &mut evaluation, &device, observer)?;
+            setup.calibrate_head((&parts.train, &labels), &mut evaluation, &device, observer)?;
         }
         let mut learner = Learner::new(
             config,

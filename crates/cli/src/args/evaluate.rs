@@ -25,8 +25,8 @@ pub(crate) struct EvaluateArguments {
     /// Folder of a finished run.
     #[arg(value_name = "RUN", required_unless_present_any = ["frozen", "embeddings"])]
     pub(crate) run: Option<PathBuf>,
-    /// Evaluates the pretrained trunk's features alone, untrained, as a run file describes them; behind the whitening that
-    /// training would start from if model.head.initialise is `whitened`.
+    /// Evaluates the pretrained trunk's features alone, untrained, as a run file describes them; behind the head that
+    /// training would start from if model.head.initialise is `whitened` or `discriminant`.
     #[arg(long, requires = "config", conflicts_with = "run")]
     pub(crate) frozen: bool,
     /// The run file, for --frozen.

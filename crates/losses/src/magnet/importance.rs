@@ -5,7 +5,8 @@ use burn::module::Module;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::terms::terms;
+use super::loss::require_temperature;
+use super::terms::{Settings, terms};
 use crate::error::{ConfigError, require};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::tensors::{indices, mean_of, number, share, widen};
@@ -30,6 +31,8 @@ pub enum WeightedMean {
 pub struct ImportanceMagnetLossConfig {
     /// Cluster separation gap α, in nats. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
     pub gap: f64,
+    /// What the variance is multiplied by in the exponents. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
+    pub temperature: f64,
     /// How the neighbourhoods are averaged. Default [`WeightedMean::SelfNormalised`], which the
     /// scale of the losses that make the probabilities does not touch.
     pub mean: WeightedMean,
@@ -42,6 +45,7 @@ impl Default for ImportanceMagnetLossConfig {
     fn default() -> Self {
         ImportanceMagnetLossConfig {
             gap: 1.0,
+            temperature: 1.0,
             mean: WeightedMean::SelfNormalised,
             clip: true,
         }
@@ -53,6 +57,7 @@ impl ImportanceMagnetLossConfig {
     pub fn init(&self) -> ImportanceMagnetLoss {
         ImportanceMagnetLoss {
             gap: self.gap,
+            temperature: self.temperature,
             mean: self.mean,
             clip: self.clip,
         }
@@ -61,14 +66,15 @@ impl ImportanceMagnetLossConfig {
     /// Checks every setting.
     ///
     /// # Errors
-    /// A gap that is negative or no number.
+    /// A gap that is negative or no number, a temperature that is not above 0.
     pub fn validate(&self) -> Result<(), ConfigError> {
         require(
             self.gap >= 0.0 && self.gap.is_finite(),
             "gap",
             self.gap,
             "must be a number, 0 or more",
-        )
+        )?;
+        require_temperature(self.temperature)
     }
 }
 
@@ -120,6 +126,7 @@ pub struct Neighbourhood {
 #[derive(Module, Debug)]
 pub struct ImportanceMagnetLoss {
     gap: f64,
+    temperature: f64,
     #[module(skip)]
     mean: WeightedMean,
     clip: bool,
@@ -164,8 +171,11 @@ impl ImportanceMagnetLoss {
                 x.clone().select(0, rows.clone()),
                 &slice.clusters,
                 &slice.classes,
-                self.gap,
-                false,
+                Settings {
+                    gap: self.gap,
+                    temperature: self.temperature,
+                    detach_variance: false,
+                },
             );
             let weighted = part.hinged.clone().mean() * weight;
             mean = Some(match mean {

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::terms::terms;
+use super::terms::{Settings, terms};
 use crate::error::{ConfigError, require};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::tensors::{number, share, widen};
@@ -16,6 +16,13 @@ pub struct MagnetLossConfig {
     /// Cluster separation gap α, in nats. Default 1, the value of the public implementations; runs tuned on pets and
     /// flowers used 7.18 and 2.43.
     pub gap: f64,
+    /// What the variance is multiplied by in the exponents, above 0. Default 1, the paper's loss; anything else is a
+    /// variant.
+    ///
+    /// The variance sums over all dimensions, so that distances in units of it are all alike where an embedding varies in
+    /// many directions: with `p` equal ones the likelihood of a Gaussian has `1 / p` of it. The loss can then fall only by
+    /// emptying directions, which few photographs allow without learning them by heart; 0.05 to 0.2 leaves room.
+    pub temperature: f64,
     /// Treat the variance as a constant in the gradient. Default `false`: with a constant variance descent inflates
     /// all embeddings for no gain.
     pub detach_variance: bool,
@@ -25,6 +32,7 @@ impl Default for MagnetLossConfig {
     fn default() -> Self {
         MagnetLossConfig {
             gap: 1.0,
+            temperature: 1.0,
             detach_variance: false,
         }
     }
@@ -35,6 +43,7 @@ impl MagnetLossConfig {
     pub fn init(&self) -> MagnetLoss {
         MagnetLoss {
             gap: self.gap,
+            temperature: self.temperature,
             detach_variance: self.detach_variance,
         }
     }
@@ -45,18 +54,29 @@ impl MagnetLossConfig {
             "gap",
             self.gap,
             "must be a number, 0 or more",
-        )
+        )?;
+        require_temperature(self.temperature)
     }
+}
+
+/// Checks the factor on the variance.
+pub(super) fn require_temperature(temperature: f64) -> Result<(), ConfigError> {
+    require(
+        temperature > 0.0 && temperature.is_finite(),
+        "temperature",
+        temperature,
+        "must be a number above 0",
+    )
 }
 
 /// Magnet loss: pulls each example to its own cluster's mean and away from clusters of other classes, so that a class
 /// may keep several modes.
 ///
 /// With squared distances `s[i][j]` to the batch means, own cluster `o(i)`, clusters `N(i)` of other classes, and the
-/// variance `v = Σ s[i][o(i)] / (n - 1)`:
+/// variance `v = Σ s[i][o(i)] / (n - 1)`, and with the temperature `t`, 1 in the paper:
 ///
 /// ```text
-/// L = mean_i max(0, s[i][o(i)] / 2v + gap + logsumexp_{j in N(i)}(-s[i][j] / 2v))
+/// L = mean_i max(0, s[i][o(i)] / 2tv + gap + logsumexp_{j in N(i)}(-s[i][j] / 2tv))
 /// ```
 ///
 /// Means and variance come from the batch, and gradients flow through both. Siblings, clusters of the example's own
@@ -84,6 +104,7 @@ impl MagnetLossConfig {
 #[derive(Module, Debug)]
 pub struct MagnetLoss {
     gap: f64,
+    temperature: f64,
     detach_variance: bool,
 }
 
@@ -109,7 +130,12 @@ impl MagnetLoss {
         cluster_classes: &[usize],
     ) -> LossOutput {
         let x = widen(embeddings);
-        let terms = terms(x, clusters, cluster_classes, self.gap, self.detach_variance);
+        let settings = Settings {
+            gap: self.gap,
+            temperature: self.temperature,
+            detach_variance: self.detach_variance,
+        };
+        let terms = terms(x, clusters, cluster_classes, settings);
         let per_example = terms.hinged.clone().inner();
         let collapse = number(terms.collapse, &per_example);
         LossOutput {

@@ -25,13 +25,21 @@ pub(crate) struct Terms {
     pub(crate) collapse: f64,
 }
 
+/// The settings that the terms depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) gap: f64,
+    /// Factor on the variance in the exponents.
+    pub(crate) temperature: f64,
+    pub(crate) detach_variance: bool,
+}
+
 /// Computes the terms. `clusters` holds each row's position in `classes`.
 pub(crate) fn terms(
     x: Tensor<2>,
     clusters: &[usize],
     classes: &[usize],
-    gap: f64,
-    detach_variance: bool,
+    settings: Settings,
 ) -> Terms {
     let [n, _] = x.dims();
     let sizes = check(n, clusters, classes);
@@ -40,15 +48,15 @@ pub(crate) fn terms(
     let means = means(&x, clusters, &sizes);
     let own_mean = means.clone().select(0, indices(clusters, &device));
     let own = (x.clone() - own_mean).square().sum_dim(1);
-    let (variance, floored) = variance(&x, own.clone(), detach_variance);
-    let twice = (variance.clone() * 2.0).reshape([1, 1]);
+    let (variance, floored) = variance(&x, own.clone(), settings.detach_variance);
+    let twice = (variance.clone() * (2.0 * settings.temperature)).reshape([1, 1]);
 
     let squared = squared_distances(x, means);
     let other = mask([n, classes.len()], &device, |row, j| {
         classes[clusters[row]] != classes[j]
     });
     let log_denominator = logsumexp(squared.clone().neg() / twice.clone(), &other);
-    let unhinged = own.clone() / twice.clone() + log_denominator + gap;
+    let unhinged = own.clone() / twice.clone() + log_denominator + settings.gap;
 
     let nearest = squared.inner().mask_fill(other.bool_not(), 1e30).min_dim(1);
     let lead = (nearest - own.inner()) / twice.inner();
@@ -57,7 +65,7 @@ pub(crate) fn terms(
         variance,
         floored,
         lead: lead.reshape([n]),
-        collapse: collapse_level(&sizes, classes, gap),
+        collapse: collapse_level(&sizes, classes, settings.gap),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::{MagnetLossConfig, pinned_level, uninformed_level};
+use super::{MagnetLoss, MagnetLossConfig, pinned_level, uninformed_level};
 use crate::output::Statistic;
 use crate::testing::{
     Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate, number,
@@ -35,8 +35,13 @@ pub(super) fn per_example(gap: f64, clusters: &[usize], classes: &[usize], x: &M
     output.per_example.into_iter().map(f64::from).collect()
 }
 
-/// Eq. 5 as plain loops, in f64.
-fn by_loops(gap: f64, clusters: &[usize], classes: &[usize], x: &Matrix) -> f64 {
+/// Eq. 5 as plain loops, in f64; the exponents' variance is multiplied by `temperature`, 1 in the paper.
+fn by_loops(
+    (gap, temperature): (f64, f64),
+    clusters: &[usize],
+    classes: &[usize],
+    x: &Matrix,
+) -> f64 {
     let squared =
         |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
     let mut means = vec![vec![0.0; x.columns]; classes.len()];
@@ -52,6 +57,7 @@ fn by_loops(gap: f64, clusters: &[usize], classes: &[usize], x: &Matrix) -> f64 
     }
     let own = |i: usize| squared(x.row(i), &means[clusters[i]]);
     let variance = (0..x.rows).map(own).sum::<f64>() / (x.rows - 1) as f64;
+    let variance = temperature * variance;
     let mut total = 0.0;
     for i in 0..x.rows {
         let imposters = (0..classes.len()).filter(|&j| classes[j] != classes[clusters[i]]);
@@ -103,6 +109,7 @@ fn a_constant_variance_has_the_other_gradient() {
     let loss = MagnetLossConfig {
         gap: 1.0,
         detach_variance: true,
+        ..Default::default()
     }
     .init();
     let (_, gradient) = differentiate(&batch_a(), |x| loss.forward(x, &PAIRS, &[0, 1, 2]).mean);
@@ -126,13 +133,33 @@ fn loops_written_from_the_paper_agree() {
     let (x, clusters, classes) = mixed();
     for gap in [0.0, 1.0, 7.18] {
         let (value, _) = differentiate(&x, |x| mean(gap, &clusters, &classes, x));
-        assert_close(
-            &[value],
-            &[by_loops(gap, &clusters, &classes, &x)],
-            1e-5,
-            1e-6,
-        );
+        let want = by_loops((gap, 1.0), &clusters, &classes, &x);
+        assert_close(&[value], &[want], 1e-5, 1e-6);
     }
+}
+
+/// Magnet loss whose variance counts a tenth.
+fn tempered() -> MagnetLoss {
+    let config = MagnetLossConfig {
+        gap: 2.0,
+        temperature: 0.1,
+        ..Default::default()
+    };
+    config.init()
+}
+
+#[test]
+fn a_temperature_multiplies_the_variance_and_leaves_the_loss_without_a_length_scale() {
+    let (x, clusters, classes) = mixed();
+    let loss = tempered();
+    let want = by_loops((2.0, 0.1), &clusters, &classes, &x);
+    for scale in [1.0, 7.0] {
+        let scaled = x.values.iter().map(|value| scale * value).collect();
+        let scaled = Matrix::new(x.rows, x.columns, scaled);
+        let (value, _) = differentiate(&scaled, |x| loss.forward(x, &clusters, &classes).mean);
+        assert_close(&[value], &[want], 1e-5, 1e-6);
+    }
+    assert_gradient_is_slope(&x, |x| tempered().forward(x, &clusters, &classes).mean);
 }
 
 #[test]
@@ -246,7 +273,7 @@ fn large_batches_take_the_expanded_distances_and_agree() {
     let (value, _) = differentiate(&x, |x| mean(1.0, &clusters, &classes, x));
     assert_close(
         &[value],
-        &[by_loops(1.0, &clusters, &classes, &x)],
+        &[by_loops((1.0, 1.0), &clusters, &classes, &x)],
         1e-5,
         0.0,
     );

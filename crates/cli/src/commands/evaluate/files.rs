@@ -65,7 +65,7 @@ pub(crate) fn report(
     // Rules of classification.
     if sides.separate.is_some() || arguments.shown.loo || arguments.shown.confusion {
         let neighbours = arguments.shown.neighbours;
-        let predicted = search.add_rules(&mut report, labels.0, labels.1, neighbours)?;
+        let predicted = search.add_rules(&mut report, labels.0, labels.1, neighbours, 1.0)?;
         if arguments.shown.confusion {
             report.confusion = Some(predicted.confusion(labels.0)?);
         }

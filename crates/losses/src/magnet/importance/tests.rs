@@ -55,9 +55,9 @@ fn alone(x: &Matrix, clusters: &[usize], classes: &[usize], seen: &[usize]) -> (
 
 fn config(mean: WeightedMean) -> ImportanceMagnetLossConfig {
     ImportanceMagnetLossConfig {
-        gap: 1.0,
         mean,
         clip: false,
+        ..Default::default()
     }
 }
 
