@@ -1,7 +1,7 @@
 //! What is changed about magnet, one thing at a time, from its tuned setting.
 
 /// Name and settings of each ablation; the first changes nothing.
-pub(crate) const ABLATIONS: [(&str, &[&str]); 22] = [
+pub(crate) const ABLATIONS: [(&str, &[&str]); 24] = [
     ("nothing changed", &[]),
     ("K 1", &["index.clusters_per_class=1"]),
     ("K 2", &["index.clusters_per_class=2"]),
@@ -32,6 +32,8 @@ pub(crate) const ABLATIONS: [(&str, &[&str]); 22] = [
     ("gap 1", &["loss.gap=1.0"]),
     ("gap 2.43", &["loss.gap=2.43"]),
     ("gap 7.18", &["loss.gap=7.18"]),
+    ("temperature 0.3", &["loss.temperature=0.3"]),
+    ("temperature 0.1", &["loss.temperature=0.1"]),
     ("L 1", &["evaluation.nearest_clusters=1"]),
     ("L 8", &["evaluation.nearest_clusters=8"]),
     ("L 128", &["evaluation.nearest_clusters=128"]),

@@ -7,7 +7,7 @@ use super::cell::{Cell, Label, Work};
 use super::fit::fit;
 use super::ledger::Ledger;
 use super::loss::Loss;
-use super::runs::{convergence, index_costs, last, random_merging, trials};
+use super::runs::{all_layers, convergence, index_costs, last, random_merging, trials};
 use super::space;
 use super::suite::Suite;
 
@@ -16,6 +16,8 @@ use super::suite::Suite;
 pub(crate) enum Experiment {
     Tuning,
     Classification,
+    /// E1 again with nothing frozen, on sets whose other runs keep the lower layers of the trunk.
+    AllLayers,
     Random,
     Map,
     Convergence,
@@ -34,9 +36,10 @@ pub(crate) enum Unknown {
 
 impl Experiment {
     /// All, what matters most first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Tuning,
         Self::Classification,
+        Self::AllLayers,
         Self::Random,
         Self::Map,
         Self::Convergence,
@@ -51,6 +54,7 @@ impl Experiment {
         match self {
             Self::Tuning => "tuning",
             Self::Classification => "e1",
+            Self::AllLayers => "e1-all-layers",
             Self::Convergence => "e3",
             Self::Concentration => "e4",
             Self::Random => "e5",
@@ -70,6 +74,7 @@ impl Experiment {
         match self {
             Self::Tuning => "trials, judged on validation images",
             Self::Classification => "classification error",
+            Self::AllLayers => "classification error, all layers trained",
             Self::Convergence => "convergence",
             Self::Concentration => "concentration of attributes",
             Self::Random => "hierarchy recovery, classes merged at random",
@@ -124,9 +129,10 @@ impl Experiment {
             let known = losses
                 .into_iter()
                 .filter_map(|loss| Some((loss, tuned(loss)?)));
-            let all = known
-                .flat_map(|(loss, sets)| (0..seeds).map(move |seed| (loss, sets.clone(), seed)));
-            all.map(|(loss, sets, seed)| make(loss, sets, seed))
+            let known: Vec<_> = known.collect();
+            // Seed by seed, so that a command that is cut short has been fair.
+            let all = (0..seeds).flat_map(|seed| known.iter().map(move |one| (one, seed)));
+            all.map(|((loss, sets), seed)| make(*loss, sets.clone(), seed))
                 .collect::<Vec<_>>()
         };
         let label = |loss, setting: &str, seed| Label::new(self, loss, setting, seed);
@@ -136,6 +142,12 @@ impl Experiment {
             Self::Classification => with_seeds(suite.losses.clone(), &|loss, sets, seed| {
                 label(loss, "tuned", seed).trains(last(suite, loss, sets))
             }),
+            Self::AllLayers => match suite.set.protocol().all_layers {
+                None => Vec::new(),
+                Some(protocol) => with_seeds(suite.losses.clone(), &|loss, sets, seed| {
+                    label(loss, "tuned", seed).trains(all_layers(suite, protocol, loss, sets))
+                }),
+            },
             Self::Convergence => with_seeds(paper().collect(), &|loss, sets, seed| {
                 label(loss, "tuned", seed).trains(convergence(suite, loss, sets))
             }),

@@ -53,7 +53,7 @@ fn colour(loss: Loss) -> RGBColor {
     match loss {
         Loss::Softmax => RGBColor(31, 119, 180),
         Loss::Triplet => RGBColor(44, 140, 60),
-        Loss::Magnet => RGBColor(200, 50, 40),
+        Loss::Magnet | Loss::TemperedMagnet => RGBColor(200, 50, 40),
         _ => RGBColor(110, 110, 110),
     }
 }

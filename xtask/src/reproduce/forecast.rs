@@ -25,7 +25,11 @@ pub(crate) fn seconds(cell: &Cell, suite: &Suite, ledger: &Ledger) -> f64 {
     };
     let known = measured(&|row| row.label.loss == cell.label.loss).or_else(|| measured(&|_| true));
     known.unwrap_or_else(|| {
-        let rate = suite.set.protocol().rate;
+        let protocol = suite.set.protocol();
+        let rate = match protocol.all_layers {
+            Some(all) if cell.label.experiment == Experiment::AllLayers.name() => all.rate,
+            _ => protocol.rate,
+        };
         // A forward pass is a third of a step.
         let judged = cell.run.judged as f64 / 3.0 / rate;
         match cell.work {

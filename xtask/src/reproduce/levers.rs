@@ -37,15 +37,7 @@ pub(super) fn shared(scale: Scale) -> Vec<Lever> {
                 &["optimizer.head_rate={}", "optimizer.loss_rate={}"],
             ),
             Lever::log("weight decay", 5e-5, 2e-3, &["optimizer.weight_decay={}"]),
-            Lever::one_of(
-                "embedding size",
-                &[
-                    &["model.head.embedding_size=128"],
-                    &["model.head.embedding_size=256"],
-                    &["model.head.embedding_size=512"],
-                    &["model.head.embedding_size=1024"],
-                ],
-            ),
+            Lever::one_of("start of the head", HEADS),
             Lever::one_of(
                 "smallest crop",
                 &[
@@ -66,6 +58,29 @@ pub(super) fn shared(scale: Scale) -> Vec<Lever> {
     }
 }
 
+/// Where a head on photographs starts, and its size.
+const HEADS: &[&[&str]] = &[
+    &[
+        "model.head.initialise=\"uniform\"",
+        "model.calibrate_head=false",
+        "model.head.embedding_size=256",
+    ],
+    &[
+        "model.head.initialise=\"uniform\"",
+        "model.calibrate_head=false",
+        "model.head.embedding_size=1024",
+    ],
+    &[
+        "model.head.initialise=\"whitened\"",
+        "model.calibrate_head=true",
+        "model.head.embedding_size=256",
+    ],
+    &[
+        "model.head.initialise=\"discriminant\"",
+        "model.calibrate_head=true",
+        "model.head.embedding_size=128",
+    ],
+];
 /// Images of each class in a batch of 48.
 const SHAPES: &[&[&str]] = &[
     &["sampler.classes_per_batch=4", "sampler.images_per_class=12"],
@@ -105,31 +120,24 @@ pub(super) fn own(loss: Loss, scale: Scale) -> Vec<Lever> {
         Loss::Triplet => vec![
             Lever::log("margin", 0.05, 0.8, &["loss.margin={}"]),
             Lever::one_of("batch", shapes),
+            vote_variance(),
         ],
         Loss::Pairwise => vec![
             Lever::log("margin", 0.5, 4.0, &["loss.margin={}"]),
             Lever::one_of("batch", shapes),
+            vote_variance(),
         ],
-        Loss::Magnet => vec![
-            Lever::log("gap", 0.25, 8.0, &["loss.gap={}"]),
-            Lever::one_of("D against M", NEIGHBOURHOODS),
-            Lever::one_of(
-                "clusters per class",
-                &[
-                    &["index.clusters_per_class=1"],
-                    &["index.clusters_per_class=2"],
-                    &["index.clusters_per_class=4"],
-                ],
-            ),
-            Lever::one_of(
-                "votes of kNC",
-                &[
-                    &["evaluation.nearest_clusters=1"],
-                    &["evaluation.nearest_clusters=8"],
-                    &["evaluation.nearest_clusters=128"],
-                ],
-            ),
-        ],
+        Loss::Magnet => magnet(),
+        Loss::TemperedMagnet => {
+            let mut levers = magnet();
+            levers.push(Lever::log(
+                "temperature",
+                0.05,
+                0.5,
+                &["loss.temperature={}"],
+            ));
+            levers
+        }
         Loss::SoftTriple => vec![
             Lever::log("scale", 5.0, 40.0, &["loss.scale={}"]),
             Lever::one_of(
@@ -160,10 +168,12 @@ pub(super) fn own(loss: Loss, scale: Scale) -> Vec<Lever> {
         Loss::MultiSimilarity => vec![
             Lever::log("base", 0.3, 0.9, &["loss.base={}"]),
             Lever::one_of("batch", shapes),
+            vote_variance(),
         ],
         Loss::SupCon => vec![
             Lever::log("temperature", 0.03, 0.5, &["loss.temperature={}"]),
             Lever::one_of("batch", shapes),
+            vote_variance(),
         ],
         Loss::RepMet => vec![
             Lever::log("variance", 0.05, 1.0, &["loss.variance={}"]),
@@ -183,4 +193,39 @@ pub(super) fn own(loss: Loss, scale: Scale) -> Vec<Lever> {
             ),
         ],
     }
+}
+
+/// How far the votes of kNC and soft kNN reach; 1 is the rule as published.
+fn vote_variance() -> Lever {
+    Lever::log(
+        "variance of votes",
+        0.02,
+        1.0,
+        &["evaluation.vote_variance={}"],
+    )
+}
+
+/// Levers of magnet loss, with and without a temperature.
+fn magnet() -> Vec<Lever> {
+    vec![
+        Lever::log("gap", 0.25, 8.0, &["loss.gap={}"]),
+        Lever::one_of("D against M", NEIGHBOURHOODS),
+        Lever::one_of(
+            "clusters per class",
+            &[
+                &["index.clusters_per_class=1"],
+                &["index.clusters_per_class=2"],
+                &["index.clusters_per_class=4"],
+            ],
+        ),
+        Lever::one_of(
+            "votes of kNC",
+            &[
+                &["evaluation.nearest_clusters=1"],
+                &["evaluation.nearest_clusters=8"],
+                &["evaluation.nearest_clusters=128"],
+            ],
+        ),
+        vote_variance(),
+    ]
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::claims::findings;
-use super::experiment::Experiment;
+use super::claims::{classified, findings};
 use super::ledger::Ledger;
 use super::loss::Loss;
 use super::paper;
@@ -44,7 +43,7 @@ pub(crate) fn table(ledger_of: &dyn Fn(Set) -> Result<PathBuf>) -> Result<String
 
 /// Our error, or why there is none.
 fn ours(ledger: &Ledger, set: Set, loss: Loss) -> (String, String) {
-    let rows = ledger.of(Experiment::Classification, loss);
+    let rows = ledger.of(classified(ledger, &Loss::PAPER), loss);
     match percents(&rows, &format!("{}_error_at_1", loss.rule())) {
         Some(values) => (spread(&values, 2), format!("{} seeds", values.len())),
         None => {

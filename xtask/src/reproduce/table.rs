@@ -16,7 +16,8 @@ use super::stats::{interval, spread};
 /// What is shown to everyone: errors, hierarchy recovery, and the paper's claims beside ours.
 pub(crate) fn headline(ledger: &Ledger, set: Set) -> String {
     let parts = [
-        classification(ledger, set),
+        classification(ledger, set, Experiment::Classification),
+        classification(ledger, set, Experiment::AllLayers),
         hierarchy(ledger),
         claims::table(ledger, set),
         circumstances(ledger),
@@ -27,7 +28,8 @@ pub(crate) fn headline(ledger: &Ledger, set: Set) -> String {
 /// Everything.
 pub(crate) fn of(ledger: &Ledger, set: Set) -> String {
     let parts = [
-        classification(ledger, set),
+        classification(ledger, set, Experiment::Classification),
+        classification(ledger, set, Experiment::AllLayers),
         hierarchy(ledger),
         convergence::table(ledger),
         concentration(ledger),
@@ -73,10 +75,10 @@ pub(super) fn titled(title: &str, head: &str, rows: String) -> String {
     }
 }
 
-fn classification(ledger: &Ledger, set: Set) -> String {
+fn classification(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
     let mut rows = String::new();
     for loss in Loss::ALL {
-        let cells = ledger.of(Experiment::Classification, loss);
+        let cells = ledger.of(experiment, loss);
         if cells.is_empty() {
             continue;
         }
@@ -114,8 +116,12 @@ fn classification(ledger: &Ledger, set: Set) -> String {
         );
     }
     let trials = ledger.of(Experiment::Tuning, Loss::Softmax).len();
+    let layers = match experiment {
+        Experiment::AllLayers => ", all layers trained",
+        _ => "",
+    };
     let title = format!(
-        "Classification error on the test images of {}; every loss was tuned with {trials} trials judged on validation images.",
+        "Classification error on the test images of {}{layers}; every loss was tuned with {trials} trials judged on validation images.",
         ledger.set
     );
     let head = "| loss | rule | error@1 % | 95 % interval | paper % | error@5 % | recall@1 % | MAP@R % | validation error of the best trial % | seeds | images seen | seconds | peak MB |\n\
