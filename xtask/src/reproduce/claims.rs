@@ -96,6 +96,22 @@ fn verdicts(ledger: &Ledger, set: Set) -> Vec<Verdict> {
         25.0,
         "hierarchy recovery: magnet's error is 25 to 50 % below triplet's",
     ));
+    all.extend(below(
+        ledger,
+        Experiment::Random,
+        [tempered, Loss::Softmax],
+        "tempered-hierarchy-softmax",
+        10.0,
+        "the same of tempered magnet: 10 to 25 % below softmax's",
+    ));
+    all.extend(below(
+        ledger,
+        Experiment::Random,
+        [tempered, Loss::Triplet],
+        "tempered-hierarchy-triplet",
+        25.0,
+        "the same of tempered magnet: 25 to 50 % below triplet's",
+    ));
     all.extend(concentrated(
         ledger,
         Loss::Softmax,

@@ -15,7 +15,7 @@ use super::table::{percent, percents, titled};
 pub(super) fn concentration(ledger: &Ledger) -> String {
     let sizes = ["1", "8", "32", "128"];
     let mut rows = String::new();
-    for loss in Loss::PAPER {
+    for loss in Loss::WITH_TEMPERED {
         let cells = ledger.of(Experiment::Concentration, loss);
         if cells.is_empty() {
             continue;
@@ -40,7 +40,7 @@ pub(super) fn concentration(ledger: &Ledger) -> String {
 
 pub(super) fn maps(ledger: &Ledger) -> String {
     let mut rows = String::new();
-    for loss in Loss::PAPER {
+    for loss in Loss::WITH_TEMPERED {
         for row in ledger.of(Experiment::Map, loss) {
             let value = |key: &str| row.outcome.measures.get(key).copied().unwrap_or(f64::NAN);
             let (space, map) = (value("silhouette"), value("silhouette_on_map"));

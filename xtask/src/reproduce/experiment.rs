@@ -120,11 +120,12 @@ impl Experiment {
             (None, Unknown::Assumed) => Some(Vec::new()),
             (None, Unknown::LeftOut) => None,
         };
-        let paper = || {
-            Loss::PAPER
-                .into_iter()
-                .filter(|loss| suite.losses.contains(loss))
+        let asked = |losses: &[Loss]| {
+            let asked = losses.iter().filter(|loss| suite.losses.contains(loss));
+            asked.copied().collect::<Vec<_>>()
         };
+        let paper = || asked(&Loss::PAPER);
+        let with_tempered = || asked(&Loss::WITH_TEMPERED);
         let with_seeds = |losses: Vec<Loss>, make: &dyn Fn(Loss, Vec<String>, u64) -> Cell| {
             let known = losses
                 .into_iter()
@@ -148,21 +149,21 @@ impl Experiment {
                     label(loss, "tuned", seed).trains(all_layers(suite, protocol, loss, sets))
                 }),
             },
-            Self::Convergence => with_seeds(paper().collect(), &|loss, sets, seed| {
+            Self::Convergence => with_seeds(paper(), &|loss, sets, seed| {
                 label(loss, "tuned", seed).trains(convergence(suite, loss, sets))
             }),
-            Self::Random => with_seeds(paper().collect(), &|loss, sets, seed| {
+            Self::Random => with_seeds(with_tempered(), &|loss, sets, seed| {
                 label(loss, "tuned", seed).trains(last(suite, loss, sets).with(&[&random]))
             }),
             Self::Mixed => match suite.set.mixed() {
                 None => Vec::new(),
-                Some(mixed) => with_seeds(paper().collect(), &|loss, sets, seed| {
+                Some(mixed) => with_seeds(paper(), &|loss, sets, seed| {
                     label(loss, "tuned", seed).trains(last(suite, loss, sets).with(&[mixed]))
                 }),
             },
             // With attribute labels of the test images as the paper has it; without, each fine class that training saw merged
             // with another is an attribute.
-            Self::Concentration => with_seeds(paper().collect(), &|loss, sets, seed| {
+            Self::Concentration => with_seeds(with_tempered(), &|loss, sets, seed| {
                 let run = last(suite, loss, sets);
                 let run = match &suite.attributes {
                     Some(_) => run,
@@ -170,7 +171,7 @@ impl Experiment {
                 };
                 label(loss, "tuned", seed).asks(run, Work::Concentration)
             }),
-            Self::Map => with_seeds(paper().collect(), &|loss, sets, seed| {
+            Self::Map => with_seeds(with_tempered(), &|loss, sets, seed| {
                 let run = last(suite, loss, sets).with(&[&random]);
                 label(loss, "tuned", seed).asks(run, Work::Map)
             })

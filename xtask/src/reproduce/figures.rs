@@ -53,7 +53,8 @@ fn colour(loss: Loss) -> RGBColor {
     match loss {
         Loss::Softmax => RGBColor(31, 119, 180),
         Loss::Triplet => RGBColor(44, 140, 60),
-        Loss::Magnet | Loss::TemperedMagnet => RGBColor(200, 50, 40),
+        Loss::Magnet => RGBColor(200, 50, 40),
+        Loss::TemperedMagnet => RGBColor(230, 150, 20),
         _ => RGBColor(110, 110, 110),
     }
 }
@@ -127,7 +128,7 @@ fn paper_lines(
     experiment: Experiment,
     points: impl Fn(&Row) -> Vec<(f64, f64)>,
 ) -> Vec<Line> {
-    let rows = Loss::PAPER.into_iter().flat_map(|loss| {
+    let rows = Loss::WITH_TEMPERED.into_iter().flat_map(|loss| {
         ledger
             .of(experiment, loss)
             .into_iter()

@@ -33,6 +33,14 @@ impl Loss {
     /// Those that the paper compares in every experiment.
     pub(crate) const PAPER: [Self; 3] = [Self::Softmax, Self::Triplet, Self::Magnet];
 
+    /// Those of the paper, and the variant of magnet.
+    pub(crate) const WITH_TEMPERED: [Self; 4] = [
+        Self::Softmax,
+        Self::Triplet,
+        Self::Magnet,
+        Self::TemperedMagnet,
+    ];
+
     /// Name on the command line, in the ledger and in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {

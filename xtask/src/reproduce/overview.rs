@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::claims::{classified, findings};
+use super::experiment::Experiment;
 use super::ledger::Ledger;
 use super::loss::Loss;
 use super::paper;
@@ -43,9 +44,20 @@ pub(crate) fn table(ledger_of: &dyn Fn(Set) -> Result<PathBuf>) -> Result<String
 
 /// Our error, or why there is none.
 fn ours(ledger: &Ledger, set: Set, loss: Loss) -> (String, String) {
-    let rows = ledger.of(classified(ledger, &Loss::PAPER), loss);
+    let experiment = classified(ledger, &Loss::PAPER);
+    let rows = ledger.of(experiment, loss);
+    let layers = match set.protocol().all_layers {
+        Some(_) if experiment == Experiment::Classification => ", lower layers frozen",
+        _ => "",
+    };
     match percents(&rows, &format!("{}_error_at_1", loss.rule())) {
-        Some(values) => (spread(&values, 2), format!("{} seeds", values.len())),
+        Some(values) => {
+            let seeds = match values.len() {
+                1 => "1 seed".to_owned(),
+                more => format!("{more} seeds"),
+            };
+            (spread(&values, 2), seeds + layers)
+        }
         None => {
             let why = findings(set).remove(NOT_RUN);
             ("–".into(), why.unwrap_or_else(|| "not run".into()))

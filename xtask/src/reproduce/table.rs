@@ -118,6 +118,7 @@ fn classification(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
     let trials = ledger.of(Experiment::Tuning, Loss::Softmax).len();
     let layers = match experiment {
         Experiment::AllLayers => ", all layers trained",
+        _ if set.protocol().all_layers.is_some() => ", lower layers frozen",
         _ => "",
     };
     let title = format!(
@@ -135,7 +136,7 @@ fn hierarchy(ledger: &Ledger) -> String {
         (Experiment::Random, "at random"),
         (Experiment::Mixed, "unlike kinds"),
     ] {
-        for loss in Loss::PAPER {
+        for loss in Loss::WITH_TEMPERED {
             let cells = ledger.of(experiment, loss);
             if cells.is_empty() {
                 continue;
