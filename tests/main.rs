@@ -14,6 +14,7 @@
 //! - `everyday`: from a folder of photographs to answers: init, index, search, report and serve in a browser
 //! - `exchange`: our files as numpy, pandas, usearch and others read them
 //! - `lodestone`: how the binary is run
+//! - `run_log`: the losses that a run wrote down
 
 #![allow(
     clippy::disallowed_methods,
@@ -31,6 +32,7 @@ mod lodestone;
 mod mistakes;
 mod networks;
 mod resume;
+mod run_log;
 mod shards;
 mod training;
 mod watching;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use image::GrayImage;
 
 use crate::lodestone::{SHORT, fails, lodestone, succeeds};
+use crate::run_log;
 
 /// A run, and 40 photographs of four classes.
 struct Shared {
@@ -181,16 +182,7 @@ fn losses(folder: &Path, name: &str, more: &[&str]) -> Vec<f64> {
     arguments.extend(SHORT);
     arguments.extend(more);
     succeeds(&mut lodestone(folder, &arguments));
-    let mut log = csv::Reader::from_path(out.join("log.csv")).unwrap();
-    let column = log
-        .headers()
-        .unwrap()
-        .iter()
-        .position(|name| name == "loss")
-        .unwrap();
-    log.records()
-        .map(|row| row.unwrap()[column].parse().unwrap())
-        .collect()
+    run_log::losses(&out)
 }
 
 #[test]

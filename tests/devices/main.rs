@@ -8,6 +8,7 @@
 //! - `networks`: GoogLeNet forward
 //! - `training`: steps of the small network, index refreshes and evaluation by the binary
 //! - `remote`: refused and served, with the feature of that name, whatever the device under test
+//! - `run_log`: the losses that a run wrote down
 //! - `server`: the process that a remote device computes in
 
 #![allow(
@@ -19,6 +20,8 @@ mod losses;
 mod networks;
 #[cfg(feature = "remote")]
 mod remote;
+#[path = "../run_log.rs"]
+mod run_log;
 mod search;
 #[cfg(feature = "remote")]
 mod server;

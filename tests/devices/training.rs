@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{assert_close, name};
+use crate::{assert_close, name, run_log};
 
 /// Folder of the run in `folder` that `device` trains; a remote device has an address behind its kind.
 pub(crate) fn run_folder(device: &str, folder: &Path) -> PathBuf {
@@ -46,17 +46,8 @@ pub(crate) fn finish(command: &mut Command, loss: &str, out: &Path) -> (Vec<f32>
         "{command:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let mut log = csv::Reader::from_path(out.join("log.csv")).unwrap();
-    let column = log
-        .headers()
-        .unwrap()
-        .iter()
-        .position(|name| name == "loss")
-        .unwrap();
-    let losses = log
-        .records()
-        .map(|row| row.unwrap()[column].parse().unwrap())
-        .collect();
+    let losses = run_log::losses(out);
+    let losses = losses.into_iter().map(|loss| loss as f32).collect();
     let report = std::fs::read_to_string(out.join("report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let key = match loss {

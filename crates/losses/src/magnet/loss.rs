@@ -21,7 +21,7 @@ pub struct MagnetLossConfig {
     ///
     /// The variance sums over all dimensions, so that distances in units of it are all alike where an embedding varies in
     /// many directions: with `p` equal ones the likelihood of a Gaussian has `1 / p` of it. The loss can then fall only by
-    /// emptying directions, which few photographs allow without learning them by heart; 0.05 to 0.2 leaves room.
+    /// emptying directions, which few photographs allow without learning them by heart; 0.1 to 0.3 leaves room.
     pub temperature: f64,
     /// Treat the variance as a constant in the gradient. Default `false`: with a constant variance descent inflates
     /// all embeddings for no gain.
