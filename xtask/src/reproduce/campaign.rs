@@ -173,7 +173,8 @@ impl Campaign<'_> {
             }
             let key = cell.key(self.workshop.inputs)?;
             let anew = self.rerun.wants(&cell.label);
-            let known = ledger.outcome(&key).filter(|_| !anew).cloned();
+            let usable = |row: &&Row| row.key == key && (!anew || self.rerun.has_run(&row.label));
+            let known = ledger.rows.iter().find(usable).cloned();
             let row = |outcome, commit: &str, machine: &str| Row {
                 label: cell.label.clone(),
                 key: key.clone(),

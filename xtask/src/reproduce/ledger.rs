@@ -117,11 +117,6 @@ impl Ledger {
         self.rows.iter().find(|row| &row.label == label)
     }
 
-    /// The outcome of a key, whatever it was called when it was run.
-    pub(crate) fn outcome(&self, key: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.key == key)
-    }
-
     /// Rows of a loss in an experiment, by setting and seed.
     pub(crate) fn of(&self, experiment: Experiment, loss: Loss) -> Vec<&Row> {
         self.with_setting(experiment, loss, None)

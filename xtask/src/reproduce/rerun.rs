@@ -63,6 +63,11 @@ impl Rerun {
         self.state.experiments.contains(&label.experiment) && !self.state.done.contains(label)
     }
 
+    /// Whether it has been through a cell.
+    pub(super) fn has_run(&self, label: &Label) -> bool {
+        self.state.done.contains(label)
+    }
+
     /// Notes that a cell is begun; whether what lies in its folder is of an earlier campaign and has to go.
     pub(super) fn begin(&mut self, label: &Label) -> Result<bool> {
         let stale = self.wants(label) && self.state.begun.as_ref() != Some(label);
@@ -111,7 +116,8 @@ mod tests {
         rerun.finish(label(0)).unwrap();
         assert!(rerun.begin(&label(1)).unwrap());
         let mut again = Rerun::open(&folder, &["e1"]).unwrap();
-        assert!(!again.wants(&label(0)) && again.wants(&label(1)));
+        assert!(again.has_run(&label(0)) && !again.wants(&label(0)));
+        assert!(!again.has_run(&label(1)) && again.wants(&label(1)));
         // Its own half of seed 1 is not thrown away, what another campaign left of seed 2 is.
         assert!(!again.begin(&label(1)).unwrap());
         assert!(again.begin(&label(2)).unwrap());
