@@ -32,7 +32,7 @@ fn proc_field(path: &str, field: &str) -> Option<String> {
 
 /// Short hash of the commit, with a mark if the tree differs from it; a copy without git has none.
 ///
-/// Ledgers and the tables made from them change with every cell and say nothing of the program: they are not looked at.
+/// Ledgers and the tables made from them change with every cell, and prose decides no number: they are not looked at.
 pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")
@@ -54,7 +54,8 @@ pub(crate) fn commit() -> String {
             "--",
             ".",
             ":!datasets/*/results*",
-            ":!README.md",
+            ":!datasets/*/findings.toml",
+            ":!*.md",
         ]),
     ) {
         (Some(hash), Some(changes)) if changes.is_empty() => hash,

@@ -11,9 +11,9 @@
 //! | `experiment`, `runs`, `fit`, `ablation`, `cell` | the cells of an experiment, and their keys |
 //! | `inputs` | fingerprints of data and weights |
 //! | `ledger`, `readings` | rows, and what a finished run says |
-//! | `campaign`, `forecast`, `work` | running what is left within a time |
+//! | `campaign`, `forecast`, `rerun`, `work` | running what is left within a time |
 //! | `concentration`, `kept`, `map` | what is asked of trained embeddings |
-//! | `stats`, `table`, `details`, `convergence`, `paper`, `claims`, `overview`, `readme` | tables, and the paper's rows beside ours |
+//! | `stats`, `table`, `details`, `convergence`, `paper`, `claims`, `verdict`, `overview`, `readme` | tables, and the paper's rows beside ours |
 //! | `drawing`, `figures`, `strips`, `page` | one offline page with every figure |
 
 mod ablation;
@@ -41,6 +41,7 @@ mod page;
 mod paper;
 mod readings;
 pub(crate) mod readme;
+mod rerun;
 mod runs;
 mod set;
 mod space;
@@ -48,6 +49,7 @@ mod stats;
 mod strips;
 mod suite;
 mod table;
+mod verdict;
 mod work;
 
 use std::time::Instant;
@@ -74,8 +76,13 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
     ]))?;
     println!("built in {:.0} s\n", start.elapsed().as_secs_f64());
     let program = target().join("release/lodestone");
+    // One budget for all sets.
+    let start = Instant::now();
     for suite in options.suites() {
-        campaign::run(suite, &options, &program)?;
+        let budget = options
+            .budget
+            .map(|budget| (budget - start.elapsed().as_secs_f64()).max(0.0));
+        campaign::run(suite, &options, &program, budget)?;
     }
     readme::regenerate()
 }

@@ -4,7 +4,7 @@
 //!   and frozen behind any stage.
 //! - [`Embedder`] is a trunk with a [`Head`]: from an image to an embedding. [`Classifier`] is a trunk with the published
 //!   classifiers.
-//! - [`Embedder::load_pretrained`] reads published weights, `.safetensors` or `.pth`, under their published names.
+//! - [`Embedder::load_pretrained`] reads published weights, `.safetensors`, `.pth` or `.caffemodel`, under their published names.
 //! - [`Model`] is an embedder as a file that says itself how a picture is to be prepared and embeddings are to be compared.
 //! - [`Summary`] tells size and cost.
 //!

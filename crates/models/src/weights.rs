@@ -3,6 +3,7 @@
 //! A network lists its tensors as [`Slot`]s under the names of the published files; reading and writing know nothing else
 //! about it. Published names are those of torchvision, or of Caffe for the network that came from there.
 
+pub(crate) mod caffe;
 mod error;
 mod file;
 mod load;

@@ -1,8 +1,20 @@
 //! What is changed about magnet, one thing at a time, from its tuned setting.
 
+use super::ledger::Row;
+use super::loss::Loss;
+
+/// Name of the one that changes nothing.
+pub(super) const REFERENCE: &str = "nothing changed";
+
+/// Error@1 in percent by magnet's rule; absent if the run broke down.
+pub(super) fn error(row: &Row) -> Option<f64> {
+    let key = format!("{}_error_at_1", Loss::Magnet.rule());
+    Some(100.0 * row.outcome.measures.get(&key)?)
+}
+
 /// Name and settings of each ablation; the first changes nothing.
 pub(crate) const ABLATIONS: [(&str, &[&str]); 24] = [
-    ("nothing changed", &[]),
+    (REFERENCE, &[]),
     ("K 1", &["index.clusters_per_class=1"]),
     ("K 2", &["index.clusters_per_class=2"]),
     ("K 4", &["index.clusters_per_class=4"]),
@@ -49,13 +61,13 @@ pub(crate) const ABLATIONS: [(&str, &[&str]); 24] = [
         &["train.refresh_source=\"fused\""],
     ),
     (
-        "weighted neighbourhoods, each with its own examples",
+        "2 weighted neighbourhoods of M 6, D 4, each with its own examples",
         &[
             "sampler={kind=\"importance\",neighbourhoods_per_batch=2,clusters_per_neighbourhood=6,examples_per_cluster=4}",
         ],
     ),
     (
-        "weighted neighbourhoods that share examples",
+        "2 weighted neighbourhoods of M 6, D 4 that share examples",
         &[
             "sampler={kind=\"union\",neighbourhoods_per_batch=2,clusters_per_neighbourhood=6,examples_per_cluster=4}",
         ],

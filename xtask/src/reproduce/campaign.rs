@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::cell::{Cell, Inputs, Label};
+use super::cell::{Cell, Inputs, Work};
 use super::experiment::{Experiment, Unknown};
 use super::forecast::{self, in_words};
 use super::ledger::{Ledger, Outcome, Row};
 use super::options::Options;
 use super::page;
+use super::rerun::Rerun;
 use super::space;
 use super::suite::Suite;
 use super::table;
@@ -21,8 +22,13 @@ use super::work::{End, Workshop};
 use crate::machine::{commit, machine};
 use crate::process::{root, target};
 
-/// Runs a suite as the options say, and shows its table.
-pub(crate) fn run(suite: Suite, options: &Options, program: &Path) -> Result<()> {
+/// Runs a suite as the options say, for at most `budget` seconds, and shows its table.
+pub(crate) fn run(
+    suite: Suite,
+    options: &Options,
+    program: &Path,
+    budget: Option<f64>,
+) -> Result<()> {
     let suite = suite.ready()?;
     let inputs = Inputs::of(&suite, program)?;
     let mut ledger = Ledger::open(&suite.ledger(), &suite.name())?;
@@ -30,16 +36,16 @@ pub(crate) fn run(suite: Suite, options: &Options, program: &Path) -> Result<()>
         true => suite.set.experiments(),
         false => with_tuning(&options.experiments),
     };
+    let folder = target().join("reproduce").join(suite.name());
     let mut campaign = Campaign {
+        rerun: Rerun::open(&folder, &again(options))?,
         workshop: Workshop {
             suite: &suite,
             inputs: &inputs,
             program,
-            folder: target().join("reproduce").join(suite.name()),
+            folder,
         },
         experiments,
-        again: again(options),
-        done: BTreeSet::new(),
     };
     println!("{}", tuning_budget(&suite));
     println!("{}", campaign.forecast(&ledger)?);
@@ -47,14 +53,17 @@ pub(crate) fn run(suite: Suite, options: &Options, program: &Path) -> Result<()>
         return Ok(());
     }
     let minutes = suite.set.minutes().map(|minutes| 60.0 * minutes);
-    let budget = options.budget.or(minutes);
+    let budget = budget.or(minutes);
     let complete = campaign.work(&mut ledger, budget)?;
-    println!("\n{}", table::of(&ledger, suite.set));
+    println!("\n{}", table::of(&ledger, suite.set)?);
     if !complete {
         println!("{}", campaign.forecast(&ledger)?);
         println!("the same command goes on with what is left");
     }
     let page = page::write(&campaign.workshop, &ledger)?;
+    if complete {
+        campaign.rerun.close()?;
+    }
     println!("the page of all figures is {}", page.display());
     Ok(())
 }
@@ -99,33 +108,29 @@ fn tuning_budget(suite: &Suite) -> String {
 struct Campaign<'a> {
     workshop: Workshop<'a>,
     experiments: Vec<Experiment>,
-    /// Experiments whose finished cells are run again.
-    again: Vec<&'static str>,
-    /// Cells that this command has run.
-    done: BTreeSet<Label>,
+    rerun: Rerun,
 }
 
 impl Campaign<'_> {
     fn finished(&self, cell: &Cell, ledger: &Ledger) -> Result<bool> {
         let key = cell.key(self.workshop.inputs)?;
         let known = ledger.row(&cell.label).is_some_and(|row| row.key == key);
-        Ok(known && (!self.again(cell) || self.done.contains(&cell.label)))
-    }
-
-    fn again(&self, cell: &Cell) -> bool {
-        self.again.contains(&cell.label.experiment.as_str())
+        Ok(known && !self.rerun.wants(&cell.label))
     }
 
     fn forecast(&self, ledger: &Ledger) -> Result<String> {
         let suite = self.workshop.suite;
         let mut parts = Vec::new();
+        // A run that two experiments share is done once.
+        let mut planned = BTreeSet::new();
         for &experiment in &self.experiments {
             let mut left = Vec::new();
             let mut done = 0;
             for cell in experiment.cells(suite, ledger, Unknown::Assumed)? {
                 match self.finished(&cell, ledger)? {
                     true => done += 1,
-                    false => left.push(cell),
+                    false if planned.insert(cell.key(self.workshop.inputs)?) => left.push(cell),
+                    false => {}
                 }
             }
             parts.push((experiment, done, left));
@@ -167,8 +172,9 @@ impl Campaign<'_> {
                 return Ok(false);
             }
             let key = cell.key(self.workshop.inputs)?;
-            let anew = self.again(&cell);
-            let known = ledger.outcome(&key).filter(|_| !anew).cloned();
+            let anew = self.rerun.wants(&cell.label);
+            let usable = |row: &&Row| row.key == key && (!anew || self.rerun.has_run(&row.label));
+            let known = ledger.rows.iter().find(usable).cloned();
             let row = |outcome, commit: &str, machine: &str| Row {
                 label: cell.label.clone(),
                 key: key.clone(),
@@ -180,8 +186,10 @@ impl Campaign<'_> {
             };
             let row = match known {
                 Some(known) => row(known.outcome, &known.commit, &known.machine),
-                None => match self.workshop.carry_out(&cell, deadline, anew)? {
-                    End::Done(outcome) => row(outcome, &commit, &machine),
+                None => match self.carry_out(&cell, deadline)? {
+                    End::Done(outcome) => {
+                        row(outcome, &self.workshop.made_at(&cell, &commit)?, &machine)
+                    }
                     End::Stopped => {
                         println!("{}: stopped, goes on the next time", cell.label);
                         return Ok(false);
@@ -195,7 +203,7 @@ impl Campaign<'_> {
             );
             ledger.record(row)?;
             self.workshop.sweep(&cell)?;
-            self.done.insert(cell.label);
+            self.rerun.finish(cell.label)?;
         }
         let open = self.unreachable(ledger);
         ensure!(
@@ -204,6 +212,14 @@ impl Campaign<'_> {
             open.join(", ")
         );
         Ok(true)
+    }
+
+    /// Does a cell; of a rerun without what an earlier campaign left of it.
+    fn carry_out(&mut self, cell: &Cell, deadline: Option<Instant>) -> Result<End> {
+        if self.rerun.begin(&cell.label)? && cell.work == Work::Train {
+            self.workshop.forget(cell)?;
+        }
+        self.workshop.carry_out(cell, deadline)
     }
 
     /// Losses whose trials are through without one that can be used.

@@ -145,8 +145,10 @@ pub(crate) struct Cell {
 /// What decides numbers beside the run file.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs {
-    /// Fingerprints of the data, the weights, the attribute labels, and the version of the program.
+    /// Fingerprints of the data, the weights, and the version of the program.
     pub(crate) texts: Vec<String>,
+    /// Fingerprint of the attribute labels, which only their concentration reads.
+    pub(crate) attributes: String,
 }
 
 impl Cell {
@@ -166,9 +168,11 @@ impl Cell {
         let run = self.run_key(inputs)?;
         Ok(match self.work {
             Work::Train => run,
-            Work::Concentration | Work::Map => {
-                hex(&Sha256::digest(format!("{run} {:?}", self.work)))
+            Work::Concentration => {
+                let asked = format!("{run} {:?} {}", self.work, inputs.attributes);
+                hex(&Sha256::digest(asked))
             }
+            Work::Map => hex(&Sha256::digest(format!("{run} {:?}", self.work))),
         })
     }
 }
@@ -195,11 +199,16 @@ mod tests {
         Label::new(Experiment::Classification, Loss::Magnet, "tuned", seed).trains(run)
     }
 
+    fn inputs(texts: &[&str]) -> Inputs {
+        Inputs {
+            texts: texts.iter().map(|&text| text.to_owned()).collect(),
+            attributes: "none".into(),
+        }
+    }
+
     #[test]
     fn a_key_follows_the_resolved_run_file_and_not_how_it_is_spelled() {
-        let inputs = Inputs {
-            texts: vec!["data".into()],
-        };
+        let inputs = inputs(&["data"]);
         let key = |cell: &Cell| cell.key(&inputs).unwrap();
         let plain = key(&cell(&[], 0));
         // The run file has the gap 1.0 already.
@@ -207,27 +216,35 @@ mod tests {
         assert_eq!(key(&cell(&["loss.gap=2.0", "loss.gap=1.00"], 0)), plain);
         assert_ne!(key(&cell(&["loss.gap=2.0"], 0)), plain);
         assert_ne!(key(&cell(&[], 1)), plain);
-        let other = Inputs {
-            texts: vec!["other data".into()],
-        };
-        assert_ne!(cell(&[], 0).key(&other).unwrap(), plain);
+        assert_ne!(
+            cell(&[], 0).key(&self::inputs(&["other data"])).unwrap(),
+            plain
+        );
     }
 
     #[test]
     fn what_is_asked_of_a_run_has_a_key_of_its_own() {
-        let inputs = Inputs { texts: Vec::new() };
         let train = cell(&[], 0);
-        let map = Cell {
-            work: Work::Map,
+        let asks = |work| Cell {
+            work,
             ..train.clone()
         };
+        let map = asks(Work::Map);
+        let (inputs, mut labelled) = (inputs(&[]), inputs(&[]));
+        labelled.attributes = "other labels".into();
         assert_eq!(map.run_key(&inputs).unwrap(), train.key(&inputs).unwrap());
         assert_ne!(map.key(&inputs).unwrap(), train.key(&inputs).unwrap());
+        // Attribute labels decide what is counted in an embedding and nothing of the training.
+        let keys = |cell: &Cell| [&inputs, &labelled].map(|inputs| cell.key(inputs).unwrap());
+        let of_train = keys(&train);
+        assert_eq!(of_train[0], of_train[1]);
+        let of_share = keys(&asks(Work::Concentration));
+        assert_ne!(of_share[0], of_share[1]);
     }
 
     #[test]
     fn a_setting_that_cannot_be_set_is_named() {
-        let error = cell(&["seed.x=1"], 0).run_key(&Inputs { texts: Vec::new() });
+        let error = cell(&["seed.x=1"], 0).run_key(&inputs(&[]));
         let error = format!("{:#}", error.unwrap_err());
         assert_eq!(error, "--set seed.x=1: seed is no table");
     }

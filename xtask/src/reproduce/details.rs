@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::ablation::ABLATIONS;
+use super::ablation::{self, ABLATIONS};
+use super::cell::Label;
 use super::concentration::{AT, BASE};
 use super::experiment::Experiment;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Outcome, Row};
 use super::loss::Loss;
-use super::set::{Scale, Set};
+use super::runs::trial_name;
+use super::set::Set;
 use super::space;
-use super::stats::{mean, spread};
-use super::table::{percent, percents, titled};
+use super::stats::{deviation, mean, spread};
+use super::table::{percent, titled};
 
 pub(super) fn concentration(ledger: &Ledger) -> String {
     let sizes = ["1", "8", "32", "128"];
@@ -56,49 +58,69 @@ pub(super) fn maps(ledger: &Ledger) -> String {
 }
 
 pub(super) fn ablation(ledger: &Ledger) -> String {
-    let key = format!("{}_error_at_1", Loss::Magnet.rule());
-    let errors = |name: &str| {
-        let cells = ledger.seeds(Experiment::Ablation, Loss::Magnet, name);
-        (percents(&cells, &key), cells)
-    };
-    let Some(reference) = errors("nothing changed").0.map(|values| mean(&values)) else {
-        return String::new();
-    };
+    let reference = ledger.seeds(Experiment::Ablation, Loss::Magnet, ablation::REFERENCE);
     let mut rows = String::new();
     for (name, _) in ABLATIONS {
-        let (values, cells) = errors(name);
+        let cells = ledger.seeds(Experiment::Ablation, Loss::Magnet, name);
+        let whole: Vec<&Row> = cells
+            .iter()
+            .copied()
+            .filter(|row| ablation::error(row).is_some())
+            .collect();
+        let errors: Vec<f64> = whole
+            .iter()
+            .filter_map(|row| ablation::error(row))
+            .collect();
         if cells.is_empty() {
             continue;
         }
-        let seconds: Vec<f64> = cells
-            .iter()
-            .map(|row| row.outcome.training_seconds)
-            .collect();
-        let (error, difference) = match &values {
-            Some(values) => (
-                spread(values, 2),
-                format!("{:+.2}", mean(values) - reference),
-            ),
-            None => ("broke down".into(), "–".into()),
+        // Each seed against the same seed with nothing changed.
+        let beside = |row: &&Row| {
+            let same = reference
+                .iter()
+                .find(|other| other.label.seed == row.label.seed)?;
+            Some(ablation::error(row)? - ablation::error(same)?)
         };
-        let share: Vec<f64> = cells
-            .iter()
-            .map(|row| 100.0 * row.outcome.refresh_seconds / row.outcome.training_seconds.max(1e-9))
-            .collect();
+        let differences: Vec<f64> = whole.iter().filter_map(beside).collect();
+        let of = |measure: fn(&Outcome) -> f64| {
+            let values: Vec<f64> = whole.iter().map(|row| measure(&row.outcome)).collect();
+            if_any(&values, |values| spread(values, 1))
+        };
+        let seeds = match cells.len() - whole.len() {
+            0 => cells.len().to_string(),
+            broken => format!("{}, of which {broken} broke down", cells.len()),
+        };
         let _ = writeln!(
             rows,
-            "| {name} | {error} | {difference} | {} | {} | {} |",
-            cells.len(),
-            spread(&seconds, 1),
-            spread(&share, 1)
+            "| {name} | {} | {} | {seeds} | {} | {} |",
+            if_any(&errors, |values| spread(values, 2)),
+            if_any(&differences, signed),
+            of(|outcome| outcome.training_seconds),
+            of(|outcome| 100.0 * outcome.refresh_seconds / outcome.training_seconds.max(1e-9)),
         );
     }
-    let head = "| changed | error@1 % | difference | seeds | training seconds | of which index % |\n|---|---:|---:|---:|---:|---:|";
+    let head = "| changed | error@1 % | difference, seed by seed | seeds | training seconds | of which index % |\n|---|---:|---:|---:|---:|---:|";
     titled(
-        "Ablations of magnet, one change at a time from its tuned setting.",
+        "Ablations of magnet, one change at a time from its tuned setting; a change to what the setting has already gives it again.",
         head,
         rows,
     )
+}
+
+/// `of` the values, or a dash if there are none.
+fn if_any(values: &[f64], of: impl Fn(&[f64]) -> String) -> String {
+    match values {
+        [] => "–".into(),
+        some => of(some),
+    }
+}
+
+/// Mean and deviation with the sign of the mean.
+fn signed(values: &[f64]) -> String {
+    match deviation(values) {
+        Some(deviation) => format!("{:+.2} ± {deviation:.2}", mean(values)),
+        None => format!("{:+.2}", mean(values)),
+    }
 }
 
 pub(super) fn index_cost(ledger: &Ledger) -> String {
@@ -117,38 +139,48 @@ pub(super) fn index_cost(ledger: &Ledger) -> String {
     titled("Cost of the cluster index.", head, rows)
 }
 
-/// What tuning chose.
-pub(super) fn settings(ledger: &Ledger) -> String {
+/// What tuning chose, as the row of the best trial has it.
+pub(super) fn settings(ledger: &Ledger, set: Set) -> String {
     let mut rows = String::new();
     for loss in Loss::ALL {
         let trials = ledger.of(Experiment::Tuning, loss);
         let Some((number, error)) = ledger.best_trial(loss, trials.len()) else {
             continue;
         };
-        let chosen = space::trial(loss, set_scale(ledger), number);
+        let sets = |number| {
+            let row = ledger.row(&Label::new(
+                Experiment::Tuning,
+                loss,
+                &trial_name(number),
+                0,
+            ));
+            row.map(|row| row.sets.as_slice()).unwrap_or_default()
+        };
+        let first = sets(0);
+        let chosen: Vec<&str> = sets(number)
+            .iter()
+            .filter(|set| !first.contains(set))
+            .map(String::as_str)
+            .collect();
         let chosen = match chosen.is_empty() {
             true => "the run file as it stands".into(),
             false => format!("`{}`", chosen.join("` `")),
         };
         let _ = writeln!(
             rows,
-            "| {} | {} | {number} | {:.2} | {chosen} |",
+            "| {} | {} | {} | {number} | {:.2} | {chosen} |",
             loss.name(),
+            space::levers(loss, set.scale()).len(),
             trials.len(),
             100.0 * error
         );
     }
-    let head =
-        "| loss | trials | best | its validation error % | settings |\n|---|---:|---:|---:|---|";
-    titled("What the trials chose.", head, rows)
-}
-
-fn set_scale(ledger: &Ledger) -> Scale {
-    let set = Set::ALL
-        .into_iter()
-        .rev()
-        .find(|set| ledger.set.starts_with(set.name()));
-    set.unwrap_or(Set::FashionMini).scale()
+    let head = "| loss | levers | trials | best | its validation error % | settings |\n|---|---:|---:|---:|---:|---|";
+    titled(
+        "What the trials chose. Trial 0 is the run file, whose settings were set by hand; the others are points of one sequence.",
+        head,
+        rows,
+    )
 }
 
 #[cfg(test)]
@@ -159,18 +191,27 @@ mod tests {
     #[test]
     fn ablations_stand_beside_what_was_changed() {
         let error = |value| measured(&[("knc_error_at_1", value)]);
+        let row = |name, seed, outcome| (Experiment::Ablation, Loss::Magnet, name, seed, outcome);
+        let failed = Outcome {
+            failure: Some("the loss is infinite".into()),
+            ..Outcome::default()
+        };
         let ledger = ledger(vec![
-            (
-                Experiment::Ablation,
-                Loss::Magnet,
-                "nothing changed",
-                0,
-                error(0.20),
-            ),
-            (Experiment::Ablation, Loss::Magnet, "gap 0", 0, error(0.23)),
+            row("nothing changed", 0, error(0.195)),
+            row("nothing changed", 1, error(0.205)),
+            row("gap 0", 0, error(0.22)),
+            row("gap 0", 1, error(0.24)),
+            row("gap 0", 2, failed),
         ]);
         let text = ablation(&ledger);
-        assert!(text.contains("| gap 0 | 23.00 | +3.00 | 1 |"), "{text}");
+        assert!(
+            text.contains("| gap 0 | 23.00 ± 1.41 | +3.00 ± 0.71 | 3, of which 1 broke down |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| nothing changed | 20.00 ± 0.71 | +0.00 ± 0.00 | 2 |"),
+            "{text}"
+        );
         assert!(!text.contains("gap 1"), "{text}");
     }
 }

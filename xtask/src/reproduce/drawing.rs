@@ -13,6 +13,16 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, f64)>,
 }
 
+/// A row of dots.
+pub(super) struct Dots {
+    pub(super) name: String,
+    pub(super) colour: RGBColor,
+    /// Percents, a dot a seed.
+    pub(super) values: Vec<f64>,
+    /// Test images behind each.
+    pub(super) tested: Option<u64>,
+}
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Lines over two axes, with a legend.
@@ -69,18 +79,27 @@ pub(super) fn chart(
     Ok(Some(svg))
 }
 
-/// A line for each name: values as dots, mean and interval as a bar.
-pub(super) fn dots(rows: &[(String, RGBColor, Vec<f64>)], unit: &str) -> Result<Option<String>> {
-    let Some(across) = limits(rows.iter().flat_map(|row| row.2.iter().copied())) else {
+/// A line for each row: values as dots, mean and interval as a bar.
+pub(super) fn dots(rows: &[Dots], unit: &str) -> Result<Option<String>> {
+    let bars: Vec<[f64; 3]> = rows
+        .iter()
+        .map(|row| {
+            let middle = mean(&row.values);
+            let (low, high) = interval(&row.values, row.tested).unwrap_or((middle, middle));
+            [low, middle, high]
+        })
+        .collect();
+    let all = rows.iter().flat_map(|row| row.values.iter().copied());
+    let Some(across) = limits(all.chain(bars.iter().flatten().copied())) else {
         return Ok(None);
     };
     // The first row stands on top.
     let place = |row: usize| (rows.len() - 1 - row) as i32;
     let name = |place: i32| {
         let row = (rows.len() - 1).checked_sub(usize::try_from(place).unwrap_or(usize::MAX));
-        row.map_or_else(String::new, |row| rows[row].0.clone())
+        row.map_or_else(String::new, |row| rows[row].name.clone())
     };
-    let longest = rows.iter().map(|row| row.0.len()).max().unwrap_or(0) as u32;
+    let longest = rows.iter().map(|row| row.name.len()).max().unwrap_or(0) as u32;
     let mut svg = String::new();
     let size = (400 + 7 * longest, 70 + 22 * rows.len() as u32);
     draw(
@@ -104,14 +123,13 @@ pub(super) fn dots(rows: &[(String, RGBColor, Vec<f64>)], unit: &str) -> Result<
                 })
                 .draw()
                 .map_err(drawing)?;
-            for (row, (_, colour, values)) in rows.iter().enumerate() {
-                let at = SegmentValue::CenterOf(place(row));
-                let middle = mean(values);
-                let (low, high) = interval(values).unwrap_or((middle, middle));
+            for (number, (row, &[low, middle, high])) in rows.iter().zip(&bars).enumerate() {
+                let at = SegmentValue::CenterOf(place(number));
                 let bar =
-                    ErrorBar::new_horizontal(at.clone(), low, middle, high, colour.filled(), 8);
+                    ErrorBar::new_horizontal(at.clone(), low, middle, high, row.colour.filled(), 8);
                 chart.draw_series([bar]).map_err(drawing)?;
-                let seeds = values
+                let seeds = row
+                    .values
                     .iter()
                     .map(|&value| Circle::new((value, at.clone()), 2, BLACK.filled()));
                 chart.draw_series(seeds).map_err(drawing)?;

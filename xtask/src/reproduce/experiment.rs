@@ -7,7 +7,7 @@ use super::cell::{Cell, Label, Work};
 use super::fit::fit;
 use super::ledger::Ledger;
 use super::loss::Loss;
-use super::runs::{all_layers, convergence, index_costs, last, random_merging, trials};
+use super::runs::{all_layers, convergence, index_costs, last, merged, random, trials};
 use super::space;
 use super::suite::Suite;
 
@@ -124,7 +124,6 @@ impl Experiment {
             let asked = losses.iter().filter(|loss| suite.losses.contains(loss));
             asked.copied().collect::<Vec<_>>()
         };
-        let paper = || asked(&Loss::PAPER);
         let with_tempered = || asked(&Loss::WITH_TEMPERED);
         let with_seeds = |losses: Vec<Loss>, make: &dyn Fn(Loss, Vec<String>, u64) -> Cell| {
             let known = losses
@@ -137,7 +136,6 @@ impl Experiment {
                 .collect::<Vec<_>>()
         };
         let label = |loss, setting: &str, seed| Label::new(self, loss, setting, seed);
-        let random = random_merging(suite);
         match self {
             Self::Tuning => trials(suite),
             Self::Classification => with_seeds(suite.losses.clone(), &|loss, sets, seed| {
@@ -149,31 +147,29 @@ impl Experiment {
                     label(loss, "tuned", seed).trains(all_layers(suite, protocol, loss, sets))
                 }),
             },
-            Self::Convergence => with_seeds(paper(), &|loss, sets, seed| {
+            Self::Convergence => with_seeds(with_tempered(), &|loss, sets, seed| {
                 label(loss, "tuned", seed).trains(convergence(suite, loss, sets))
             }),
             Self::Random => with_seeds(with_tempered(), &|loss, sets, seed| {
-                label(loss, "tuned", seed).trains(last(suite, loss, sets).with(&[&random]))
+                label(loss, "tuned", seed).trains(random(suite, loss, sets, seed))
             }),
             Self::Mixed => match suite.set.mixed() {
                 None => Vec::new(),
-                Some(mixed) => with_seeds(paper(), &|loss, sets, seed| {
-                    label(loss, "tuned", seed).trains(last(suite, loss, sets).with(&[mixed]))
+                Some(mixed) => with_seeds(with_tempered(), &|loss, sets, seed| {
+                    label(loss, "tuned", seed).trains(merged(suite, loss, sets, mixed))
                 }),
             },
             // With attribute labels of the test images as the paper has it; without, each fine class that training saw merged
             // with another is an attribute.
             Self::Concentration => with_seeds(with_tempered(), &|loss, sets, seed| {
-                let run = last(suite, loss, sets);
                 let run = match &suite.attributes {
-                    Some(_) => run,
-                    None => run.with(&[&random]),
+                    Some(_) => last(suite, loss, sets),
+                    None => random(suite, loss, sets, seed),
                 };
                 label(loss, "tuned", seed).asks(run, Work::Concentration)
             }),
             Self::Map => with_seeds(with_tempered(), &|loss, sets, seed| {
-                let run = last(suite, loss, sets).with(&[&random]);
-                label(loss, "tuned", seed).asks(run, Work::Map)
+                label(loss, "tuned", seed).asks(random(suite, loss, sets, seed), Work::Map)
             })
             .into_iter()
             .filter(|cell| cell.label.seed == 0)

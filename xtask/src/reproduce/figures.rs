@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use plotters::style::RGBColor;
+use plotters::style::{BLACK, RGBColor};
 
-use super::ablation::ABLATIONS;
-use super::concentration::AT;
-use super::drawing::{Line, chart, dots};
+use super::ablation::{self, ABLATIONS};
+use super::concentration::{AT, BASE};
+use super::drawing::{Dots, Line, chart, dots};
 use super::experiment::Experiment;
 use super::ledger::{Ledger, Row};
 use super::loss::Loss;
-use super::table::percents;
+use super::table::{percents, tested};
 
 /// A figure with what stands under it.
 pub(crate) struct Figure {
@@ -30,7 +30,15 @@ pub(crate) fn of(ledger: &Ledger) -> Result<Vec<Figure>> {
     };
     add(
         "Error of each loss: seeds as dots, mean and 95 % interval",
-        errors(ledger)?,
+        errors(ledger, Experiment::Classification)?,
+    );
+    add(
+        "The same with all layers trained",
+        errors(ledger, Experiment::AllLayers)?,
+    );
+    add(
+        "Hierarchy recovery, classes merged at random: soft kNN error of the classes below",
+        recovery(ledger)?,
     );
     add(
         "Validation error against images seen, a line a seed",
@@ -41,7 +49,7 @@ pub(crate) fn of(ledger: &Ledger) -> Result<Vec<Figure>> {
         convergence(ledger, 1, "seconds")?,
     );
     add(
-        "Share of the nearest n test images with an attribute of the image in their middle",
+        "Share of the nearest n test images with an attribute of the image in their middle; black, the share among all",
         shares(ledger)?,
     );
     add("Variance of the batch over training", variances(ledger)?);
@@ -59,24 +67,53 @@ fn colour(loss: Loss) -> RGBColor {
     }
 }
 
-fn errors(ledger: &Ledger) -> Result<Option<String>> {
+fn errors(ledger: &Ledger, experiment: Experiment) -> Result<Option<String>> {
     let rows = Loss::ALL.into_iter().filter_map(|loss| {
-        let cells = ledger.of(Experiment::Classification, loss);
-        let values = percents(&cells, &format!("{}_error_at_1", loss.rule()))?;
-        Some((loss.name().to_owned(), colour(loss), values))
+        let cells = ledger.of(experiment, loss);
+        dots_of(
+            loss.name(),
+            loss,
+            &cells,
+            &format!("{}_error_at_1", loss.rule()),
+        )
     });
     dots(&rows.collect::<Vec<_>>(), "error@1 %")
 }
 
+fn recovery(ledger: &Ledger) -> Result<Option<String>> {
+    let rows = Loss::WITH_TEMPERED.into_iter().filter_map(|loss| {
+        let cells = ledger.of(Experiment::Random, loss);
+        dots_of(loss.name(), loss, &cells, "hierarchy_soft_knn_error_at_1")
+    });
+    dots(&rows.collect::<Vec<_>>(), "fine error@1 %")
+}
+
+fn dots_of(name: &str, loss: Loss, cells: &[&Row], key: &str) -> Option<Dots> {
+    Some(Dots {
+        name: name.to_owned(),
+        colour: colour(loss),
+        values: percents(cells, key)?,
+        tested: tested(cells),
+    })
+}
+
 fn ablation(ledger: &Ledger) -> Result<Option<String>> {
-    let key = format!("{}_error_at_1", Loss::Magnet.rule());
     let rows = ABLATIONS.into_iter().filter_map(|(name, _)| {
         let cells = ledger.seeds(Experiment::Ablation, Loss::Magnet, name);
-        Some((
-            name.to_owned(),
-            colour(Loss::Magnet),
-            percents(&cells, &key)?,
-        ))
+        let whole: Vec<&Row> = cells
+            .into_iter()
+            .filter(|row| ablation::error(row).is_some())
+            .collect();
+        let values: Vec<f64> = whole
+            .iter()
+            .filter_map(|row| ablation::error(row))
+            .collect();
+        (!values.is_empty()).then(|| Dots {
+            name: name.to_owned(),
+            colour: colour(Loss::Magnet),
+            values,
+            tested: tested(&whole),
+        })
     });
     dots(&rows.collect::<Vec<_>>(), "error@1 %")
 }
@@ -106,7 +143,7 @@ fn variances(ledger: &Ledger) -> Result<Option<String>> {
 
 /// Over the logarithm of the size of the neighbourhood.
 fn shares(ledger: &Ledger) -> Result<Option<String>> {
-    let lines = paper_lines(ledger, Experiment::Concentration, |row| {
+    let mut lines = paper_lines(ledger, Experiment::Concentration, |row| {
         let numbered: BTreeMap<u64, f64> = row
             .outcome
             .measures
@@ -118,8 +155,28 @@ fn shares(ledger: &Ledger) -> Result<Option<String>> {
             .map(|(size, share)| ((size as f64).log2(), 100.0 * share))
             .collect()
     });
+    lines.extend(base(ledger, &lines));
     chart(&lines, ["neighbours n", "share %"], &|x| {
         format!("{:.0}", x.exp2())
+    })
+}
+
+/// The share among all images: what neighbours drawn at random would have.
+fn base(ledger: &Ledger, lines: &[Line]) -> Option<Line> {
+    let mut rows = Loss::WITH_TEMPERED
+        .into_iter()
+        .flat_map(|loss| ledger.of(Experiment::Concentration, loss));
+    let share = 100.0 * rows.find_map(|row| row.outcome.measures.get(BASE).copied())?;
+    let across = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|point| point.0));
+    let (least, most) = across.fold((f64::MAX, f64::MIN), |(least, most), x| {
+        (least.min(x), most.max(x))
+    });
+    Some(Line {
+        name: "all images".to_owned(),
+        colour: BLACK,
+        points: vec![(least, share), (most, share)],
     })
 }
 

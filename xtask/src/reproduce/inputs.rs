@@ -35,12 +35,8 @@ impl Inputs {
             None => Ok("none".into()),
         };
         Ok(Self {
-            texts: vec![
-                data,
-                file(&suite.weights)?,
-                file(&suite.attributes)?,
-                version,
-            ],
+            texts: vec![data, file(&suite.weights)?, version],
+            attributes: file(&suite.attributes)?,
         })
     }
 }

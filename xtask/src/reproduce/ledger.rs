@@ -1,7 +1,8 @@
 //! The ledger of a data set: one row for each cell that was run, as JSON that is committed.
 //!
-//! It is written whole after every cell, so a command that is stopped loses at most the cell it was at. A row is replaced only
-//! by another one of the same label; git keeps the earlier.
+//! It is written whole after every cell, so a command that is stopped loses at most the cell it was at. A row gives way to
+//! another one of the same label, and to another seed of the same label that was run with other settings: what is averaged over
+//! seeds is one setting. Git keeps the earlier.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ pub(crate) struct Outcome {
     /// Values of the report, as shares; of other work what it measured.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) measures: BTreeMap<String, f64>,
+    /// Test images that the errors are counted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tested: Option<u64>,
     /// Error@1 of the loss's rule on the validation images at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) validation: Option<f64>,
@@ -59,6 +63,15 @@ pub(crate) struct Row {
     pub(crate) outcome: Outcome,
     pub(crate) commit: String,
     pub(crate) machine: String,
+}
+
+impl Row {
+    /// What is set, the seed left out: seeds of one setting have it in common.
+    fn setting(&self) -> (&str, Vec<String>) {
+        let seed = format!("seed={}", self.label.seed);
+        let sets = self.sets.iter().map(|set| set.replace(&seed, "seed="));
+        (&self.file, sets.collect())
+    }
 }
 
 #[derive(Deserialize)]
@@ -104,11 +117,6 @@ impl Ledger {
         self.rows.iter().find(|row| &row.label == label)
     }
 
-    /// The outcome of a key, whatever it was called when it was run.
-    pub(crate) fn outcome(&self, key: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.key == key)
-    }
-
     /// Rows of a loss in an experiment, by setting and seed.
     pub(crate) fn of(&self, experiment: Experiment, loss: Loss) -> Vec<&Row> {
         self.with_setting(experiment, loss, None)
@@ -142,12 +150,18 @@ impl Ledger {
         told.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
     }
 
-    /// Takes a row in, in place of that of the same label, and saves.
+    /// Takes a row in, in place of that of the same label and of its other seeds with other settings, and saves.
     pub(crate) fn record(&mut self, row: Row) -> Result<()> {
-        match self.rows.iter_mut().find(|old| old.label == row.label) {
-            Some(old) => *old = row,
-            None => self.rows.push(row),
-        }
+        let one_setting = |old: &Row| {
+            let sibling = Label {
+                seed: row.label.seed,
+                ..old.label.clone()
+            } == row.label;
+            !sibling || old.setting() == row.setting()
+        };
+        self.rows
+            .retain(|old| old.label != row.label && one_setting(old));
+        self.rows.push(row);
         self.rows.sort_by(|a, b| a.label.cmp(&b.label));
         self.save()
     }
@@ -242,6 +256,25 @@ mod tests {
         assert_eq!(ledger.best_trial(Loss::Magnet, 5), None);
         assert_eq!(ledger.best_trial(Loss::Softmax, 4), None);
         assert_eq!(ledger_of(&[None]).best_trial(Loss::Magnet, 1), None);
+    }
+
+    #[test]
+    fn seeds_of_a_superseded_setting_leave_the_ledger_with_it() {
+        let folder = std::env::temp_dir().join(format!("lodestone-seeds-{}", std::process::id()));
+        let mut ledger = Ledger::open(&folder.join("results.json"), "fashion-mini").unwrap();
+        let row = |seed: u64, gap: &str| {
+            let mut row = ledger_of(&[Some(0.25)]).rows.remove(0);
+            row.label = Label::new(Experiment::Classification, Loss::Magnet, "tuned", seed);
+            row.sets = vec![format!("loss.gap={gap}"), format!("seed={seed}")];
+            row
+        };
+        for one in [row(0, "1.0"), row(1, "1.0"), row(2, "1.0")] {
+            ledger.record(one).unwrap();
+        }
+        assert_eq!(ledger.rows.len(), 3);
+        ledger.record(row(1, "2.0")).unwrap();
+        assert_eq!(ledger.rows, [row(1, "2.0")]);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

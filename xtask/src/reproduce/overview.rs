@@ -5,17 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::claims::{classified, findings};
-use super::experiment::Experiment;
+use super::claims::{NOT_RUN, findings};
 use super::ledger::Ledger;
 use super::loss::Loss;
 use super::paper;
 use super::set::Set;
 use super::stats::spread;
 use super::table::percents;
-
-/// Name under which `findings.toml` of a set says why it was not run.
-const NOT_RUN: &str = "not-run";
+use super::verdict::{classified, depth};
 
 /// The table; `ledger_of` gives the place of a set's ledger.
 pub(crate) fn table(ledger_of: &dyn Fn(Set) -> Result<PathBuf>) -> Result<String> {
@@ -28,7 +25,7 @@ pub(crate) fn table(ledger_of: &dyn Fn(Set) -> Result<PathBuf>) -> Result<String
             let Some(error) = paper::error(set, loss) else {
                 continue;
             };
-            let (ours, why) = ours(&ledger, set, loss);
+            let (ours, why) = ours(&ledger, set, loss)?;
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
@@ -42,27 +39,25 @@ pub(crate) fn table(ledger_of: &dyn Fn(Set) -> Result<PathBuf>) -> Result<String
     Ok(text)
 }
 
-/// Our error, or why there is none.
-fn ours(ledger: &Ledger, set: Set, loss: Loss) -> (String, String) {
-    let experiment = classified(ledger, &Loss::PAPER);
+/// Our error with seeds and depth, or why there is none.
+fn ours(ledger: &Ledger, set: Set, loss: Loss) -> Result<(String, String)> {
+    let experiment = classified(ledger, &[loss]);
     let rows = ledger.of(experiment, loss);
-    let layers = match set.protocol().all_layers {
-        Some(_) if experiment == Experiment::Classification => ", lower layers frozen",
-        _ => "",
-    };
-    match percents(&rows, &format!("{}_error_at_1", loss.rule())) {
-        Some(values) => {
-            let seeds = match values.len() {
-                1 => "1 seed".to_owned(),
-                more => format!("{more} seeds"),
-            };
-            (spread(&values, 2), seeds + layers)
-        }
-        None => {
-            let why = findings(set).remove(NOT_RUN);
-            ("–".into(), why.unwrap_or_else(|| "not run".into()))
-        }
-    }
+    Ok(
+        match percents(&rows, &format!("{}_error_at_1", loss.rule())) {
+            Some(values) => {
+                let seeds = match values.len() {
+                    1 => "1 seed".to_owned(),
+                    more => format!("{more} seeds"),
+                };
+                (spread(&values, 2), seeds + depth(set, experiment))
+            }
+            None => {
+                let why = findings(set)?.remove(NOT_RUN);
+                ("–".into(), why.unwrap_or_else(|| "not run".into()))
+            }
+        },
+    )
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) fn write(workshop: &Workshop<'_>, ledger: &Ledger) -> Result<PathBuf>
     let strips = strips_of(workshop, ledger)?;
     let maps = maps_of(workshop, ledger)?;
     let mut body = format!("<h1>{}</h1>\n", escaped(&name));
-    body += &html_of(&table::of(ledger, workshop.suite.set));
+    body += &html_of(&table::of(ledger, workshop.suite.set)?);
     for figure in figures::of(ledger)? {
         body += &format!(
             "<figure>{}<figcaption>{}</figcaption></figure>\n",

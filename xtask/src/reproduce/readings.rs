@@ -20,6 +20,7 @@ struct Report {
 #[derive(Deserialize)]
 struct Measure {
     value: Option<f64>,
+    count: u64,
 }
 
 #[derive(Deserialize)]
@@ -37,8 +38,28 @@ struct Record {
 
 #[derive(Deserialize)]
 struct Sitting {
+    commit: Option<String>,
     started: u64,
     ended: Option<u64>,
+}
+
+/// The commits at which a run was trained, one for each change between its sittings, without marks: what a campaign writes
+/// between two cells differs from the commit and says nothing of the program. None where the run has no record.
+pub(crate) fn commits(folder: &Path) -> Result<Vec<String>> {
+    let path = folder.join("run.json");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let record: Record = read_json(&path)?;
+    let hashes = record
+        .sittings
+        .into_iter()
+        .filter_map(|sitting| sitting.commit);
+    let mut commits: Vec<String> = hashes
+        .filter_map(|commit| Some(commit.split(' ').next()?.to_owned()))
+        .collect();
+    commits.dedup();
+    Ok(commits)
 }
 
 /// Reads the folder of a finished run.
@@ -47,9 +68,12 @@ pub(crate) fn outcome(folder: &Path) -> Result<Outcome> {
     let record: Record = read_json(&folder.join("run.json"))?;
     let report = folder.join("report.json");
     // Without, the run was judged on its validation part alone.
-    let measures = match report.exists() {
-        true => measures(read_json(&report)?),
-        false => BTreeMap::new(),
+    let (measures, tested) = match report.exists() {
+        true => {
+            let report = read_json(&report)?;
+            (measures(&report), tested(&report))
+        }
+        false => (BTreeMap::new(), None),
     };
     let log = Columns::read(&folder.join("log.csv"))?;
     let times = Columns::read(&folder.join("times.csv"))?;
@@ -64,6 +88,7 @@ pub(crate) fn outcome(folder: &Path) -> Result<Outcome> {
         .collect();
     Ok(Outcome {
         measures,
+        tested,
         validation: curve.last().map(|point| point[2]),
         failure: None,
         images: cost.images,
@@ -79,14 +104,23 @@ pub(crate) fn outcome(folder: &Path) -> Result<Outcome> {
     })
 }
 
-/// Means over classes are left out: every class has as many test images in these sets, or the paper counts images.
-fn measures(report: Report) -> BTreeMap<String, f64> {
+/// Means over images; means over classes stay in the run's report, for how the paper weighs classes of unlike size is not known.
+fn measures(report: &Report) -> BTreeMap<String, f64> {
     let kept = report
         .measures
-        .into_iter()
+        .iter()
         .filter(|(name, _)| !name.ends_with("_per_class_mean"));
-    kept.filter_map(|(name, measure)| Some((name, (measure.value? * 1e5).round() / 1e5)))
+    kept.filter_map(|(name, measure)| Some((name.clone(), (measure.value? * 1e5).round() / 1e5)))
         .collect()
+}
+
+/// Images that an error is a share of.
+fn tested(report: &Report) -> Option<u64> {
+    let mut errors = report
+        .measures
+        .iter()
+        .filter(|(name, _)| name.ends_with("_error_at_1"));
+    errors.next().map(|(_, measure)| measure.count)
 }
 
 /// Seconds of the sittings before the last one, which cost.json tells by itself.
@@ -198,7 +232,7 @@ mod tests {
             ),
             (
                 "run.json",
-                r#"{"sittings":[{"started":10,"ended":14},{"started":20,"ended":null},{"started":30,"ended":33}]}"#,
+                r#"{"sittings":[{"commit":"abc with changes","started":10,"ended":14},{"commit":"abc","started":20,"ended":null},{"commit":null,"started":30,"ended":33}]}"#,
             ),
             (
                 "log.csv",
@@ -221,6 +255,7 @@ mod tests {
     fn time_is_that_of_all_sittings_and_evaluations_are_not_training() {
         let folder = run_folder("readings");
         let found = outcome(&folder).unwrap();
+        assert_eq!(commits(&folder).unwrap(), ["abc"]);
         assert_eq!(found.seconds, 7.0);
         assert_eq!(found.training_seconds, 0.5);
         assert_eq!((found.refresh_seconds, found.refreshes), (0.1, 1));

@@ -57,13 +57,16 @@ fn made() -> Result<Vec<(PathBuf, String)>> {
             continue;
         }
         let ledger = Ledger::open(&path, &suite.name())?;
-        text = between(&text, &suite.name(), &table::headline(&ledger, set))
-            .with_context(|| from_root(&readme))?;
+        // The other trunk's tables stand beside its ledger alone.
+        if trunk == Trunk::Googlenet {
+            text = between(&text, &suite.name(), &table::headline(&ledger, set)?)
+                .with_context(|| from_root(&readme))?;
+        }
         let name = suite.name();
         let page = format!(
             "# {name}: results\n\nMade by `cargo xtask reproduce --table` from the ledger beside this page.\n\n"
         );
-        files.push((path.with_extension("md"), page + &table::of(&ledger, set)));
+        files.push((path.with_extension("md"), page + &table::of(&ledger, set)?));
     }
     let ledger_of = |set| Ok(suite(set, Trunk::Googlenet)?.ledger());
     text = between(&text, "the paper", &overview::table(&ledger_of)?)?;
@@ -79,12 +82,15 @@ fn suite(set: Set, trunk: Trunk) -> Result<Suite> {
     options.suites().pop().context("no suite")
 }
 
-/// `text` with the table between the marks of a set; unchanged where it has no such marks.
+/// `text` with the table between the marks of a set.
+///
+/// # Errors
+/// If one of the marks is not there.
 fn between(text: &str, name: &str, table: &str) -> Result<String> {
     let start = format!("<!-- results of {name}, made by cargo xtask reproduce -->");
-    let Some((before, rest)) = text.split_once(&start) else {
-        return Ok(text.to_owned());
-    };
+    let (before, rest) = text
+        .split_once(&start)
+        .with_context(|| format!("there is no line `{start}`"))?;
     let (_, after) = rest
         .split_once(END)
         .with_context(|| format!("`{start}` is not followed by `{END}`"))?;
@@ -104,7 +110,8 @@ mod tests {
             "a\n<!-- results of x, made by cargo xtask reproduce -->\n\nnew\n\n<!-- end of results -->\nb\n"
         );
         assert_eq!(between(&once, "x", "new\n").unwrap(), once);
-        assert_eq!(between(text, "y", "new\n").unwrap(), text);
+        let missing = between(text, "y", "new\n").unwrap_err().to_string();
+        assert!(missing.contains("no line `<!-- results of y,"), "{missing}");
         let open = "<!-- results of x, made by cargo xtask reproduce -->";
         assert!(between(open, "x", "").is_err());
     }

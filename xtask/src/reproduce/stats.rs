@@ -1,7 +1,8 @@
-//! What several seeds say together: mean, standard deviation, and an interval from resampling them.
+//! What several seeds say together: mean, standard deviation, and an interval from resampling seeds and test images.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Binomial, Distribution};
 
 /// Resamples behind an interval.
 const RESAMPLES: usize = 2000;
@@ -19,22 +20,33 @@ pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// The middle 95 % of the means of resampled values (percentile bootstrap); absent for fewer than two values.
+/// 95 % interval of the mean error, in percent, over seeds and test images (percentile bootstrap in two stages).
 ///
-/// Of three seeds it can hardly be wider than from the least to the greatest: it tells how far the seeds lie apart, not more.
-pub(crate) fn interval(values: &[f64]) -> Option<(f64, f64)> {
-    if values.len() < 2 {
+/// A resample draws as many seeds as there are, takes their mean error `p`, and then draws the test images anew: of `tested` of
+/// them `Binomial(tested, p)` are wrong. All seeds are tested on the same images, so these are drawn once for the mean and not
+/// for each seed: which images are hard is taken to be the same for every seed, the most that they can agree. With one seed it
+/// is the interval of the images alone, and where `tested` is not known that of the seeds alone (absent for a single one).
+pub(crate) fn interval(percents: &[f64], tested: Option<u64>) -> Option<(f64, f64)> {
+    if percents.is_empty() || (percents.len() == 1 && tested.is_none()) {
         return None;
     }
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut means: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            let sum: f64 = (0..values.len())
-                .map(|_| values[random.random_range(0..values.len())])
-                .sum();
-            sum / values.len() as f64
-        })
-        .collect();
+    let mut means = Vec::with_capacity(RESAMPLES);
+    for _ in 0..RESAMPLES {
+        let drawn = percents
+            .iter()
+            .map(|_| percents[random.random_range(0..percents.len())]);
+        let middle = drawn.sum::<f64>() / percents.len() as f64;
+        means.push(match tested {
+            None => middle,
+            Some(images) => {
+                let wrong = Binomial::new(images, middle / 100.0)
+                    .ok()?
+                    .sample(&mut random);
+                100.0 * wrong as f64 / images as f64
+            }
+        });
+    }
     means.sort_by(f64::total_cmp);
     let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize];
     Some((at(0.025), at(0.975)))
@@ -61,12 +73,30 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_holds_the_mean_and_stays_inside_the_values() {
-        let (low, high) = interval(&[1.0, 2.0, 6.0]).unwrap();
-        assert!((1.0..3.0).contains(&low), "{low}");
-        assert!((3.0..=6.0).contains(&high), "{high}");
-        assert_eq!(interval(&[1.0, 2.0, 6.0]), Some((low, high)));
-        assert_eq!(interval(&[4.0, 4.0]), Some((4.0, 4.0)));
-        assert_eq!(interval(&[4.0]), None);
+    fn an_interval_of_one_seed_is_that_of_its_test_images() {
+        // The binomial's standard error is 1.26 points; 1.96 of them on either side.
+        let (low, high) = interval(&[20.0], Some(1000)).unwrap();
+        assert!((17.2..17.9).contains(&low), "{low}");
+        assert!((22.1..22.8).contains(&high), "{high}");
+        assert_eq!(interval(&[20.0], Some(1000)), Some((low, high)));
+        assert_eq!(interval(&[20.0], None), None);
+        assert_eq!(interval(&[], Some(1000)), None);
+    }
+
+    #[test]
+    fn seeds_that_lie_apart_widen_the_interval_and_many_images_do_not_hide_it() {
+        assert_eq!(interval(&[4.0, 4.0], None), Some((4.0, 4.0)));
+        let (low, high) = interval(&[10.0, 20.0, 30.0], Some(1_000_000)).unwrap();
+        // One in 27 resamples draws the least seed three times, so the least seed is the lower end.
+        assert!(
+            (low - 10.0).abs() < 0.2 && (high - 30.0).abs() < 0.2,
+            "{low} {high}"
+        );
+        let (narrow, wide) = (
+            interval(&[20.0, 21.0, 22.0], Some(100_000)),
+            interval(&[20.0, 21.0, 22.0], Some(100)),
+        );
+        let width = |pair: Option<(f64, f64)>| pair.map(|(low, high)| high - low).unwrap();
+        assert!(width(wide) > 5.0 * width(narrow));
     }
 }

@@ -97,6 +97,14 @@ impl Suite {
             );
             self.weights = Some(absolute(weights)?);
         }
+        if let Some(attributes) = &self.attributes {
+            ensure!(
+                attributes.is_file(),
+                "--attributes {} is no file",
+                attributes.display()
+            );
+            self.attributes = Some(absolute(attributes)?);
+        }
         Ok(self)
     }
 }

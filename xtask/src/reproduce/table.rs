@@ -3,44 +3,53 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use anyhow::Result;
+
 use super::claims;
 use super::convergence;
 use super::details::{ablation, concentration, index_cost, maps, settings};
 use super::experiment::Experiment;
-use super::ledger::{Ledger, Row};
+use super::ledger::{Ledger, Outcome, Row};
 use super::loss::Loss;
 use super::paper;
 use super::set::Set;
 use super::stats::{interval, spread};
+use super::verdict::depth;
 
 /// What is shown to everyone: errors, hierarchy recovery, and the paper's claims beside ours.
-pub(crate) fn headline(ledger: &Ledger, set: Set) -> String {
-    let parts = [
-        classification(ledger, set, Experiment::Classification),
-        classification(ledger, set, Experiment::AllLayers),
+///
+/// # Errors
+/// If the reasons beside the ledger cannot be read.
+pub(crate) fn headline(ledger: &Ledger, set: Set) -> Result<String> {
+    Ok(joined(&[
+        errors(ledger, set, Experiment::Classification),
+        errors(ledger, set, Experiment::AllLayers),
         hierarchy(ledger),
-        claims::table(ledger, set),
+        claims::tables(ledger, set)?,
         circumstances(ledger),
-    ];
-    joined(&parts)
+    ]))
 }
 
 /// Everything.
-pub(crate) fn of(ledger: &Ledger, set: Set) -> String {
-    let parts = [
-        classification(ledger, set, Experiment::Classification),
-        classification(ledger, set, Experiment::AllLayers),
+///
+/// # Errors
+/// If the reasons beside the ledger cannot be read.
+pub(crate) fn of(ledger: &Ledger, set: Set) -> Result<String> {
+    Ok(joined(&[
+        errors(ledger, set, Experiment::Classification),
+        effort(ledger, set, Experiment::Classification),
+        errors(ledger, set, Experiment::AllLayers),
+        effort(ledger, set, Experiment::AllLayers),
         hierarchy(ledger),
         convergence::table(ledger),
         concentration(ledger),
         maps(ledger),
         ablation(ledger),
         index_cost(ledger),
-        settings(ledger),
-        claims::table(ledger, set),
+        settings(ledger, set),
+        claims::tables(ledger, set)?,
         circumstances(ledger),
-    ];
-    joined(&parts)
+    ]))
 }
 
 /// Tables that have rows, with an empty line between them.
@@ -75,7 +84,8 @@ pub(super) fn titled(title: &str, head: &str, rows: String) -> String {
     }
 }
 
-fn classification(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
+/// Errors of each loss by its own rule.
+fn errors(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
     let mut rows = String::new();
     for loss in Loss::ALL {
         let cells = ledger.of(experiment, loss);
@@ -84,19 +94,14 @@ fn classification(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
         }
         let rule = loss.rule();
         let error = format!("{rule}_error_at_1");
-        let values = percents(&cells, &error).unwrap_or_default();
-        let between = interval(&values);
-        let trials = ledger.of(Experiment::Tuning, loss).len();
-        let best = ledger.best_trial(loss, trials);
-        let seconds: Vec<f64> = cells.iter().map(|row| row.outcome.seconds).collect();
-        let memory = cells
-            .iter()
-            .filter_map(|row| row.outcome.peak_memory_bytes)
-            .max();
+        let between = interval(
+            &percents(&cells, &error).unwrap_or_default(),
+            tested(&cells),
+        );
         // Writing to a string cannot fail; so below.
         let _ = writeln!(
             rows,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             loss.name(),
             loss.rule_in_words(),
             percent(&cells, &error),
@@ -108,26 +113,84 @@ fn classification(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
             percent(&cells, &format!("{rule}_error_at_5")),
             percent(&cells, "recall_at_1"),
             percent(&cells, "map_at_r"),
-            best.map_or_else(|| "–".into(), |(_, error)| format!("{:.2}", 100.0 * error)),
             cells.len(),
-            cells[0].outcome.images,
-            spread(&seconds, 1),
-            memory.map_or_else(|| "?".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)),
         );
     }
-    let trials = ledger.of(Experiment::Tuning, Loss::Softmax).len();
-    let layers = match experiment {
-        Experiment::AllLayers => ", all layers trained",
-        _ if set.protocol().all_layers.is_some() => ", lower layers frozen",
-        _ => "",
-    };
     let title = format!(
-        "Classification error on the test images of {}{layers}; every loss was tuned with {trials} trials judged on validation images.",
-        ledger.set
+        "Classification error on the test images of {}{}. {}",
+        ledger.set,
+        depth(set, experiment),
+        tuning(ledger, set, experiment)
     );
-    let head = "| loss | rule | error@1 % | 95 % interval | paper % | error@5 % | recall@1 % | MAP@R % | validation error of the best trial % | seeds | images seen | seconds | peak MB |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
+    let head = "| loss | rule | error@1 % | 95 % interval | paper % | error@5 % | recall@1 % | MAP@R % | seeds |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|";
     titled(&title, head, rows)
+}
+
+/// How the settings were chosen, in a sentence.
+fn tuning(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
+    let losses = Loss::ALL
+        .into_iter()
+        .filter(|&loss| !ledger.of(experiment, loss).is_empty());
+    let counts: BTreeSet<usize> = losses
+        .map(|loss| ledger.of(Experiment::Tuning, loss).len())
+        .collect();
+    let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
+    let trials = match experiment {
+        Experiment::AllLayers => format!("trials{}", depth(set, Experiment::Tuning)),
+        _ => "trials".to_owned(),
+    };
+    format!(
+        "Settings: the best of {} {trials} of each loss, judged on validation images.",
+        counts.join(" or ")
+    )
+}
+
+/// What the runs behind the errors took.
+fn effort(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
+    let mut rows = String::new();
+    for loss in Loss::ALL {
+        let cells = ledger.of(experiment, loss);
+        let Some(first) = cells.first() else {
+            continue;
+        };
+        let spread_of = |of: fn(&Outcome) -> f64| {
+            let values: Vec<f64> = cells.iter().map(|row| of(&row.outcome)).collect();
+            spread(&values, 1)
+        };
+        let memory = cells
+            .iter()
+            .filter_map(|row| row.outcome.peak_memory_bytes)
+            .max();
+        let commits: BTreeSet<&str> = cells.iter().map(|row| row.commit.as_str()).collect();
+        let _ = writeln!(
+            rows,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            loss.name(),
+            first.outcome.images,
+            spread_of(|outcome| outcome.training_seconds),
+            spread_of(|outcome| outcome.refresh_seconds),
+            spread_of(|outcome| outcome.seconds),
+            memory.map_or_else(|| "?".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)),
+            commits.into_iter().collect::<Vec<_>>().join(", "),
+        );
+    }
+    let title = format!(
+        "What these runs took{}: seconds of training, of these for the cluster index, and of the whole command with evaluation and, \
+         where it was the first to need them, the caches of frozen layers. Memory counts pages of mapped caches.",
+        depth(set, experiment)
+    );
+    let head = "| loss | images seen | training s | of these index s | command s | peak MB | commit |\n\
+         |---|---:|---:|---:|---:|---:|---|";
+    titled(&title, head, rows)
+}
+
+/// Test images behind an error, if all rows tell the same.
+pub(super) fn tested(rows: &[&Row]) -> Option<u64> {
+    let first = rows.first()?.outcome.tested?;
+    rows.iter()
+        .all(|row| row.outcome.tested == Some(first))
+        .then_some(first)
 }
 
 fn hierarchy(ledger: &Ledger) -> String {
@@ -143,19 +206,21 @@ fn hierarchy(ledger: &Ledger) -> String {
             }
             let _ = writeln!(
                 rows,
-                "| {name} | {} | {} | {} | {} | {} |",
+                "| {name} | {} | {} | {} | {} | {} | {} |",
                 loss.name(),
                 percent(&cells, &format!("{}_error_at_1", loss.rule())),
                 percent(&cells, "hierarchy_soft_knn_error_at_1"),
+                percent(&cells, "hierarchy_soft_knn_error_at_5"),
                 percent(&cells, "hierarchy_class_mean_error_at_1"),
                 percent(&cells, "hierarchy_chance_error_at_1"),
             );
         }
     }
-    let head = "| merged | loss | error@1 % on merged classes | fine error@1 %, soft kNN | fine error@1 %, nearest class mean | chance % |\n\
-         |---|---|---:|---:|---:|---:|";
+    let head = "| merged | loss | error@1 % on merged classes | fine error@1 %, soft kNN | error@5 % | fine error@1 %, nearest class mean | chance % |\n\
+         |---|---|---:|---:|---:|---:|---:|";
     titled(
-        "Hierarchy recovery: trained on merged classes, tested on those below them.",
+        "Hierarchy recovery: trained on merged classes, tested on those below them, with the votes of the published rule for every \
+         loss. Each seed merges at random anew.",
         head,
         rows,
     )
@@ -170,7 +235,7 @@ fn circumstances(ledger: &Ledger) -> String {
     match ledger.rows.is_empty() {
         true => String::new(),
         false => format!(
-            "Mean ± standard deviation over seeds; intervals are a bootstrap over seeds; commit {}; {}.\n",
+            "Mean ± standard deviation over seeds; intervals are a bootstrap over seeds and test images; commit {}; {}.\n",
             distinct(&|row| row.commit.clone()),
             distinct(&|row| row.machine.clone())
         ),
@@ -203,7 +268,7 @@ mod tests {
         let rows = ledger.of(Experiment::Classification, Loss::Magnet);
         assert_eq!(percent(&rows, "map_at_r"), "–");
         assert_eq!(percents(&rows, "knc_error_at_1"), Some(vec![50.0, 25.0]));
-        let text = of(&ledger, Set::FashionMini);
+        let text = of(&ledger, Set::FashionMini).unwrap();
         assert!(
             text.contains("| magnet | kNC | 37.50 ± 17.68 | 25.00 to 50.00 |"),
             "{text}"

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::cell::{Cell, Inputs, Work};
 use super::concentration;
@@ -40,17 +40,24 @@ impl Workshop<'_> {
         Ok(self.folder.join(cell.run_key(self.inputs)?))
     }
 
-    /// Does a cell, at most until `deadline`; `anew` if a run that is there already is not to be used.
-    pub(crate) fn carry_out(
-        &self,
-        cell: &Cell,
-        deadline: Option<Instant>,
-        anew: bool,
-    ) -> Result<End> {
+    /// Takes away what is left of a cell's run.
+    pub(crate) fn forget(&self, cell: &Cell) -> Result<()> {
         let folder = self.run_folder(cell)?;
-        if anew && cell.work == Work::Train && folder.join("cost.json").exists() {
-            remove(&folder)?;
+        match folder.exists() {
+            true => remove(&folder),
+            false => Ok(()),
         }
+    }
+
+    /// The commit that a cell's run was made at: `now` if all its sittings were at that, otherwise theirs, one after the other.
+    pub(crate) fn made_at(&self, cell: &Cell, now: &str) -> Result<String> {
+        let folder = self.run_folder(cell)?;
+        Ok(made_at(&readings::commits(&folder)?, now))
+    }
+
+    /// Does a cell, at most until `deadline`; a run that is there already is used, and gone on with if it was stopped.
+    pub(crate) fn carry_out(&self, cell: &Cell, deadline: Option<Instant>) -> Result<End> {
+        let folder = self.run_folder(cell)?;
         let started = Instant::now();
         // What is asked of a run needs its folder, which another machine's ledger does not bring along.
         let trained = match self.train(cell, &folder, deadline)? {
@@ -100,7 +107,7 @@ impl Workshop<'_> {
             match finish(&mut command, deadline)? {
                 Finish::Succeeded(_) => {}
                 Finish::Stopped => return Ok(End::Stopped),
-                Finish::Failed(reason) if may_break_down(cell, &reason) => {
+                Finish::Failed(reason) if broke_down(&reason) => {
                     let failure = Some(reason);
                     return Ok(End::Done(Outcome {
                         failure,
@@ -142,11 +149,10 @@ impl Workshop<'_> {
 
     /// Takes the folder of a finished trial away: its numbers are in the ledger, and nothing else is asked of it.
     pub(crate) fn sweep(&self, cell: &Cell) -> Result<()> {
-        let folder = self.run_folder(cell)?;
-        if cell.label.experiment == Experiment::Tuning.name() && folder.exists() {
-            remove(&folder)?;
+        match cell.label.experiment == Experiment::Tuning.name() {
+            true => self.forget(cell),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -154,11 +160,18 @@ fn remove(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 
-/// A setting that makes the loss infinite is a result where settings are compared, and an error where one is reported.
-fn may_break_down(cell: &Cell, reason: &str) -> bool {
-    let compared = [Experiment::Tuning, Experiment::Ablation].map(Experiment::name);
-    compared.contains(&cell.label.experiment.as_str())
-        && (reason.contains("the loss is") || reason.contains("weights are not finite"))
+/// Whether a run ended because its loss became infinite, which is a result of its settings: the others are run all the same.
+fn broke_down(reason: &str) -> bool {
+    reason.contains("the loss is") || reason.contains("weights are not finite")
+}
+
+/// `now` names a tree as the ledger does, with a mark if the program differs from its commit; sittings know the commit alone.
+fn made_at(sittings: &[String], now: &str) -> String {
+    let hash = now.split(' ').next().unwrap_or(now);
+    match sittings.iter().all(|sitting| sitting == hash) {
+        true => now.to_owned(),
+        false => sittings.join(", then "),
+    }
 }
 
 enum Finish {
@@ -187,13 +200,12 @@ fn finish(command: &mut Command, deadline: Option<Instant>) -> Result<Finish> {
             match receiver.recv_timeout(left) {
                 Ok(output) => output,
                 Err(_) => {
-                    let status = Command::new("kill")
+                    // It fails for a process that has just ended by itself, whose answer is waited for all the same.
+                    Command::new("kill")
                         .args(["-TERM", &process.to_string()])
-                        .status();
-                    ensure!(
-                        status.is_ok_and(|status| status.success()),
-                        "cannot stop process {process} at the end of the budget"
-                    );
+                        .stderr(Stdio::null())
+                        .status()
+                        .context("cannot start kill")?;
                     receiver.recv()?
                 }
             }
@@ -234,6 +246,18 @@ mod tests {
         let end = finish(&mut shell(script), deadline).unwrap();
         assert!(matches!(end, Finish::Stopped));
         assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_row_names_the_commits_that_its_run_was_made_at() {
+        let made = |sittings: &[&str], now| {
+            let sittings: Vec<String> = sittings.iter().map(|&commit| commit.into()).collect();
+            made_at(&sittings, now)
+        };
+        assert_eq!(made(&["abc"], "abc with changes"), "abc with changes");
+        assert_eq!(made(&["old"], "abc"), "old");
+        assert_eq!(made(&["old", "abc"], "abc"), "old, then abc");
+        assert_eq!(made(&[], "no commit"), "no commit");
     }
 
     #[test]

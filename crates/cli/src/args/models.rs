@@ -59,7 +59,7 @@ pub(crate) struct ModelsArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WeightsCommand {
-    /// Lists the tensors and the metadata of a .safetensors or .pth file.
+    /// Lists the tensors and the metadata of a .safetensors, .pth or .caffemodel file.
     #[command(after_help = "Example:\n  lodestone weights inspect googlenet-1378be20.pth")]
     Inspect {
         /// The file.
@@ -69,7 +69,7 @@ pub(crate) enum WeightsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Writes a .pth or .safetensors file as .safetensors: as it is, or as a model that embeds images.
+    /// Writes a .pth, .caffemodel or .safetensors file as .safetensors: as it is, or as a model that embeds images.
     Convert(ConvertArguments),
 }
 

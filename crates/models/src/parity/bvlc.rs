@@ -2,7 +2,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use prost::Message;
+
 use super::{argmax, assert_close, floats, shared};
+use crate::weights::caffe::{Blob, LayerOfVersion1, Net};
 use crate::{
     EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig, LoadOptions, NetworkConfig,
     WeightFile,
@@ -43,4 +46,85 @@ fn bvlc_googlenet_gives_the_published_features_and_classes() {
     assert_close("logits", &logits, &golden.values("logits").unwrap(), 1e-4);
     let classes: Vec<usize> = logits.chunks(1000).map(argmax).collect();
     assert_eq!(classes, [285, 284, 207, 208]);
+}
+
+#[test]
+fn bvlc_googlenet_is_the_same_from_the_format_that_caffe_wrote() {
+    let Some(weights) = shared("weights/bvlc_googlenet.safetensors") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bvlc_googlenet.caffemodel");
+    let file = WeightFile::read(&weights).unwrap();
+    std::fs::write(&path, as_caffe(&file).encode_to_vec()).unwrap();
+
+    let device = Device::flex();
+    let features = |path: &std::path::Path| {
+        let network = NetworkConfig::GoogLeNet(GoogLeNetConfig::new(GoogLeNetForm::Bvlc));
+        let head = HeadConfig::new(1000);
+        let mut embedder = EmbedderConfig { network, head }.init(0, &device);
+        let report = embedder
+            .load_pretrained(path, LoadOptions::default())
+            .unwrap();
+        let ramp = (0..3 * 64 * 64).map(|place| (place % 251) as f32 - 125.0);
+        let input = TensorData::new(ramp.collect::<Vec<f32>>(), [1, 3, 64, 64]);
+        (
+            report,
+            floats(embedder.forward(Tensor::from_data(input, &device))),
+        )
+    };
+    let (published, ours) = (features(&path), features(&weights));
+    assert_eq!(published.1, ours.1);
+    assert_eq!((published.0.loaded, ours.0.loaded), (116, 116));
+    // The published file also holds the classifiers that helped in training.
+    assert_eq!(
+        published.0.skipped,
+        ["loss1/conv.bias", "loss1/conv.weight"]
+    );
+}
+
+/// The tensors of a file as Caffe published them: layers of the first version, four extents for each blob, and beside them a
+/// layer that was needed in training only.
+fn as_caffe(file: &WeightFile) -> Net {
+    let blob = |key: &str| {
+        let mut extents = file.tensors[key].shape.clone();
+        while extents.len() < 4 {
+            extents.insert(0, 1);
+        }
+        let extent = |place: usize| i32::try_from(extents[place]).ok();
+        Blob {
+            num: extent(0),
+            channels: extent(1),
+            height: extent(2),
+            width: extent(3),
+            data: file.values(key).unwrap(),
+            shape: None,
+        }
+    };
+    let layer = |name: &str, blobs| LayerOfVersion1 {
+        name: Some(name.to_owned()),
+        blobs,
+    };
+    let names = file
+        .tensors
+        .keys()
+        .filter_map(|key| key.strip_suffix(".weight"));
+    let mut layers: Vec<LayerOfVersion1> = names
+        .map(|name| {
+            layer(
+                name,
+                vec![
+                    blob(&format!("{name}.weight")),
+                    blob(&format!("{name}.bias")),
+                ],
+            )
+        })
+        .collect();
+    let blobs = ["weight", "bias"].map(|part| blob(&format!("conv2/3x3_reduce.{part}")));
+    layers.push(layer("loss1/conv", blobs.to_vec()));
+    Net {
+        name: Some("GoogleNet".to_owned()),
+        first: layers,
+        second: Vec::new(),
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
-use super::{WeightsError, pth};
+use super::{WeightsError, caffe, pth};
 
 /// Tensors and metadata of a weight file.
 ///
@@ -88,6 +88,7 @@ impl WeightFile {
                 Self::from_safetensors(path, &std::fs::read(path).map_err(read)?)
             }
             Ok(Format::Pytorch) => pth::read(path),
+            Ok(Format::Caffe) => caffe::read(path, &std::fs::read(path).map_err(read)?),
             Err(reason) => Err(WeightsError::Format {
                 path: path.to_owned(),
                 reason,
@@ -189,6 +190,7 @@ const START: u64 = 16;
 enum Format {
     Safetensors,
     Pytorch,
+    Caffe,
 }
 
 impl Format {
@@ -200,10 +202,11 @@ impl Format {
             [_, _, _, _, _, _, _, _, b'{', ..] => Ok(Self::Safetensors),
             // A zip archive, or a bare pickle of protocol 2 or later.
             [b'P', b'K', ..] | [0x80, ..] => Ok(Self::Pytorch),
+            start if caffe::begins(start) => Ok(Self::Caffe),
             _ => {
                 let start = start[..start.len().min(8)].escape_ascii();
                 Err(format!(
-                    "it is neither .safetensors nor .pth, it begins with `{start}`"
+                    "it is neither .safetensors nor .pth nor .caffemodel, it begins with `{start}`"
                 ))
             }
         }

@@ -1,0 +1,339 @@
+//! Whether a claim is met: seed by seed, so that what single seeds disagree about is not called decided.
+
+use super::concentration::AT;
+use super::convergence;
+use super::experiment::Experiment;
+use super::ledger::{Ledger, Row};
+use super::loss::Loss;
+use super::paper;
+use super::set::Set;
+use super::stats::mean;
+use crate::median::median;
+
+/// Seeds from which on an answer stands without their number.
+const ENOUGH: usize = 3;
+
+/// What is asked of magnet or its variant.
+pub(super) enum Question {
+    /// Is the error at most what the paper's table has for magnet?
+    Error,
+    /// Is the error at least `least` percent below another loss's?
+    Below { other: Loss, least: f64 },
+    /// The same of the classes below merged ones.
+    Recovers { other: Loss, least: f64 },
+    /// Does it reach triplet's error in `times` fewer images?
+    Sooner { times: f64 },
+    /// Is the share of neighbours with the same attribute at least `least` percent above another loss's?
+    Concentrates { other: Loss, least: f64 },
+    /// Does the index take at most so many percent of the training time?
+    CheapIndex { most: f64 },
+}
+
+/// The answer.
+pub(super) struct Verdict {
+    /// In numbers.
+    pub(super) ours: String,
+    /// Whether each seed meets it.
+    seeds: Vec<bool>,
+}
+
+impl Verdict {
+    /// Whether every seed meets it.
+    pub(super) fn met(&self) -> bool {
+        self.seeds.iter().all(|&met| met)
+    }
+
+    pub(super) fn in_words(&self) -> String {
+        let (count, met) = (
+            self.seeds.len(),
+            self.seeds.iter().filter(|&&met| met).count(),
+        );
+        let few = match count {
+            1 => ", 1 seed".to_owned(),
+            few if few < ENOUGH => format!(", {few} seeds"),
+            _ => String::new(),
+        };
+        match met {
+            0 => format!("**no**{few}"),
+            all if all == count => format!("yes{few}"),
+            some => format!("open: {some} of {count} seeds"),
+        }
+    }
+}
+
+/// The answer to a question; absent where the ledger lacks the rows.
+pub(super) fn verdict(
+    question: &Question,
+    ledger: &Ledger,
+    set: Set,
+    loss: Loss,
+) -> Option<Verdict> {
+    let verdict = match *question {
+        Question::Error => error(ledger, set, loss, paper::error(set, Loss::Magnet)?),
+        Question::Below { other, least } => {
+            let experiment = classified(ledger, &[loss, other]);
+            let key = |loss: Loss| format!("{}_error_at_1", loss.rule());
+            let pairs = pairs(ledger, experiment, [loss, other], |row, loss| {
+                value(row, &key(loss))
+            });
+            let mut verdict = below(&pairs, least);
+            verdict.ours += depth(set, experiment);
+            verdict
+        }
+        Question::Recovers { other, least } => {
+            let key = "hierarchy_soft_knn_error_at_1";
+            below(
+                &pairs(ledger, Experiment::Random, [loss, other], |row, _| {
+                    value(row, key)
+                }),
+                least,
+            )
+        }
+        Question::Sooner { times } => sooner(ledger, loss, times),
+        Question::Concentrates { other, least } => {
+            let pairs = pairs(
+                ledger,
+                Experiment::Concentration,
+                [loss, other],
+                |row, _| share(row),
+            );
+            concentrates(&pairs, least)
+        }
+        Question::CheapIndex { most } => cheap_index(ledger, loss, most),
+    };
+    (!verdict.seeds.is_empty()).then_some(verdict)
+}
+
+/// The classification that losses are compared by: with all layers trained once all of them were run so with as many seeds.
+pub(super) fn classified(ledger: &Ledger, losses: &[Loss]) -> Experiment {
+    let seeds = |experiment, loss| ledger.of(experiment, loss).len();
+    let all = losses.iter().all(|&loss| {
+        let deep = seeds(Experiment::AllLayers, loss);
+        deep > 0 && deep >= seeds(Experiment::Classification, loss)
+    });
+    match all {
+        true => Experiment::AllLayers,
+        false => Experiment::Classification,
+    }
+}
+
+/// What was trained, in words, where a set is run in two depths.
+pub(super) fn depth(set: Set, experiment: Experiment) -> &'static str {
+    match (set.protocol().all_layers, experiment) {
+        (None, _) => "",
+        (Some(_), Experiment::AllLayers) => ", all layers trained",
+        (Some(_), _) => ", lower layers frozen",
+    }
+}
+
+fn value(row: &Row, key: &str) -> Option<f64> {
+    Some(100.0 * row.outcome.measures.get(key)?)
+}
+
+/// A measure of two losses, seed by seed; seeds that only one of them was run with are left out.
+fn pairs(
+    ledger: &Ledger,
+    experiment: Experiment,
+    [loss, other]: [Loss; 2],
+    of: impl Fn(&Row, Loss) -> Option<f64>,
+) -> Vec<[f64; 2]> {
+    let others = ledger.of(experiment, other);
+    let rows = ledger.of(experiment, loss);
+    let pair = |row: &&Row| {
+        let beside = others
+            .iter()
+            .find(|beside| beside.label.seed == row.label.seed)?;
+        Some([of(row, loss)?, of(beside, other)?])
+    };
+    rows.iter().filter_map(pair).collect()
+}
+
+fn means(pairs: &[[f64; 2]]) -> [f64; 2] {
+    [0, 1].map(|place| mean(&pairs.iter().map(|pair| pair[place]).collect::<Vec<_>>()))
+}
+
+fn error(ledger: &Ledger, set: Set, loss: Loss, wanted: f64) -> Verdict {
+    let experiment = classified(ledger, &[loss]);
+    let key = format!("{}_error_at_1", loss.rule());
+    let rows = ledger.of(experiment, loss);
+    let errors: Vec<f64> = rows.iter().filter_map(|row| value(row, &key)).collect();
+    Verdict {
+        ours: format!(
+            "{:.2} against {wanted:.1} %{}",
+            mean(&errors),
+            depth(set, experiment)
+        ),
+        seeds: errors.iter().map(|&error| error <= wanted).collect(),
+    }
+}
+
+fn below(pairs: &[[f64; 2]], least: f64) -> Verdict {
+    let less = |[own, other]: [f64; 2]| 100.0 * (1.0 - own / other);
+    let [own, other] = means(pairs);
+    let all = less([own, other]);
+    let side = if all >= 0.0 { "below" } else { "above" };
+    Verdict {
+        ours: format!("{own:.2} against {other:.2} %: {:.0} % {side}", all.abs()),
+        seeds: pairs
+            .iter()
+            .map(|&pair| less(pair) >= least && less(pair) > 0.0)
+            .collect(),
+    }
+}
+
+fn sooner(ledger: &Ledger, loss: Loss, times: f64) -> Verdict {
+    let ratios: Vec<Option<f64>> = convergence::races(ledger, loss)
+        .iter()
+        .map(|race| Some(race.triplet.images / race.own?.images))
+        .collect();
+    let reached: Vec<f64> = ratios.iter().copied().flatten().collect();
+    Verdict {
+        ours: match median(&reached) {
+            None => "not reached".into(),
+            Some(ratio) if reached.len() == ratios.len() => format!("{ratio:.1} times fewer"),
+            Some(ratio) => {
+                format!(
+                    "{ratio:.1} times fewer in the {} of {} seeds that reach it",
+                    reached.len(),
+                    ratios.len()
+                )
+            }
+        },
+        seeds: ratios
+            .iter()
+            .map(|ratio| ratio.is_some_and(|ratio| ratio >= times))
+            .collect(),
+    }
+}
+
+/// Share of neighbours with the attribute in percent, averaged over neighbourhood sizes.
+fn share(row: &Row) -> Option<f64> {
+    let measures = row.outcome.measures.iter();
+    let shares = measures
+        .filter(|(name, _)| name.starts_with(AT))
+        .map(|(_, &share)| 100.0 * share);
+    let shares: Vec<f64> = shares.collect();
+    (!shares.is_empty()).then(|| mean(&shares))
+}
+
+fn concentrates(pairs: &[[f64; 2]], least: f64) -> Verdict {
+    let more = |[own, other]: [f64; 2]| 100.0 * (own / other - 1.0);
+    let [own, other] = means(pairs);
+    Verdict {
+        ours: format!(
+            "{own:.1} against {other:.1} %: {:+.0} %",
+            more([own, other])
+        ),
+        seeds: pairs.iter().map(|&pair| more(pair) >= least).collect(),
+    }
+}
+
+fn cheap_index(ledger: &Ledger, loss: Loss, most: f64) -> Verdict {
+    let rows = ledger.of(Experiment::Classification, loss);
+    let share =
+        |row: &&Row| 100.0 * row.outcome.refresh_seconds / row.outcome.training_seconds.max(1e-9);
+    let shares: Vec<f64> = rows.iter().map(share).collect();
+    Verdict {
+        ours: format!("{:.1} % of the training time", mean(&shares)),
+        seeds: shares.iter().map(|&share| share <= most).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::testing::{ledger, measured};
+    use super::*;
+
+    const UPPER: Experiment = Experiment::Classification;
+    const ALL: Experiment = Experiment::AllLayers;
+
+    /// Errors of a loss with seeds 0, 1 and so on.
+    fn errors(rows: &[(Experiment, Loss, &[f64])]) -> Ledger {
+        let rows = rows.iter().flat_map(|&(experiment, loss, values)| {
+            let key = format!("{}_error_at_1", loss.rule());
+            let row = move |(seed, &value): (usize, &f64)| {
+                (
+                    experiment,
+                    loss,
+                    "tuned",
+                    seed as u64,
+                    measured(&[(&key, value)]),
+                )
+            };
+            values.iter().enumerate().map(row).collect::<Vec<_>>()
+        });
+        ledger(rows.collect())
+    }
+
+    fn asked(question: &Question, ledger: &Ledger) -> Verdict {
+        verdict(question, ledger, Set::Flowers102, Loss::Magnet).unwrap()
+    }
+
+    fn below(other: Loss, least: f64) -> Question {
+        Question::Below { other, least }
+    }
+
+    #[test]
+    fn a_claim_is_met_from_its_lower_bound_on() {
+        let of = |magnet, other| {
+            let ledger = errors(&[
+                (UPPER, Loss::Magnet, &[magnet; 3]),
+                (UPPER, Loss::Triplet, &[other; 3]),
+            ]);
+            let error = asked(&Question::Error, &ledger).in_words();
+            [
+                error,
+                asked(&below(Loss::Triplet, 30.0), &ledger).in_words(),
+            ]
+        };
+        assert_eq!(of(0.086, 0.125), ["yes", "yes"]);
+        assert_eq!(of(0.087, 0.124), ["**no**", "**no**"]);
+        // An equal error is not below.
+        let equal = errors(&[
+            (UPPER, Loss::Magnet, &[0.1; 3]),
+            (UPPER, Loss::Softmax, &[0.1; 3]),
+        ]);
+        assert_eq!(
+            asked(&below(Loss::Softmax, 0.0), &equal).in_words(),
+            "**no**"
+        );
+    }
+
+    #[test]
+    fn seeds_that_disagree_leave_a_claim_open_and_few_are_counted() {
+        let of = |magnet: &[f64]| {
+            let ledger = errors(&[
+                (UPPER, Loss::Magnet, magnet),
+                (UPPER, Loss::Softmax, &[0.2; 3]),
+            ]);
+            asked(&below(Loss::Softmax, 0.0), &ledger).in_words()
+        };
+        assert_eq!(of(&[0.1, 0.1, 0.3]), "open: 2 of 3 seeds");
+        assert_eq!(of(&[0.1]), "yes, 1 seed");
+        assert_eq!(of(&[0.3, 0.3]), "**no**, 2 seeds");
+        // A fourth seed of magnet has no softmax beside it.
+        assert_eq!(of(&[0.1, 0.1, 0.1, 0.9]), "yes");
+    }
+
+    #[test]
+    fn losses_are_compared_with_all_layers_trained_once_all_have_as_many_seeds_of_it() {
+        let mut rows: Vec<(Experiment, Loss, &[f64])> = vec![
+            (UPPER, Loss::Magnet, &[0.10, 0.10]),
+            (UPPER, Loss::Softmax, &[0.12, 0.12]),
+            (ALL, Loss::Magnet, &[0.09, 0.09]),
+            (ALL, Loss::Softmax, &[0.08]),
+        ];
+        let half = asked(&below(Loss::Softmax, 0.0), &errors(&rows));
+        assert_eq!(
+            half.ours,
+            "10.00 against 12.00 %: 17 % below, lower layers frozen"
+        );
+        rows[3].2 = &[0.08, 0.08];
+        let whole = asked(&below(Loss::Softmax, 0.0), &errors(&rows));
+        assert_eq!(
+            whole.ours,
+            "9.00 against 8.00 %: 12 % above, all layers trained"
+        );
+        assert_eq!(whole.in_words(), "**no**, 2 seeds");
+    }
+}
