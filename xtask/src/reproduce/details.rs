@@ -11,7 +11,7 @@ use super::loss::Loss;
 use super::runs::trial_name;
 use super::set::Set;
 use super::space;
-use super::stats::{deviation, mean, spread};
+use super::stats::{mean, spread};
 use super::table::{percent, titled};
 
 pub(super) fn concentration(ledger: &Ledger) -> String {
@@ -117,10 +117,8 @@ fn if_any(values: &[f64], of: impl Fn(&[f64]) -> String) -> String {
 
 /// Mean and deviation with the sign of the mean.
 fn signed(values: &[f64]) -> String {
-    match deviation(values) {
-        Some(deviation) => format!("{:+.2} ± {deviation:.2}", mean(values)),
-        None => format!("{:+.2}", mean(values)),
-    }
+    let plus = if mean(values) >= 0.0 { "+" } else { "" };
+    format!("{plus}{}", spread(values, 2))
 }
 
 pub(super) fn index_cost(ledger: &Ledger) -> String {

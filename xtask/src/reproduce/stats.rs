@@ -54,10 +54,19 @@ pub(crate) fn interval(percents: &[f64], tested: Option<u64>) -> Option<(f64, f6
 
 /// `mean ± deviation` with so many digits.
 pub(crate) fn spread(values: &[f64], digits: usize) -> String {
-    let middle = mean(values);
+    let middle = fixed(mean(values), digits);
     match deviation(values) {
-        Some(deviation) => format!("{middle:.digits$} ± {deviation:.digits$}"),
-        None => format!("{middle:.digits$}"),
+        Some(deviation) => format!("{middle} ± {deviation:.digits$}"),
+        None => middle,
+    }
+}
+
+/// A number with so many digits, and no sign in front of zeros.
+fn fixed(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(zeros) if zeros.chars().all(|digit| matches!(digit, '0' | '.')) => zeros.to_owned(),
+        _ => text,
     }
 }
 
@@ -70,6 +79,8 @@ mod tests {
         // Mean 2, squares 1 + 0 + 1, divided by 2.
         assert_eq!(spread(&[1.0, 2.0, 3.0], 2), "2.00 ± 1.00");
         assert_eq!(spread(&[1.5], 1), "1.5");
+        assert_eq!(spread(&[-0.001], 2), "0.00");
+        assert_eq!(spread(&[-0.006], 2), "-0.01");
     }
 
     #[test]
