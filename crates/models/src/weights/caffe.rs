@@ -206,7 +206,7 @@ mod tests {
     fn written(bytes: &[u8]) -> Result<WeightFile, WeightsError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.caffemodel");
-        std::fs::write(&path, bytes).unwrap();
+        lodestone_files::write_whole(&path, |file| file.write_all(bytes)).unwrap();
         WeightFile::read(&path)
     }
 
