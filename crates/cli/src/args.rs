@@ -154,7 +154,7 @@ pub(crate) struct DeviceArgument {
 Examples:
   lodestone train photographs --out runs/first
   lodestone train --config datasets/fashion-mini/magnet.toml --out runs/first
-  lodestone train --config datasets/flowers-102/magnet.toml --data FLOWERS --weights bvlc_googlenet.safetensors
+  lodestone train --config datasets/flowers-102/magnet.toml --data FLOWERS --weights bvlc_googlenet.caffemodel
   lodestone train --config datasets/fashion-mini/magnet.toml --set seed=2 --set loss.gap=4
   lodestone train --resume runs/first
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::cell::{Cell, Inputs, Work};
+use super::cell::{Cell, Inputs};
 use super::experiment::{Experiment, Unknown};
 use super::forecast::{self, in_words};
 use super::ledger::{Ledger, Outcome, Row};
@@ -128,7 +128,10 @@ impl Campaign<'_> {
             let mut done = 0;
             for cell in experiment.cells(suite, ledger, Unknown::Assumed)? {
                 match self.finished(&cell, ledger)? {
-                    true => done += 1,
+                    true => {
+                        planned.insert(cell.key(self.workshop.inputs)?);
+                        done += 1;
+                    }
                     false if planned.insert(cell.key(self.workshop.inputs)?) => left.push(cell),
                     false => {}
                 }
@@ -156,7 +159,14 @@ impl Campaign<'_> {
         let deadline = budget.map(|seconds| start + Duration::from_secs_f64(seconds));
         let (commit, machine) = (commit(), machine());
         while let Some(cell) = self.next(ledger)? {
-            let expected = forecast::seconds(&cell, self.workshop.suite, ledger);
+            let key = cell.key(self.workshop.inputs)?;
+            let anew = self.rerun.wants(&cell.label);
+            let usable = |row: &&Row| row.key == key && (!anew || self.rerun.has_run(&row.label));
+            let known = ledger.rows.iter().find(usable).cloned();
+            let expected = match known {
+                Some(_) => 0.0,
+                None => forecast::seconds(&cell, self.workshop.suite, ledger),
+            };
             let left = budget.map(|budget| budget - start.elapsed().as_secs_f64());
             if let (Some(budget), Some(left)) = (budget, left)
                 && expected > left
@@ -171,10 +181,6 @@ impl Campaign<'_> {
                 );
                 return Ok(false);
             }
-            let key = cell.key(self.workshop.inputs)?;
-            let anew = self.rerun.wants(&cell.label);
-            let usable = |row: &&Row| row.key == key && (!anew || self.rerun.has_run(&row.label));
-            let known = ledger.rows.iter().find(usable).cloned();
             let row = |outcome, commit: &str, machine: &str| Row {
                 label: cell.label.clone(),
                 key: key.clone(),
@@ -203,7 +209,8 @@ impl Campaign<'_> {
             );
             ledger.record(row)?;
             self.workshop.sweep(&cell)?;
-            self.rerun.finish(cell.label)?;
+            let run = cell.run_key(self.workshop.inputs)?;
+            self.rerun.finish(cell.label, run)?;
         }
         let open = self.unreachable(ledger);
         ensure!(
@@ -216,7 +223,8 @@ impl Campaign<'_> {
 
     /// Does a cell; of a rerun without what an earlier campaign left of it.
     fn carry_out(&mut self, cell: &Cell, deadline: Option<Instant>) -> Result<End> {
-        if self.rerun.begin(&cell.label)? && cell.work == Work::Train {
+        let run = cell.run_key(self.workshop.inputs)?;
+        if self.rerun.begin(&cell.label, &run)? {
             self.workshop.forget(cell)?;
         }
         self.workshop.carry_out(cell, deadline)

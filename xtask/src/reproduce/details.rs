@@ -11,7 +11,7 @@ use super::loss::Loss;
 use super::runs::trial_name;
 use super::set::Set;
 use super::space;
-use super::stats::{deviation, mean, spread};
+use super::stats::{mean, spread};
 use super::table::{percent, titled};
 
 pub(super) fn concentration(ledger: &Ledger) -> String {
@@ -34,7 +34,8 @@ pub(super) fn concentration(ledger: &Ledger) -> String {
     let head = "| loss | 1 neighbour | 8 | 32 | 128 | all images |\n|---|---:|---:|---:|---:|---:|";
     titled(
         "Concentration of attributes: share of the nearest test images that have an attribute of the image in their middle, %. \
-         Where a set has no attribute labels, the classes that training saw merged stand in for them.",
+         Where a set has no attribute labels, the classes that training saw merged stand in for them. The claims \
+         below average over 1, 2, 4 and so on up to 128 neighbours.",
         head,
         rows,
     )
@@ -82,8 +83,11 @@ pub(super) fn ablation(ledger: &Ledger) -> String {
             Some(ablation::error(row)? - ablation::error(same)?)
         };
         let differences: Vec<f64> = whole.iter().filter_map(beside).collect();
-        let of = |measure: fn(&Outcome) -> f64| {
-            let values: Vec<f64> = whole.iter().map(|row| measure(&row.outcome)).collect();
+        let of = |measure: fn(&Outcome) -> Option<f64>| {
+            let values: Vec<f64> = whole
+                .iter()
+                .filter_map(|row| measure(&row.outcome))
+                .collect();
             if_any(&values, |values| spread(values, 1))
         };
         let seeds = match cells.len() - whole.len() {
@@ -95,8 +99,8 @@ pub(super) fn ablation(ledger: &Ledger) -> String {
             "| {name} | {} | {} | {seeds} | {} | {} |",
             if_any(&errors, |values| spread(values, 2)),
             if_any(&differences, signed),
-            of(|outcome| outcome.training_seconds),
-            of(|outcome| 100.0 * outcome.refresh_seconds / outcome.training_seconds.max(1e-9)),
+            of(|outcome| Some(outcome.training_seconds)),
+            of(Outcome::index_share),
         );
     }
     let head = "| changed | error@1 % | difference, seed by seed | seeds | training seconds | of which index % |\n|---|---:|---:|---:|---:|---:|";
@@ -117,10 +121,8 @@ fn if_any(values: &[f64], of: impl Fn(&[f64]) -> String) -> String {
 
 /// Mean and deviation with the sign of the mean.
 fn signed(values: &[f64]) -> String {
-    match deviation(values) {
-        Some(deviation) => format!("{:+.2} ± {deviation:.2}", mean(values)),
-        None => format!("{:+.2}", mean(values)),
-    }
+    let plus = if mean(values) >= 0.0 { "+" } else { "" };
+    format!("{plus}{}", spread(values, 2))
 }
 
 pub(super) fn index_cost(ledger: &Ledger) -> String {
@@ -128,7 +130,9 @@ pub(super) fn index_cost(ledger: &Ledger) -> String {
     for row in ledger.of(Experiment::IndexCost, Loss::Magnet) {
         let outcome = &row.outcome;
         let each = outcome.refresh_seconds / outcome.refreshes.max(1) as f64;
-        let share = 100.0 * outcome.refresh_seconds / outcome.training_seconds.max(1e-9);
+        let Some(share) = outcome.index_share() else {
+            continue;
+        };
         let _ = writeln!(
             rows,
             "| {} | {} | {each:.3} | {:.2} | {share:.1} |",

@@ -25,10 +25,11 @@ pub(super) struct Dots {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Lines over two axes, with a legend.
+/// Lines over two axes, with a legend in the corner that they leave free.
 pub(super) fn chart(
     lines: &[Line],
     names: [&str; 2],
+    corner: SeriesLabelPosition,
     label: &dyn Fn(f64) -> String,
 ) -> Result<Option<String>> {
     let all = || lines.iter().flat_map(|line| line.points.iter().copied());
@@ -71,6 +72,7 @@ pub(super) fn chart(
             }
             let mut legend = chart.configure_series_labels();
             legend
+                .position(corner.clone())
                 .background_style(WHITE.mix(0.8))
                 .border_style(BLACK.mix(0.3));
             legend.draw().map_err(drawing)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use plotters::chart::SeriesLabelPosition::{LowerLeft, UpperRight};
 use plotters::style::{BLACK, RGBColor};
 
 use super::ablation::{self, ABLATIONS};
@@ -126,7 +127,9 @@ fn convergence(ledger: &Ledger, axis: usize, unit: &str) -> Result<Option<String
             .map(|point| (point[axis], 100.0 * point[2]))
             .collect()
     });
-    chart(&lines, [unit, "validation error %"], &|x| format!("{x:.0}"))
+    let digits = usize::from(unit == "seconds");
+    let names = [unit, "validation error %"];
+    chart(&lines, names, UpperRight, &|x| format!("{x:.digits$}"))
 }
 
 fn variances(ledger: &Ledger) -> Result<Option<String>> {
@@ -138,7 +141,8 @@ fn variances(ledger: &Ledger) -> Result<Option<String>> {
             .collect()
     });
     lines.retain(|line| !line.points.is_empty());
-    chart(&lines, ["images", "variance"], &|x| format!("{x:.0}"))
+    let names = ["images", "variance"];
+    chart(&lines, names, UpperRight, &|x| format!("{x:.0}"))
 }
 
 /// Over the logarithm of the size of the neighbourhood.
@@ -156,9 +160,8 @@ fn shares(ledger: &Ledger) -> Result<Option<String>> {
             .collect()
     });
     lines.extend(base(ledger, &lines));
-    chart(&lines, ["neighbours n", "share %"], &|x| {
-        format!("{:.0}", x.exp2())
-    })
+    let names = ["neighbours n", "share %"];
+    chart(&lines, names, LowerLeft, &|x| format!("{:.0}", x.exp2()))
 }
 
 /// The share among all images: what neighbours drawn at random would have.

@@ -49,6 +49,14 @@ pub(crate) struct Outcome {
     pub(crate) variance: Vec<[f64; 2]>,
 }
 
+impl Outcome {
+    /// Percent of the training time that went into the cluster index; absent if the training broke down.
+    pub(crate) fn index_share(&self) -> Option<f64> {
+        (self.failure.is_none() && self.training_seconds > 0.0)
+            .then(|| 100.0 * self.refresh_seconds / self.training_seconds)
+    }
+}
+
 /// A row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {

@@ -26,6 +26,8 @@ struct State {
     /// Names of the experiments whose finished cells are run again.
     experiments: BTreeSet<String>,
     done: BTreeSet<Label>,
+    /// Keys of the runs behind these, which cells that ask something of the same run go on with.
+    runs: BTreeSet<String>,
     /// The cell that it is at: a folder of its run was made by this rerun.
     begun: Option<Label>,
 }
@@ -68,18 +70,20 @@ impl Rerun {
         self.state.done.contains(label)
     }
 
-    /// Notes that a cell is begun; whether what lies in its folder is of an earlier campaign and has to go.
-    pub(super) fn begin(&mut self, label: &Label) -> Result<bool> {
-        let stale = self.wants(label) && self.state.begun.as_ref() != Some(label);
+    /// Notes that a cell is begun; whether what lies in the folder of its run is of an earlier campaign and has to go.
+    pub(super) fn begin(&mut self, label: &Label, run: &str) -> Result<bool> {
+        let own = self.state.begun.as_ref() == Some(label) || self.state.runs.contains(run);
+        let stale = self.wants(label) && !own;
         self.state.begun = Some(label.clone());
         self.save()?;
         Ok(stale)
     }
 
     /// Notes that a cell is through.
-    pub(super) fn finish(&mut self, label: Label) -> Result<()> {
+    pub(super) fn finish(&mut self, label: Label, run: String) -> Result<()> {
         self.state.begun = None;
         self.state.done.insert(label);
+        self.state.runs.insert(run);
         self.save()
     }
 
@@ -112,15 +116,17 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("lodestone-rerun-{}", std::process::id()));
         let label = |seed| Label::new(Experiment::Classification, Loss::Magnet, "tuned", seed);
         let mut rerun = Rerun::open(&folder, &["e1"]).unwrap();
-        assert!(rerun.begin(&label(0)).unwrap());
-        rerun.finish(label(0)).unwrap();
-        assert!(rerun.begin(&label(1)).unwrap());
+        assert!(rerun.begin(&label(0), "a").unwrap());
+        rerun.finish(label(0), "a".into()).unwrap();
+        assert!(rerun.begin(&label(1), "b").unwrap());
         let mut again = Rerun::open(&folder, &["e1"]).unwrap();
         assert!(again.has_run(&label(0)) && !again.wants(&label(0)));
         assert!(!again.has_run(&label(1)) && again.wants(&label(1)));
         // Its own half of seed 1 is not thrown away, what another campaign left of seed 2 is.
-        assert!(!again.begin(&label(1)).unwrap());
-        assert!(again.begin(&label(2)).unwrap());
+        assert!(!again.begin(&label(1), "b").unwrap());
+        assert!(again.begin(&label(2), "c").unwrap());
+        // What is asked of seed 0's run goes on with the run.
+        assert!(!again.begin(&label(3), "a").unwrap());
         let trial = Label::new(Experiment::Tuning, Loss::Magnet, "trial 0", 0);
         assert!(!again.wants(&trial));
         again.close().unwrap();

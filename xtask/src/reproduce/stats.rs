@@ -30,13 +30,16 @@ pub(crate) fn interval(percents: &[f64], tested: Option<u64>) -> Option<(f64, f6
     if percents.is_empty() || (percents.len() == 1 && tested.is_none()) {
         return None;
     }
+    let (count, middle_of_all) = (percents.len() as f64, mean(percents));
+    let wider = (count / (count - 1.0).max(1.0)).sqrt();
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut means = Vec::with_capacity(RESAMPLES);
     for _ in 0..RESAMPLES {
         let drawn = percents
             .iter()
             .map(|_| percents[random.random_range(0..percents.len())]);
-        let middle = drawn.sum::<f64>() / percents.len() as f64;
+        let middle = drawn.sum::<f64>() / count;
+        let middle = (middle_of_all + wider * (middle - middle_of_all)).clamp(0.0, 100.0);
         means.push(match tested {
             None => middle,
             Some(images) => {
@@ -54,10 +57,19 @@ pub(crate) fn interval(percents: &[f64], tested: Option<u64>) -> Option<(f64, f6
 
 /// `mean ± deviation` with so many digits.
 pub(crate) fn spread(values: &[f64], digits: usize) -> String {
-    let middle = mean(values);
+    let middle = fixed(mean(values), digits);
     match deviation(values) {
-        Some(deviation) => format!("{middle:.digits$} ± {deviation:.digits$}"),
-        None => format!("{middle:.digits$}"),
+        Some(deviation) => format!("{middle} ± {deviation:.digits$}"),
+        None => middle,
+    }
+}
+
+/// A number with so many digits, and no sign in front of zeros.
+fn fixed(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(zeros) if zeros.chars().all(|digit| matches!(digit, '0' | '.')) => zeros.to_owned(),
+        _ => text,
     }
 }
 
@@ -70,6 +82,8 @@ mod tests {
         // Mean 2, squares 1 + 0 + 1, divided by 2.
         assert_eq!(spread(&[1.0, 2.0, 3.0], 2), "2.00 ± 1.00");
         assert_eq!(spread(&[1.5], 1), "1.5");
+        assert_eq!(spread(&[-0.001], 2), "0.00");
+        assert_eq!(spread(&[-0.006], 2), "-0.01");
     }
 
     #[test]
@@ -87,9 +101,9 @@ mod tests {
     fn seeds_that_lie_apart_widen_the_interval_and_many_images_do_not_hide_it() {
         assert_eq!(interval(&[4.0, 4.0], None), Some((4.0, 4.0)));
         let (low, high) = interval(&[10.0, 20.0, 30.0], Some(1_000_000)).unwrap();
-        // One in 27 resamples draws the least seed three times, so the least seed is the lower end.
+        // One in 27 resamples draws the least seed three times: the lower end is as far below the mean, times the root of 3/2.
         assert!(
-            (low - 10.0).abs() < 0.2 && (high - 30.0).abs() < 0.2,
+            (low - 7.75).abs() < 0.2 && (high - 32.25).abs() < 0.2,
             "{low} {high}"
         );
         let (narrow, wide) = (

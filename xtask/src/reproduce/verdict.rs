@@ -56,7 +56,7 @@ impl Verdict {
         match met {
             0 => format!("**no**{few}"),
             all if all == count => format!("yes{few}"),
-            some => format!("open: {some} of {count} seeds"),
+            some => format!("open: met by {some} of {count} seeds"),
         }
     }
 }
@@ -106,7 +106,12 @@ pub(super) fn verdict(
 
 /// The classification that losses are compared by: with all layers trained once all of them were run so with as many seeds.
 pub(super) fn classified(ledger: &Ledger, losses: &[Loss]) -> Experiment {
-    let seeds = |experiment, loss| ledger.of(experiment, loss).len();
+    let seeds = |experiment, loss| {
+        let rows = ledger.of(experiment, loss);
+        rows.iter()
+            .filter(|row| row.outcome.failure.is_none())
+            .count()
+    };
     let all = losses.iter().all(|&loss| {
         let deep = seeds(Experiment::AllLayers, loss);
         deep > 0 && deep >= seeds(Experiment::Classification, loss)
@@ -130,53 +135,86 @@ fn value(row: &Row, key: &str) -> Option<f64> {
     Some(100.0 * row.outcome.measures.get(key)?)
 }
 
-/// A measure of two losses, seed by seed; seeds that only one of them was run with are left out.
+/// A measure of two losses with one seed.
+struct Pair {
+    /// Absent if the run broke down, which meets nothing.
+    own: Option<f64>,
+    other: f64,
+}
+
+/// A measure of two losses, seed by seed; seeds without a number of the other one are left out.
 fn pairs(
     ledger: &Ledger,
     experiment: Experiment,
     [loss, other]: [Loss; 2],
     of: impl Fn(&Row, Loss) -> Option<f64>,
-) -> Vec<[f64; 2]> {
+) -> Vec<Pair> {
     let others = ledger.of(experiment, other);
     let rows = ledger.of(experiment, loss);
     let pair = |row: &&Row| {
         let beside = others
             .iter()
             .find(|beside| beside.label.seed == row.label.seed)?;
-        Some([of(row, loss)?, of(beside, other)?])
+        let own = of(row, loss);
+        let known = own.is_some() || row.outcome.failure.is_some();
+        known.then_some(Pair {
+            own,
+            other: of(beside, other)?,
+        })
     };
     rows.iter().filter_map(pair).collect()
 }
 
-fn means(pairs: &[[f64; 2]]) -> [f64; 2] {
-    [0, 1].map(|place| mean(&pairs.iter().map(|pair| pair[place]).collect::<Vec<_>>()))
+/// Means over the seeds that did not break down; absent if all did.
+fn means(pairs: &[Pair]) -> Option<[f64; 2]> {
+    let whole = pairs
+        .iter()
+        .filter_map(|pair| Some([pair.own?, pair.other]));
+    let whole: Vec<[f64; 2]> = whole.collect();
+    let of = |place: usize| mean(&whole.iter().map(|pair| pair[place]).collect::<Vec<_>>());
+    (!whole.is_empty()).then(|| [of(0), of(1)])
 }
+
+/// What is said of runs that all broke down.
+const BROKE_DOWN: &str = "broke down";
 
 fn error(ledger: &Ledger, set: Set, loss: Loss, wanted: f64) -> Verdict {
     let experiment = classified(ledger, &[loss]);
     let key = format!("{}_error_at_1", loss.rule());
     let rows = ledger.of(experiment, loss);
-    let errors: Vec<f64> = rows.iter().filter_map(|row| value(row, &key)).collect();
+    let errors: Vec<Option<f64>> = rows.iter().map(|row| value(row, &key)).collect();
+    let whole: Vec<f64> = errors.iter().copied().flatten().collect();
     Verdict {
-        ours: format!(
-            "{:.2} against {wanted:.1} %{}",
-            mean(&errors),
-            depth(set, experiment)
-        ),
-        seeds: errors.iter().map(|&error| error <= wanted).collect(),
+        ours: match whole.is_empty() {
+            true => BROKE_DOWN.into(),
+            false => format!(
+                "{:.2} against {wanted:.1} %{}",
+                mean(&whole),
+                depth(set, experiment)
+            ),
+        },
+        seeds: errors
+            .iter()
+            .map(|error| error.is_some_and(|error| error <= wanted))
+            .collect(),
     }
 }
 
-fn below(pairs: &[[f64; 2]], least: f64) -> Verdict {
-    let less = |[own, other]: [f64; 2]| 100.0 * (1.0 - own / other);
-    let [own, other] = means(pairs);
-    let all = less([own, other]);
-    let side = if all >= 0.0 { "below" } else { "above" };
+fn below(pairs: &[Pair], least: f64) -> Verdict {
+    let less = |own: f64, other: f64| 100.0 * (1.0 - own / other);
+    let enough = |less: f64| less >= least && less > 0.0;
     Verdict {
-        ours: format!("{own:.2} against {other:.2} %: {:.0} % {side}", all.abs()),
+        ours: means(pairs).map_or_else(
+            || BROKE_DOWN.into(),
+            |[own, other]| {
+                let all = less(own, other);
+                let side = if all >= 0.0 { "below" } else { "above" };
+                format!("{own:.2} against {other:.2} %: {:.0} % {side}", all.abs())
+            },
+        ),
         seeds: pairs
             .iter()
-            .map(|&pair| less(pair) >= least && less(pair) > 0.0)
+            .map(|pair| pair.own.is_some_and(|own| enough(less(own, pair.other))))
             .collect(),
     }
 }
@@ -216,23 +254,30 @@ fn share(row: &Row) -> Option<f64> {
     (!shares.is_empty()).then(|| mean(&shares))
 }
 
-fn concentrates(pairs: &[[f64; 2]], least: f64) -> Verdict {
-    let more = |[own, other]: [f64; 2]| 100.0 * (own / other - 1.0);
-    let [own, other] = means(pairs);
+fn concentrates(pairs: &[Pair], least: f64) -> Verdict {
+    let more = |own: f64, other: f64| 100.0 * (own / other - 1.0);
     Verdict {
-        ours: format!(
-            "{own:.1} against {other:.1} %: {:+.0} %",
-            more([own, other])
+        ours: means(pairs).map_or_else(
+            || BROKE_DOWN.into(),
+            |[own, other]| {
+                let all = more(own, other);
+                let side = if all >= 0.0 { "more" } else { "less" };
+                format!("{own:.1} against {other:.1} %: {:.0} % {side}", all.abs())
+            },
         ),
-        seeds: pairs.iter().map(|&pair| more(pair) >= least).collect(),
+        seeds: pairs
+            .iter()
+            .map(|pair| pair.own.is_some_and(|own| more(own, pair.other) >= least))
+            .collect(),
     }
 }
 
 fn cheap_index(ledger: &Ledger, loss: Loss, most: f64) -> Verdict {
     let rows = ledger.of(Experiment::Classification, loss);
-    let share =
-        |row: &&Row| 100.0 * row.outcome.refresh_seconds / row.outcome.training_seconds.max(1e-9);
-    let shares: Vec<f64> = rows.iter().map(share).collect();
+    let shares: Vec<f64> = rows
+        .iter()
+        .filter_map(|row| row.outcome.index_share())
+        .collect();
     Verdict {
         ours: format!("{:.1} % of the training time", mean(&shares)),
         seeds: shares.iter().map(|&share| share <= most).collect(),
@@ -308,7 +353,7 @@ mod tests {
             ]);
             asked(&below(Loss::Softmax, 0.0), &ledger).in_words()
         };
-        assert_eq!(of(&[0.1, 0.1, 0.3]), "open: 2 of 3 seeds");
+        assert_eq!(of(&[0.1, 0.1, 0.3]), "open: met by 2 of 3 seeds");
         assert_eq!(of(&[0.1]), "yes, 1 seed");
         assert_eq!(of(&[0.3, 0.3]), "**no**, 2 seeds");
         // A fourth seed of magnet has no softmax beside it.
@@ -335,5 +380,40 @@ mod tests {
             "9.00 against 8.00 %: 12 % above, all layers trained"
         );
         assert_eq!(whole.in_words(), "**no**, 2 seeds");
+    }
+
+    #[test]
+    fn a_seed_that_broke_down_meets_nothing_and_leaves_the_mean_to_the_others() {
+        let mut rows = errors(&[
+            (UPPER, Loss::Magnet, &[0.05, 0.05, 0.05]),
+            (UPPER, Loss::Softmax, &[0.1; 3]),
+        ]);
+        let magnets = rows
+            .rows
+            .iter_mut()
+            .filter(|row| row.label.loss == Loss::Magnet.name());
+        let last = magnets.last().unwrap();
+        last.outcome.measures.clear();
+        last.outcome.failure = Some("the loss is inf".into());
+        let against = asked(&below(Loss::Softmax, 0.0), &rows);
+        assert_eq!(against.in_words(), "open: met by 2 of 3 seeds");
+        assert!(
+            against.ours.starts_with("5.00 against 10.00 %: 50 % below"),
+            "{}",
+            against.ours
+        );
+        assert_eq!(
+            asked(&Question::Error, &rows).in_words(),
+            "open: met by 2 of 3 seeds"
+        );
+        assert!(
+            verdict(
+                &Question::CheapIndex { most: 10.0 },
+                &rows,
+                Set::Flowers102,
+                Loss::Magnet
+            )
+            .is_none()
+        );
     }
 }

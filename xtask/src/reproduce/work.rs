@@ -65,6 +65,7 @@ impl Workshop<'_> {
             End::Done(outcome) => outcome,
         };
         let measures = match cell.work {
+            _ if trained.failure.is_some() => return Ok(End::Done(trained)),
             Work::Train => return Ok(End::Done(trained)),
             Work::Concentration => {
                 let kept = self.embeddings(&folder)?;
@@ -229,6 +230,9 @@ fn finish(command: &mut Command, deadline: Option<Instant>) -> Result<Finish> {
 mod tests {
     use std::time::Duration;
 
+    use super::super::cell::{Label, Run};
+    use super::super::loss::Loss;
+    use super::super::options::Options;
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -246,6 +250,42 @@ mod tests {
         let end = finish(&mut shell(script), deadline).unwrap();
         assert!(matches!(end, Finish::Stopped));
         assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_training_that_broke_down_is_a_result_whatever_was_to_be_asked_of_it() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = std::env::temp_dir().join(format!("lodestone-broken-{}", std::process::id()));
+        let program = folder.join("lodestone");
+        let script = b"#!/bin/sh\necho 'error: the loss is inf at step 3' >&2\nexit 1\n";
+        crate::files::write_whole(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let suite = Options::read(&[]).unwrap().suites().remove(0);
+        let inputs = Inputs {
+            texts: Vec::new(),
+            attributes: "none".into(),
+        };
+        let workshop = Workshop {
+            suite: &suite,
+            inputs: &inputs,
+            program: &program,
+            folder: folder.clone(),
+        };
+        for work in [Work::Train, Work::Concentration, Work::Map] {
+            let label = Label::new(Experiment::Concentration, Loss::Magnet, "tuned", 0);
+            let cell = label.asks(Run::new(&suite, Loss::Magnet, 48, 0), work);
+            let End::Done(outcome) = workshop.carry_out(&cell, None).unwrap() else {
+                panic!("it was stopped")
+            };
+            assert!(
+                outcome
+                    .failure
+                    .unwrap()
+                    .contains("the loss is inf at step 3")
+            );
+        }
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

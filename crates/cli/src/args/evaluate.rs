@@ -12,7 +12,7 @@ use super::{DeviceArgument, Shard};
 Examples:
   lodestone evaluate runs/first
   lodestone evaluate runs/first --json > report.json
-  lodestone evaluate --frozen --config datasets/flowers-102/magnet.toml --data FLOWERS --weights bvlc_googlenet.safetensors
+  lodestone evaluate --frozen --config datasets/flowers-102/magnet.toml --data FLOWERS --weights bvlc_googlenet.caffemodel
   lodestone evaluate runs/first --save-embeddings kept
   lodestone evaluate --embeddings kept
   lodestone evaluate --embeddings x.npy --labels y.csv

@@ -12,7 +12,7 @@ run file with every setting and what it means. `lodestone train FOLDER` does the
 
 Examples:
   lodestone init photographs
-  lodestone init photographs --weights bvlc_googlenet.safetensors -o pets.toml
+  lodestone init photographs --weights bvlc_googlenet.caffemodel -o pets.toml
   lodestone init table.csv --loss magnet
   lodestone train --config run.toml")]
 pub(crate) struct InitArguments {

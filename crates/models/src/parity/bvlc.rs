@@ -56,7 +56,8 @@ fn bvlc_googlenet_is_the_same_from_the_format_that_caffe_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bvlc_googlenet.caffemodel");
     let file = WeightFile::read(&weights).unwrap();
-    std::fs::write(&path, as_caffe(&file).encode_to_vec()).unwrap();
+    let published = as_caffe(&file).encode_to_vec();
+    lodestone_files::write_whole(&path, |file| file.write_all(&published)).unwrap();
 
     let device = Device::flex();
     let features = |path: &std::path::Path| {

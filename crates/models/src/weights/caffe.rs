@@ -206,7 +206,7 @@ mod tests {
     fn written(bytes: &[u8]) -> Result<WeightFile, WeightsError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.caffemodel");
-        std::fs::write(&path, bytes).unwrap();
+        lodestone_files::write_whole(&path, |file| file.write_all(bytes)).unwrap();
         WeightFile::read(&path)
     }
 
@@ -257,6 +257,23 @@ mod tests {
         assert_eq!(file.values("conv/1.weight").unwrap(), [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(file.values("norm.weight").unwrap(), [7.0, 8.0, 9.0]);
         assert_eq!(file.metadata["name"], "small");
+    }
+
+    #[test]
+    fn field_numbers_are_those_of_the_format_and_values_may_be_packed_or_not() {
+        // Layer "a" with one blob of the value 1: first version with four extents, packed, then not; second with a shape.
+        let files: [&[u8]; 3] = [
+            b"\x12\x13\x22\x01a\x32\x0e\x08\x01\x10\x01\x18\x01\x20\x01\x2a\x04\x00\x00\x80\x3f",
+            b"\x12\x12\x22\x01a\x32\x0d\x08\x01\x10\x01\x18\x01\x20\x01\x2d\x00\x00\x80\x3f",
+            b"\xa2\x06\x10\x0a\x01a\x3a\x0b\x3a\x03\x0a\x01\x01\x2a\x04\x00\x00\x80\x3f",
+        ];
+        for (bytes, shape) in files.into_iter().zip([&[1, 1][..], &[1, 1], &[1]]) {
+            let file = written(bytes).unwrap();
+            assert_eq!(file.tensors["a.weight"].shape, shape);
+            assert_eq!(file.values("a.weight").unwrap(), [1.0]);
+        }
+        let text = written(b"\nno weights").unwrap_err().to_string();
+        assert!(text.contains("read as .caffemodel of 11 bytes"), "{text}");
     }
 
     #[test]
