@@ -200,23 +200,31 @@ fn error(ledger: &Ledger, set: Set, loss: Loss, wanted: f64) -> Verdict {
     }
 }
 
-fn below(pairs: &[Pair], least: f64) -> Verdict {
-    let less = |own: f64, other: f64| 100.0 * (1.0 - own / other);
-    let enough = |less: f64| less >= least && less > 0.0;
+/// The verdict on two losses: `words` of their means, and whether each seed `meets` it.
+fn compared(
+    pairs: &[Pair],
+    words: impl Fn(f64, f64) -> String,
+    meets: impl Fn(f64, f64) -> bool,
+) -> Verdict {
     Verdict {
-        ours: means(pairs).map_or_else(
-            || BROKE_DOWN.into(),
-            |[own, other]| {
-                let all = less(own, other);
-                let side = if all >= 0.0 { "below" } else { "above" };
-                format!("{own:.2} against {other:.2} %: {:.0} % {side}", all.abs())
-            },
-        ),
+        ours: means(pairs).map_or_else(|| BROKE_DOWN.into(), |[own, other]| words(own, other)),
         seeds: pairs
             .iter()
-            .map(|pair| pair.own.is_some_and(|own| enough(less(own, pair.other))))
+            .map(|pair| pair.own.is_some_and(|own| meets(own, pair.other)))
             .collect(),
     }
+}
+
+fn below(pairs: &[Pair], least: f64) -> Verdict {
+    let less = |own: f64, other: f64| 100.0 * (1.0 - own / other);
+    let words = |own, other| {
+        let all = less(own, other);
+        let side = if all >= 0.0 { "below" } else { "above" };
+        format!("{own:.2} against {other:.2} %: {:.0} % {side}", all.abs())
+    };
+    compared(pairs, words, |own, other| {
+        less(own, other) >= least && less(own, other) > 0.0
+    })
 }
 
 fn sooner(ledger: &Ledger, loss: Loss, times: f64) -> Verdict {
@@ -256,20 +264,12 @@ fn share(row: &Row) -> Option<f64> {
 
 fn concentrates(pairs: &[Pair], least: f64) -> Verdict {
     let more = |own: f64, other: f64| 100.0 * (own / other - 1.0);
-    Verdict {
-        ours: means(pairs).map_or_else(
-            || BROKE_DOWN.into(),
-            |[own, other]| {
-                let all = more(own, other);
-                let side = if all >= 0.0 { "more" } else { "less" };
-                format!("{own:.1} against {other:.1} %: {:.0} % {side}", all.abs())
-            },
-        ),
-        seeds: pairs
-            .iter()
-            .map(|pair| pair.own.is_some_and(|own| more(own, pair.other) >= least))
-            .collect(),
-    }
+    let words = |own, other| {
+        let all = more(own, other);
+        let side = if all >= 0.0 { "more" } else { "less" };
+        format!("{own:.1} against {other:.1} %: {:.0} % {side}", all.abs())
+    };
+    compared(pairs, words, |own, other| more(own, other) >= least)
 }
 
 fn cheap_index(ledger: &Ledger, loss: Loss, most: f64) -> Verdict {
