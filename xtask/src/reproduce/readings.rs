@@ -267,6 +267,20 @@ mod tests {
     }
 
     #[test]
+    fn a_report_gives_the_means_over_images_and_how_many_images_an_error_counts() {
+        let folder = run_folder("report");
+        let report = r#"{"measures":{"map_at_r":{"value":0.5,"count":7},"knc_error_at_1":{"value":0.25,"count":8},
+            "knc_error_at_1_per_class_mean":{"value":0.3,"count":2},"argmax_error_at_1":{"value":null,"count":8}}}"#;
+        write_whole(&folder.join("report.json"), report.as_bytes()).unwrap();
+        let found = outcome(&folder).unwrap();
+        assert_eq!(found.tested, Some(8));
+        let kept = found.measures.iter();
+        let kept: Vec<(&str, f64)> = kept.map(|(name, &value)| (name.as_str(), value)).collect();
+        assert_eq!(kept, [("knc_error_at_1", 0.25), ("map_at_r", 0.5)]);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn a_damaged_log_is_named_with_its_line() {
         let folder = run_folder("damaged");
         write_whole(

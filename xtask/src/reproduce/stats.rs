@@ -24,8 +24,9 @@ pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
 ///
 /// A resample draws as many seeds as there are, takes their mean error `p`, and then draws the test images anew: of `tested` of
 /// them `Binomial(tested, p)` are wrong. All seeds are tested on the same images, so these are drawn once for the mean and not
-/// for each seed: which images are hard is taken to be the same for every seed, the most that they can agree. With one seed it
-/// is the interval of the images alone, and where `tested` is not known that of the seeds alone (absent for a single one).
+/// for each seed: which images are hard is taken to be the same for every seed, the most that they can agree. Means of `n`
+/// resampled seeds lie closer together than means of new seeds would, by `√((n - 1) / n)`, so they are spread by as much again.
+/// With one seed it is the interval of the images alone, and where `tested` is not known that of the seeds alone (absent for a single one).
 pub(crate) fn interval(percents: &[f64], tested: Option<u64>) -> Option<(f64, f64)> {
     if percents.is_empty() || (percents.len() == 1 && tested.is_none()) {
         return None;
