@@ -81,3 +81,38 @@ pub(crate) fn shown(command: &Command) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+/// The command as a line for a shell, its program by its whole path.
+pub(crate) fn in_shell(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| quoted(&word.to_string_lossy()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// In quotes, if a shell would make anything else of it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_words_that_a_line_was_made_of() {
+        let words = ["a=1", "set={name=\"x y\"}", "it's", "", "$HOME", "[1, 2]"];
+        let mut command = Command::new("printf");
+        command.arg("%s;").args(words);
+        let line = in_shell(&command);
+        assert!(line.starts_with("printf '%s;' a=1 "), "{line}");
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        let expected: String = words.iter().map(|word| format!("{word};")).collect();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}

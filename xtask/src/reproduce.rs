@@ -65,24 +65,36 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
     if options.table {
         return readme::regenerate();
     }
-    println!("building the release binary");
+    // Standard output belongs to the commands that are asked for.
+    eprintln!("building the release binary");
     let start = Instant::now();
-    run(&mut cargo(&[
+    let mut build = cargo(&[
         "build",
         "--release",
         "--quiet",
         "--package",
         "lodestone-cli",
-    ]))?;
-    println!("built in {:.0} s\n", start.elapsed().as_secs_f64());
+    ]);
+    if let Some(feature) = options.feature() {
+        build.args(["--features", feature]);
+    }
+    run(&mut build)?;
+    eprintln!("built in {:.0} s\n", start.elapsed().as_secs_f64());
     let program = target().join("release/lodestone");
     // One budget for all sets.
     let start = Instant::now();
     for suite in options.suites() {
+        if options.commands {
+            print!("{}", campaign::commands(suite, &options, &program)?);
+            continue;
+        }
         let budget = options
             .budget
             .map(|budget| (budget - start.elapsed().as_secs_f64()).max(0.0));
         campaign::run(suite, &options, &program, budget)?;
     }
-    readme::regenerate()
+    match options.commands {
+        true => Ok(()),
+        false => readme::regenerate(),
+    }
 }

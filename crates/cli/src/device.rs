@@ -11,6 +11,7 @@ use burn::tensor::Device;
 
 use self::remote::Address;
 pub(crate) use self::token::token;
+use crate::resources::nvidia_model;
 
 /// A device as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,15 @@ impl DeviceName {
         compiles.then_some(
             "kernels are compiled when they first run, which can take minutes before the first step; later steps have them",
         )
+    }
+
+    /// The name, with the model of the card where it is known, as a table of results says it.
+    pub(crate) fn with_model(&self) -> String {
+        let model = match self {
+            Self::Local(local) if local.kind == Kind::Cuda => nvidia_model(),
+            _ => None,
+        };
+        model.map_or_else(|| self.to_string(), |model| format!("{self} ({model})"))
     }
 
     /// Whether it is the processor of this machine.

@@ -31,3 +31,45 @@ pub(crate) fn machine() -> String {
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
+
+/// Model of the NVIDIA cards of this machine; absent where there are none, the system does not say, or they differ, for then it
+/// is not known which of them a device's number means.
+pub(crate) fn nvidia_model() -> Option<String> {
+    let cards = std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?;
+    let texts = cards.flatten().filter_map(|card| {
+        let text = std::fs::read_to_string(card.path().join("information"));
+        text.ok()
+    });
+    common_model(texts)
+}
+
+/// The model that all descriptions of cards name.
+fn common_model(descriptions: impl Iterator<Item = String>) -> Option<String> {
+    let model = |text: String| {
+        let line = text.lines().find(|line| line.starts_with("Model:"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let mut models = descriptions.map(model);
+    let first = models.next()??;
+    models
+        .all(|other| other.as_ref() == Some(&first))
+        .then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_named_if_all_are_of_one_model() {
+        let card = |model: &str| format!("Model: \t\t {model}\nIRQ:   \t\t 16\n");
+        let common = |models: &[&str]| common_model(models.iter().map(|model| card(model)));
+        assert_eq!(
+            common(&["NVIDIA H100", "NVIDIA H100"]).unwrap(),
+            "NVIDIA H100"
+        );
+        assert_eq!(common(&["NVIDIA H100", "NVIDIA T4"]), None);
+        assert_eq!(common(&[]), None);
+        assert_eq!(common_model(["IRQ: 16".to_owned()].into_iter()), None);
+    }
+}

@@ -20,7 +20,7 @@ use super::suite::Suite;
 use super::table;
 use super::work::{End, Workshop};
 use crate::machine::{commit, machine};
-use crate::process::{root, target};
+use crate::process::{in_shell, root, target};
 
 /// Runs a suite as the options say, for at most `budget` seconds, and shows its table.
 pub(crate) fn run(
@@ -32,21 +32,7 @@ pub(crate) fn run(
     let suite = suite.ready()?;
     let inputs = Inputs::of(&suite, program)?;
     let mut ledger = Ledger::open(&suite.ledger(), &suite.name())?;
-    let experiments = match options.experiments.is_empty() {
-        true => suite.set.experiments(),
-        false => with_tuning(&options.experiments),
-    };
-    let folder = target().join("reproduce").join(suite.name());
-    let mut campaign = Campaign {
-        rerun: Rerun::open(&folder, &again(options))?,
-        workshop: Workshop {
-            suite: &suite,
-            inputs: &inputs,
-            program,
-            folder,
-        },
-        experiments,
-    };
+    let mut campaign = Campaign::new(&suite, &inputs, options, program)?;
     println!("{}", tuning_budget(&suite));
     println!("{}", campaign.forecast(&ledger)?);
     if options.forecast {
@@ -66,6 +52,14 @@ pub(crate) fn run(
     }
     println!("the page of all figures is {}", page.display());
     Ok(())
+}
+
+/// The command of each training that is left, a line for each; what it leaves in its folder is found when the suite is run.
+pub(crate) fn commands(suite: Suite, options: &Options, program: &Path) -> Result<String> {
+    let suite = suite.ready()?;
+    let inputs = Inputs::of(&suite, program)?;
+    let ledger = Ledger::open(&suite.ledger(), &suite.name())?;
+    Campaign::new(&suite, &inputs, options, program)?.commands(&ledger)
 }
 
 /// Trials come before anything that is to be tuned.
@@ -111,7 +105,31 @@ struct Campaign<'a> {
     rerun: Rerun,
 }
 
-impl Campaign<'_> {
+impl<'a> Campaign<'a> {
+    fn new(
+        suite: &'a Suite,
+        inputs: &'a Inputs,
+        options: &'a Options,
+        program: &'a Path,
+    ) -> Result<Self> {
+        let experiments = match options.experiments.is_empty() {
+            true => suite.set.experiments(),
+            false => with_tuning(&options.experiments),
+        };
+        let folder = target().join("reproduce").join(suite.name());
+        Ok(Self {
+            rerun: Rerun::open(&folder, &again(options))?,
+            workshop: Workshop {
+                suite,
+                inputs,
+                program,
+                device: options.device.as_deref(),
+                folder,
+            },
+            experiments,
+        })
+    }
+
     fn finished(&self, cell: &Cell, ledger: &Ledger) -> Result<bool> {
         let key = cell.key(self.workshop.inputs)?;
         let known = ledger.row(&cell.label).is_some_and(|row| row.key == key);
@@ -139,6 +157,25 @@ impl Campaign<'_> {
             parts.push((experiment, done, left));
         }
         Ok(forecast::table(&parts, suite, ledger))
+    }
+
+    /// The commands of trainings that are not finished, each once, whatever is asked of them. Those whose setting depends on
+    /// trials to come are not among them.
+    fn commands(&self, ledger: &Ledger) -> Result<String> {
+        let mut lines = Vec::new();
+        for experiment in &self.experiments {
+            for cell in experiment.cells(self.workshop.suite, ledger, Unknown::LeftOut)? {
+                let folder = self.workshop.run_folder(&cell)?;
+                if self.finished(&cell, ledger)? || folder.join("cost.json").exists() {
+                    continue;
+                }
+                let line = in_shell(&self.workshop.training(&cell, &folder)) + "\n";
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+        Ok(lines.concat())
     }
 
     /// The first cell that is not finished.
@@ -194,7 +231,8 @@ impl Campaign<'_> {
                 Some(known) => row(known.outcome, &known.commit, &known.machine),
                 None => match self.carry_out(&cell, deadline)? {
                     End::Done(outcome) => {
-                        row(outcome, &self.workshop.made_at(&cell, &commit)?, &machine)
+                        let (commit, machine) = self.workshop.origin(&cell, &commit, &machine)?;
+                        row(outcome, &commit, &machine)
                     }
                     End::Stopped => {
                         println!("{}: stopped, goes on the next time", cell.label);

@@ -43,7 +43,8 @@ pub(crate) fn measure(workshop: &Workshop<'_>, kept: &Path) -> Result<BTreeMap<S
             path
         }
     };
-    let mut command = workshop.command(&["evaluate", "--json", "--no-diagnostics"]);
+    let mut command = workshop.command("evaluate");
+    command.args(["--json", "--no-diagnostics"]);
     command.arg("--embeddings").arg(kept.join("queries.npy"));
     command.arg("--labels").arg(&labels);
     command.arg("--attributes").arg(&attributes);

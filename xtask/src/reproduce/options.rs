@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) weights: Option<PathBuf>,
     pub(crate) attributes: Option<PathBuf>,
     pub(crate) trunk: Trunk,
+    /// What the binary computes on, where it is not the processor.
+    pub(crate) device: Option<String>,
     /// Seconds.
     pub(crate) budget: Option<f64>,
     pub(crate) seeds: u64,
@@ -28,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) table: bool,
     /// Only the forecast.
     pub(crate) forecast: bool,
+    /// Only the command of each training that is left, for other machines.
+    pub(crate) commands: bool,
     /// Finished cells are run again.
     pub(crate) rerun: bool,
 }
@@ -49,7 +53,9 @@ impl Options {
             match word {
                 "--table" => options.table = true,
                 "--forecast" => options.forecast = true,
+                "--commands" => options.commands = true,
                 "--rerun" => options.rerun = true,
+                "--device" => options.device = Some(value()?.into()),
                 "--data" => options.data = Some(value()?.into()),
                 "--weights" => options.weights = Some(value()?.into()),
                 "--attributes" => options.attributes = Some(value()?.into()),
@@ -79,8 +85,8 @@ impl Options {
                     }
                 }
                 other if other.starts_with('-') => bail!(
-                    "reproduce has no option {other}; it has --data, --weights, --attributes, --trunk, --budget, --seeds, \
-                     --trials, --losses, --forecast, --rerun and --table"
+                    "reproduce has no option {other}; it has --data, --weights, --attributes, --trunk, --device, --budget, \
+                     --seeds, --trials, --losses, --forecast, --commands, --rerun and --table"
                 ),
                 "e2" => bail!("e2 is e1 on the set imagenet-attributes"),
                 name => match (Set::of(name), Experiment::of(name)) {
@@ -106,6 +112,12 @@ impl Options {
             options.sets.len()
         );
         Ok(options)
+    }
+
+    /// The feature of the binary that has the device: `cuda` of `cuda:1`. The processor is there without.
+    pub(crate) fn feature(&self) -> Option<&str> {
+        let kind = self.device.as_deref()?.split(':').next()?;
+        (kind != "cpu").then_some(kind)
     }
 
     /// The sets that are asked for, with the rest of what was said.
@@ -144,6 +156,10 @@ mod tests {
         assert_eq!(options.experiments, [Experiment::Ablation]);
         assert_eq!(options.losses, [Loss::Magnet, Loss::Softmax]);
         assert_eq!(options.budget, Some(1800.0));
+        assert_eq!(options.feature(), None);
+        let with_device = |name| Options::read(&["--device", name]).unwrap();
+        assert_eq!(with_device("cuda:1").feature(), Some("cuda"));
+        assert_eq!(with_device("cpu").feature(), None);
         let options = Options::read(&["flowers-102", "--seeds", "5"]).unwrap();
         assert_eq!((options.sets, options.seeds), (vec![Set::Flowers102], 5));
     }

@@ -39,27 +39,42 @@ struct Record {
 #[derive(Deserialize)]
 struct Sitting {
     commit: Option<String>,
+    device: String,
+    machine: String,
     started: u64,
     ended: Option<u64>,
 }
 
-/// The commits at which a run was trained, one for each change between its sittings, without marks: what a campaign writes
-/// between two cells differs from the commit and says nothing of the program. None where the run has no record.
-pub(crate) fn commits(folder: &Path) -> Result<Vec<String>> {
+/// Where a run comes from, sitting by sitting.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Origin {
+    /// Commits, one for each change, without marks: what a campaign writes between two cells differs from the commit and says
+    /// nothing of the program.
+    pub(crate) commits: Vec<String>,
+    /// Devices and machines.
+    pub(crate) machines: Vec<(String, String)>,
+}
+
+/// Where a run comes from; nothing is known where it has no record.
+pub(crate) fn origin(folder: &Path) -> Result<Origin> {
     let path = folder.join("run.json");
     if !path.exists() {
-        return Ok(Vec::new());
+        return Ok(Origin::default());
     }
     let record: Record = read_json(&path)?;
-    let hashes = record
-        .sittings
-        .into_iter()
-        .filter_map(|sitting| sitting.commit);
-    let mut commits: Vec<String> = hashes
-        .filter_map(|commit| Some(commit.split(' ').next()?.to_owned()))
-        .collect();
-    commits.dedup();
-    Ok(commits)
+    let mut origin = Origin::default();
+    for sitting in record.sittings {
+        if let Some(hash) = sitting
+            .commit
+            .as_deref()
+            .and_then(|commit| commit.split(' ').next())
+        {
+            origin.commits.push(hash.to_owned());
+        }
+        origin.machines.push((sitting.device, sitting.machine));
+    }
+    origin.commits.dedup();
+    Ok(origin)
 }
 
 /// Reads the folder of a finished run.
@@ -232,7 +247,9 @@ mod tests {
             ),
             (
                 "run.json",
-                r#"{"sittings":[{"commit":"abc with changes","started":10,"ended":14},{"commit":"abc","started":20,"ended":null},{"commit":null,"started":30,"ended":33}]}"#,
+                r#"{"sittings":[{"commit":"abc with changes","device":"cpu","machine":"m","started":10,"ended":14},
+                    {"commit":"abc","device":"cpu","machine":"m","started":20,"ended":null},
+                    {"commit":null,"device":"cuda","machine":"m","started":30,"ended":33}]}"#,
             ),
             (
                 "log.csv",
@@ -255,7 +272,14 @@ mod tests {
     fn time_is_that_of_all_sittings_and_evaluations_are_not_training() {
         let folder = run_folder("readings");
         let found = outcome(&folder).unwrap();
-        assert_eq!(commits(&folder).unwrap(), ["abc"]);
+        let origin = origin(&folder).unwrap();
+        assert_eq!(origin.commits, ["abc"]);
+        let devices: Vec<&str> = origin
+            .machines
+            .iter()
+            .map(|(device, _)| device.as_str())
+            .collect();
+        assert_eq!(devices, ["cpu", "cpu", "cuda"]);
         assert_eq!(found.seconds, 7.0);
         assert_eq!(found.training_seconds, 0.5);
         assert_eq!((found.refresh_seconds, found.refreshes), (0.1, 1));

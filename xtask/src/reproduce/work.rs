@@ -28,8 +28,9 @@ pub(crate) enum End {
 pub(crate) struct Workshop<'a> {
     pub(crate) suite: &'a Suite,
     pub(crate) inputs: &'a Inputs,
-    /// The binary.
+    /// The binary, and what it computes on where that is not the processor.
     pub(crate) program: &'a Path,
+    pub(crate) device: Option<&'a str>,
     /// Run folders, each named by the key of its run.
     pub(crate) folder: PathBuf,
 }
@@ -49,10 +50,12 @@ impl Workshop<'_> {
         }
     }
 
-    /// The commit that a cell's run was made at: `now` if all its sittings were at that, otherwise theirs, one after the other.
-    pub(crate) fn made_at(&self, cell: &Cell, now: &str) -> Result<String> {
-        let folder = self.run_folder(cell)?;
-        Ok(made_at(&readings::commits(&folder)?, now))
+    /// The commit and the machine that a cell's run was made with: what is true `now` and `here` if all its sittings were so,
+    /// otherwise theirs, one after the other. A folder may have been brought from another machine.
+    pub(crate) fn origin(&self, cell: &Cell, now: &str, here: &str) -> Result<(String, String)> {
+        let origin = readings::origin(&self.run_folder(cell)?)?;
+        let commit = made_at(&origin.commits, now);
+        Ok((commit, made_on(&origin.machines, here)))
     }
 
     /// Does a cell, at most until `deadline`; a run that is there already is used, and gone on with if it was stopped.
@@ -87,24 +90,14 @@ impl Workshop<'_> {
 
     fn train(&self, cell: &Cell, folder: &Path, deadline: Option<Instant>) -> Result<End> {
         if !folder.join("cost.json").exists() {
-            let mut command = self.command(&["train"]);
-            if folder.join("run.toml").exists() {
-                command.arg("--resume").arg(folder);
-            } else {
-                command.args(["--config", &cell.run.file]);
-                for set in &cell.run.sets {
-                    command.args(["--set", set]);
+            let mut command = match folder.join("run.toml").exists() {
+                true => {
+                    let mut command = self.command("train");
+                    command.arg("--resume").arg(folder);
+                    command
                 }
-                for (option, path) in [
-                    ("--data", &self.suite.data),
-                    ("--weights", &self.suite.weights),
-                ] {
-                    if let Some(path) = path {
-                        command.arg(option).arg(path);
-                    }
-                }
-                command.arg("--out").arg(folder);
-            }
+                false => self.training(cell, folder),
+            };
             match finish(&mut command, deadline)? {
                 Finish::Succeeded(_) => {}
                 Finish::Stopped => return Ok(End::Stopped),
@@ -121,21 +114,43 @@ impl Workshop<'_> {
         Ok(End::Done(readings::outcome(folder)?))
     }
 
+    /// The command of a cell's training from its beginning.
+    pub(crate) fn training(&self, cell: &Cell, folder: &Path) -> Command {
+        let mut command = self.command("train");
+        command.args(["--config", &cell.run.file]);
+        for set in &cell.run.sets {
+            command.args(["--set", set]);
+        }
+        for (option, path) in [
+            ("--data", &self.suite.data),
+            ("--weights", &self.suite.weights),
+        ] {
+            if let Some(path) = path {
+                command.arg(option).arg(path);
+            }
+        }
+        command.arg("--out").arg(folder);
+        command
+    }
+
     /// Embeddings, labels and small pictures of a run's test images, in a folder of its own.
     fn embeddings(&self, run: &Path) -> Result<PathBuf> {
         let kept = run.join("kept");
         if !kept.join("queries.jpg").exists() {
-            let mut command = self.command(&["evaluate"]);
+            let mut command = self.command("evaluate");
             command.arg(run).arg("--save-embeddings").arg(&kept);
             self.output(&mut command)?;
         }
         Ok(kept)
     }
 
-    /// The binary, quiet, in the workspace's root.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+    /// A subcommand of the binary that computes, quiet, in the workspace's root.
+    pub(crate) fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(self.program);
-        command.current_dir(root()).arg("--quiet").args(arguments);
+        command.current_dir(root()).args(["--quiet", subcommand]);
+        if let Some(device) = self.device {
+            command.args(["--device", device]);
+        }
         command
     }
 
@@ -173,6 +188,26 @@ fn made_at(sittings: &[String], now: &str) -> String {
         true => now.to_owned(),
         false => sittings.join(", then "),
     }
+}
+
+/// `here` if all sittings, of which the binary wrote down device and machine, were on its processor, otherwise theirs.
+fn made_on(sittings: &[(String, String)], here: &str) -> String {
+    // Both begin with the processor and its cores.
+    let start = |machine: &str| machine.split(", ").take(2).collect::<Vec<_>>().join(", ");
+    let at_home =
+        |(device, machine): &(String, String)| device == "cpu" && start(machine) == start(here);
+    if sittings.iter().all(at_home) {
+        return here.to_owned();
+    }
+    let named = sittings
+        .iter()
+        .map(|(device, machine)| match device.as_str() {
+            "cpu" => machine.clone(),
+            device => format!("{device}, {machine}"),
+        });
+    let mut named: Vec<String> = named.collect();
+    named.dedup();
+    named.join(", then ")
 }
 
 enum Finish {
@@ -270,6 +305,7 @@ mod tests {
             suite: &suite,
             inputs: &inputs,
             program: &program,
+            device: None,
             folder: folder.clone(),
         };
         for work in [Work::Train, Work::Concentration, Work::Map] {
@@ -298,6 +334,26 @@ mod tests {
         assert_eq!(made(&["old"], "abc"), "old");
         assert_eq!(made(&["old", "abc"], "abc"), "old, then abc");
         assert_eq!(made(&[], "no commit"), "no commit");
+    }
+
+    #[test]
+    fn a_row_names_the_card_or_the_other_machine_that_its_run_was_made_on() {
+        let here = "Xeon, 2 cores, AVX-512, 24 GiB, linux";
+        let made = |sittings: &[(&str, &str)]| {
+            let own = |&(device, machine): &(&str, &str)| (device.to_owned(), machine.to_owned());
+            made_on(&sittings.iter().map(own).collect::<Vec<_>>(), here)
+        };
+        let same = "Xeon, 2 cores, 24 GiB, linux x86_64";
+        let other = "Xeon, 16 cores, 128 GiB, linux x86_64";
+        assert_eq!(made(&[]), here);
+        assert_eq!(made(&[("cpu", same), ("cpu", same)]), here);
+        assert_eq!(made(&[("cpu", other)]), other);
+        let card = format!("cuda (NVIDIA H100), {other}");
+        assert_eq!(made(&[("cuda (NVIDIA H100)", other); 2]), card);
+        assert_eq!(
+            made(&[("cpu", same), ("cuda (NVIDIA H100)", other)]),
+            format!("{same}, then {card}")
+        );
     }
 
     #[test]

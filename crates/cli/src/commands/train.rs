@@ -87,7 +87,7 @@ impl Job {
         progress.catch_interrupts()?;
         let names: Vec<String> = std::iter::once(&self.device)
             .chain(&self.workers)
-            .map(DeviceName::to_string)
+            .map(DeviceName::with_model)
             .collect();
         let name = names.join(" + ");
         let record = RunFolder::begin(&folder, fingerprint, name, self.resume)?;
