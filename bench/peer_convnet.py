@@ -1,4 +1,4 @@
-"""Speed and memory of torchvision's GoogLeNet and Inception V3 on the CPU, channels-last fp32.
+"""Speed and memory of torchvision's GoogLeNet and Inception V3, channels-last fp32, on the CPU or with LODESTONE_DEVICE=cuda.
 
     python bench/peer_convnet.py rates googlenet 32 [ENDING]
 
@@ -6,6 +6,7 @@ The jobs of crates/models/examples/bench_networks.rs, on the same numbers: `rate
 gradients, running statistics) and forward + backward of the mean feature in training, one line for each run after one that
 is not counted; `memory` the largest resident size of two training steps,
 of the whole program and above what it had before. LODESTONE_THREADS says how many threads work.
+On a GPU convolutions run in TF32, which is PyTorch's default, and cuDNN chooses its kernels by trying them out.
 Made for torch 2.15.0 and torchvision 0.29.2.
 """
 import json
@@ -17,7 +18,9 @@ import numpy as np
 import torch
 import torchvision
 
-RUNS = 3
+DEVICE = os.environ.get("LODESTONE_DEVICE", "cpu")
+# Runs that are printed, and those before them: a GPU has its kernels chosen only after a few.
+RUNS, WARM_UP = (3, 1) if DEVICE == "cpu" else (5, 10)
 
 
 def fill(count):
@@ -44,8 +47,10 @@ def main():
     # Without auxiliary classifiers and without the last layer, as our trunk; its own start of the weights.
     network = getattr(torchvision.models, name)(weights=None, init_weights=True, aux_logits=False, transform_input=False)
     network.fc, network.dropout = torch.nn.Identity(), torch.nn.Identity()
-    network = network.to(memory_format=torch.channels_last)
-    pictures = torch.from_numpy(fill(images * 3 * side * side).reshape(images, 3, side, side))
+    network = network.to(DEVICE, memory_format=torch.channels_last)
+    torch.backends.cudnn.benchmark = True
+    finish = torch.cuda.synchronize if DEVICE == "cuda" else lambda: None
+    pictures = torch.from_numpy(fill(images * 3 * side * side).reshape(images, 3, side, side)).to(DEVICE)
 
     def report(what, value, unit):
         label = f"{name} {images} x {side}, {what}{''.join(ending)}"
@@ -64,11 +69,13 @@ def main():
     if job == "rates":
         for what, training, run in (("forward", False, forward), ("forward+backward", True, step)):
             network.train(training)
-            for index in range(RUNS + 1):
+            for index in range(RUNS + WARM_UP):
+                finish()
                 start = time.perf_counter()
                 run()
+                finish()
                 seconds = time.perf_counter() - start
-                if index > 0:
+                if index >= WARM_UP:
                     report(what, images / seconds, "images/s")
     elif job == "memory":
         network.train(True)
