@@ -28,12 +28,16 @@ pub(crate) mod weights;
 
 use std::path::{Path, PathBuf};
 
-/// Where what can be computed again is kept: `$XDG_CACHE_HOME/lodestone`, `~/.cache/lodestone`, or a folder beside the run.
+/// Where what can be computed again is kept: that of the user, or a folder beside the run.
 pub(crate) fn cache_folder(run: &Path) -> PathBuf {
+    user_cache().unwrap_or_else(|| run.join("cache"))
+}
+
+/// `$XDG_CACHE_HOME/lodestone` or `~/.cache/lodestone`; absent where neither is told.
+pub(crate) fn user_cache() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .filter(|folder| !folder.is_empty())
         .map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    base.or_else(home)
-        .map_or_else(|| run.join("cache"), |base| base.join("lodestone"))
+    Some(base.or_else(home)?.join("lodestone"))
 }

@@ -1,5 +1,9 @@
 //! `--device`: where the numbers are computed, chosen when the program runs among what was built in.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(feature = "device")]
+mod kernels;
 mod remote;
 mod token;
 
@@ -62,7 +66,7 @@ impl DeviceName {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         let compiles = matches!(self, Self::Local(local) if matches!(local.kind, Kind::Wgpu | Kind::Vulkan | Kind::Cuda));
         compiles.then_some(
-            "kernels are compiled when they first run, which can take minutes before the first step; later steps have them",
+            "kernels are compiled and chosen when they first run, minutes before the first step of a network; the next start has them",
         )
     }
 
@@ -178,6 +182,10 @@ impl DeviceName {
 
 impl Local {
     fn open(self) -> Result<Device> {
+        #[cfg(feature = "device")]
+        if self.kind != Kind::Cpu {
+            kernels::keep();
+        }
         match self.kind {
             #[cfg(feature = "cpu")]
             Kind::Cpu => Ok(Device::flex()),
@@ -186,7 +194,11 @@ impl Local {
             #[cfg(feature = "vulkan")]
             Kind::Vulkan => Ok(Device::vulkan(self.adapter())),
             #[cfg(feature = "cuda")]
-            Kind::Cuda => Ok(Device::cuda(self.index.unwrap_or(0))),
+            Kind::Cuda => {
+                let index = self.index.unwrap_or(0);
+                cuda::check(index)?;
+                Ok(Device::cuda(index))
+            }
             #[allow(
                 unreachable_patterns,
                 reason = "with every feature on, nothing is left"

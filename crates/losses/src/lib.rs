@@ -122,6 +122,7 @@ mod pair_matrix;
 mod pairs;
 #[cfg(test)]
 mod parity;
+mod product;
 mod proxies;
 mod reduction;
 mod relation;

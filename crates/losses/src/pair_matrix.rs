@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+use crate::product::product;
 use crate::tensors::mean_of;
 
 /// Numbers in a block: 4 MiB of f32, so that the handful of temporaries of one block stay near the cache.
@@ -81,10 +82,10 @@ pub(crate) fn over_blocks<const K: usize>(
     let mut per_row = Vec::with_capacity(blocks.len());
     let mut slopes = Vec::with_capacity(blocks.len());
     for rows in &blocks {
-        let block = l
-            .clone()
-            .narrow(0, rows.start, rows.len())
-            .matmul(transposed.clone());
+        let block = product(
+            l.clone().narrow(0, rows.start, rows.len()),
+            transposed.clone(),
+        );
         let said = if tracked {
             let (said, slope) = differentiate(block, |block| loss(block, rows.clone()));
             slopes.push(slope);
@@ -220,11 +221,12 @@ fn gather_slopes<const K: usize>(
         let slope = scaled
             .reduce(Tensor::add)
             .expect("a loss has at least one term");
-        left.push(slope.clone().matmul(r.clone()));
+        left.push(product(slope.clone(), r.clone()));
         if right_is_tracked {
-            let part = slope
-                .transpose()
-                .matmul(l.clone().narrow(0, rows.start, rows.len()));
+            let part = product(
+                slope.transpose(),
+                l.clone().narrow(0, rows.start, rows.len()),
+            );
             right = Some(match right {
                 None => part,
                 Some(so_far) => so_far + part,

@@ -142,7 +142,7 @@ impl Set {
                 all_layers: Some(AllLayers {
                     trial: &[TRAIN, NO_TEST],
                     last: &[TRAINVAL],
-                    images: (20_400, 61_200),
+                    images: (15_300, 30_600),
                     trials: 6,
                     rate: 23.0,
                 }),

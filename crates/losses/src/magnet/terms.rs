@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
+use crate::product::product;
 use crate::tensors::{constant, indices, logsumexp, mask};
 
 /// Above this many numbers the differences `[n, M, p]` are not held in memory; see [`squared_distances`].
@@ -87,7 +88,7 @@ pub(crate) fn means(x: &Tensor<2>, clusters: &[usize], sizes: &[usize]) -> Tenso
     for (row, &cluster) in clusters.iter().enumerate() {
         averaging[cluster * n + row] = 1.0 / sizes[cluster] as f32;
     }
-    constant(averaging, [sizes.len(), n], x).matmul(x.clone())
+    product(constant(averaging, [sizes.len(), n], x), x.clone())
 }
 
 /// Size of each cluster.
@@ -143,5 +144,5 @@ fn squared_distances(x: Tensor<2>, means: Tensor<2>) -> Tensor<2> {
         x.clone().square().sum_dim(1),
         means.clone().square().sum_dim(1).transpose(),
     );
-    (rows + columns - x.matmul(means.transpose()) * 2.0).clamp_min(0.0)
+    (rows + columns - product(x, means.transpose()) * 2.0).clamp_min(0.0)
 }

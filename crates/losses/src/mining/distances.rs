@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor};
 use crate::candidates::Candidates;
 use crate::distance::{Distance, SquaredDistances};
 use crate::pair_matrix::{blocks, blocks_of_anchors};
+use crate::product::product;
 use crate::tensors::indices;
 
 /// Calls `look` with blocks `[rows, columns]` of the squared distances.
@@ -26,11 +27,8 @@ fn in_blocks<T>(
     let factors = SquaredDistances::new(among.rows.clone().inner(), among.columns.clone().inner());
     let right = factors.right.transpose();
     let block = |rows: &Range<usize>| {
-        factors
-            .left
-            .clone()
-            .narrow(0, rows.start, rows.len())
-            .matmul(right.clone())
+        let left = factors.left.clone();
+        product(left.narrow(0, rows.start, rows.len()), right.clone())
     };
     blocks
         .into_iter()

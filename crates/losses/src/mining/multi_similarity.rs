@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::pairs::Pairs;
 use crate::candidates::Candidates;
 use crate::pair_matrix::blocks;
+use crate::product::product;
 
 /// Per anchor, the positives less similar than its nearest negative, and the negatives more similar than its farthest
 /// positive, each with a tolerance `epsilon` of cosine similarity.
@@ -28,10 +29,8 @@ pub(super) fn out_of_order(among: &Candidates<'_>, epsilon: f64) -> Pairs {
     let (mut positives, mut negatives) = (Vec::new(), Vec::new());
     let [all, of_columns] = among.shape();
     for rows in blocks(all, of_columns) {
-        let similarity = anchors
-            .clone()
-            .narrow(0, rows.start, rows.len())
-            .matmul(columns.clone());
+        let anchors = anchors.clone().narrow(0, rows.start, rows.len());
+        let similarity = product(anchors, columns.clone());
         let [positive, negative] = among.relation.masks(rows);
         let nearest_negative = similarity
             .clone()

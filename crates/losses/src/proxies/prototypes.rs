@@ -3,6 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::product::product;
 use crate::tensors::{unit_rows, widen};
 
 /// Vectors `[classes · per_class, dim]`; those of class `c` are the rows `c · per_class ..`.
@@ -31,7 +32,7 @@ impl Prototypes {
     pub(crate) fn cosines(&self, embeddings: Tensor<2>) -> Tensor<2> {
         let x = widen(embeddings);
         let vectors = widen(self.vectors.val()).cast(x.dtype());
-        unit_rows(x).matmul(unit_rows(vectors).transpose())
+        product(unit_rows(x), unit_rows(vectors).transpose())
     }
 
     /// The same as `[n, classes, per_class]`.
