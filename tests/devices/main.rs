@@ -75,9 +75,13 @@ fn tolerance(usual: f32) -> f32 {
 }
 
 /// Fails where a value is further from the expected one than `tolerance` times the largest expected one.
+/// How far the furthest lies is printed.
 fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(1e-30_f32, |most, x| most.max(x.abs()));
+    let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+    let furthest = differences.fold(0.0_f32, f32::max);
+    println!("{:.1e} of the largest: {what}", furthest / largest);
     for (place, (&found, &expected)) in found.iter().zip(expected).enumerate() {
         let difference = (found - expected).abs();
         assert!(

@@ -33,7 +33,7 @@ pub(crate) fn run(
     let inputs = Inputs::of(&suite, program)?;
     let mut ledger = Ledger::open(&suite.ledger(), &suite.name())?;
     let mut campaign = Campaign::new(&suite, &inputs, options, program)?;
-    println!("{}", tuning_budget(&suite, &campaign.experiments));
+    println!("{}", tuning_budget(&suite));
     println!("{}", campaign.forecast(&ledger)?);
     if options.forecast {
         return Ok(());
@@ -64,8 +64,7 @@ pub(crate) fn commands(suite: Suite, options: &Options, program: &Path) -> Resul
 
 /// Trials come before anything that is to be tuned.
 fn with_tuning(asked: &[Experiment]) -> Vec<Experiment> {
-    let wanted =
-        |one: &Experiment| asked.contains(one) || asked.iter().any(|asked| asked.tuning() == *one);
+    let wanted = |one: &Experiment| *one == Experiment::Tuning || asked.contains(one);
     Experiment::ALL.into_iter().filter(wanted).collect()
 }
 
@@ -80,26 +79,16 @@ fn again(options: &Options) -> Vec<&'static str> {
 }
 
 /// What every loss is given to choose its settings.
-fn tuning_budget(suite: &Suite, experiments: &[Experiment]) -> String {
+fn tuning_budget(suite: &Suite) -> String {
     let protocol = suite.set.protocol();
-    let usual = (Experiment::Tuning, protocol.images.0, protocol.trial);
-    let deep = protocol
-        .all_layers
-        .map(|all| (Experiment::AllLayersTuning, all.images.0, all.trial));
-    let asked = std::iter::once(usual)
-        .chain(deep)
-        .filter(|(tuning, ..)| experiments.contains(tuning));
-    let each: Vec<String> = asked
-        .map(|(tuning, images, sets)| {
-            let (trials, sets) = (suite.trials(tuning), sets.join(", "));
-            format!("{trials} trials of {images} images ({sets})")
-        })
-        .collect();
     let mut text = format!(
-        "{}: each of {} losses gets {}, judged on validation images alone; the best is run with {} seeds on the test images\n",
+        "{}: each of {} losses gets {} trials of {} images, judged on validation images alone ({}); \
+         the best is run with {} seeds on the test images\n",
         suite.name(),
         suite.losses.len(),
-        each.join(" and "),
+        suite.trials,
+        protocol.images.0,
+        protocol.trial.join(", "),
         suite.seeds,
     );
     for &loss in &suite.losses {
@@ -282,18 +271,7 @@ impl<'a> Campaign<'a> {
     /// Losses whose trials are through without one that can be used.
     fn unreachable(&self, ledger: &Ledger) -> Vec<&'static str> {
         let suite = self.workshop.suite;
-        let tunings = self
-            .experiments
-            .iter()
-            .map(|experiment| experiment.tuning());
-        let mut tunings: Vec<Experiment> = tunings.collect();
-        tunings.dedup();
-        let lost = |loss: &&super::loss::Loss| {
-            tunings.iter().any(|&tuning| {
-                let trials = suite.trials(tuning);
-                ledger.best_trial(tuning, **loss, trials).is_none()
-            })
-        };
+        let lost = |loss: &&super::loss::Loss| ledger.best_trial(**loss, suite.trials).is_none();
         let losses = suite.losses.iter().filter(lost);
         losses.map(|loss| loss.name()).collect()
     }

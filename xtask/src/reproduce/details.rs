@@ -13,7 +13,6 @@ use super::set::Set;
 use super::space;
 use super::stats::{mean, spread};
 use super::table::{percent, titled};
-use super::verdict::depth;
 
 pub(super) fn concentration(ledger: &Ledger) -> String {
     let sizes = ["1", "8", "32", "128"];
@@ -145,15 +144,20 @@ pub(super) fn index_cost(ledger: &Ledger) -> String {
 }
 
 /// What tuning chose, as the row of the best trial has it.
-pub(super) fn settings(ledger: &Ledger, set: Set, tuning: Experiment) -> String {
+pub(super) fn settings(ledger: &Ledger, set: Set) -> String {
     let mut rows = String::new();
     for loss in Loss::ALL {
-        let trials = ledger.of(tuning, loss);
-        let Some((number, error)) = ledger.best_trial(tuning, loss, trials.len()) else {
+        let trials = ledger.of(Experiment::Tuning, loss);
+        let Some((number, error)) = ledger.best_trial(loss, trials.len()) else {
             continue;
         };
         let sets = |number| {
-            let row = ledger.row(&Label::new(tuning, loss, &trial_name(number), 0));
+            let row = ledger.row(&Label::new(
+                Experiment::Tuning,
+                loss,
+                &trial_name(number),
+                0,
+            ));
             row.map(|row| row.sets.as_slice()).unwrap_or_default()
         };
         let first = sets(0);
@@ -176,11 +180,11 @@ pub(super) fn settings(ledger: &Ledger, set: Set, tuning: Experiment) -> String 
         );
     }
     let head = "| loss | levers | trials | best | its validation error % | settings |\n|---|---:|---:|---:|---:|---|";
-    let title = format!(
-        "What the trials chose{}. Trial 0 is the run file, whose settings were set by hand; the others are points of one sequence.",
-        depth(set, tuning)
-    );
-    titled(&title, head, rows)
+    titled(
+        "What the trials chose. Trial 0 is the run file, whose settings were set by hand; the others are points of one sequence.",
+        head,
+        rows,
+    )
 }
 
 #[cfg(test)]

@@ -16,8 +16,7 @@ use super::suite::Suite;
 pub(crate) enum Experiment {
     Tuning,
     Classification,
-    /// E1 again with nothing frozen, on sets whose other runs keep the lower layers of the trunk, and the tuning before it.
-    AllLayersTuning,
+    /// E1 again with nothing frozen, on sets whose other runs keep the lower layers of the trunk.
     AllLayers,
     Random,
     Map,
@@ -37,10 +36,9 @@ pub(crate) enum Unknown {
 
 impl Experiment {
     /// All, what matters most first.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Tuning,
         Self::Classification,
-        Self::AllLayersTuning,
         Self::AllLayers,
         Self::Random,
         Self::Map,
@@ -56,7 +54,6 @@ impl Experiment {
         match self {
             Self::Tuning => "tuning",
             Self::Classification => "e1",
-            Self::AllLayersTuning => "tuning-all-layers",
             Self::AllLayers => "e1-all-layers",
             Self::Convergence => "e3",
             Self::Concentration => "e4",
@@ -77,7 +74,6 @@ impl Experiment {
         match self {
             Self::Tuning => "trials, judged on validation images",
             Self::Classification => "classification error",
-            Self::AllLayersTuning => "trials with all layers trained",
             Self::AllLayers => "classification error, all layers trained",
             Self::Convergence => "convergence",
             Self::Concentration => "concentration of attributes",
@@ -86,14 +82,6 @@ impl Experiment {
             Self::Map => "maps of two merged classes",
             Self::Ablation => "ablations of magnet",
             Self::IndexCost => "cost of the cluster index",
-        }
-    }
-
-    /// The trials that its settings are chosen by; its own if it is made of trials.
-    pub(crate) fn tuning(self) -> Self {
-        match self {
-            Self::AllLayersTuning | Self::AllLayers => Self::AllLayersTuning,
-            _ => Self::Tuning,
         }
     }
 
@@ -127,9 +115,7 @@ impl Experiment {
     /// The cells with the settings as they were chosen.
     fn wanted(self, suite: &Suite, ledger: &Ledger, unknown: Unknown) -> Vec<Cell> {
         let seeds = suite.seeds;
-        let tuning = self.tuning();
-        let best = |loss| ledger.best_trial(tuning, loss, suite.trials(tuning));
-        let tuned = |loss: Loss| match (best(loss), unknown) {
+        let tuned = |loss: Loss| match (ledger.best_trial(loss, suite.trials), unknown) {
             (Some((number, _)), _) => Some(space::trial(loss, suite.set.scale(), number)),
             (None, Unknown::Assumed) => Some(Vec::new()),
             (None, Unknown::LeftOut) => None,
@@ -151,7 +137,7 @@ impl Experiment {
         };
         let label = |loss, setting: &str, seed| Label::new(self, loss, setting, seed);
         match self {
-            Self::Tuning | Self::AllLayersTuning => trials(suite, self),
+            Self::Tuning => trials(suite),
             Self::Classification => with_seeds(suite.losses.clone(), &|loss, sets, seed| {
                 label(loss, "tuned", seed).trains(last(suite, loss, sets))
             }),
@@ -256,37 +242,6 @@ mod tests {
             "{:?}",
             known[0].run
         );
-    }
-
-    #[test]
-    fn with_all_layers_trained_settings_come_from_trials_of_that_kind() {
-        let words = ["flowers-102", "--trials", "2", "--losses", "magnet"];
-        let suite = Options::read(&words).unwrap().suites().remove(0);
-        let trial = |tuning, name, error| {
-            let outcome = Outcome {
-                validation: Some(error),
-                ..Outcome::default()
-            };
-            (tuning, Loss::Magnet, name, 0, outcome)
-        };
-        let mut rows = vec![
-            trial(Experiment::Tuning, "trial 0", 0.3),
-            trial(Experiment::Tuning, "trial 1", 0.2),
-        ];
-        let cells = |rows: &[_]| {
-            let ledger = testing::ledger(rows.to_vec());
-            let cells = Experiment::AllLayers.cells(&suite, &ledger, Unknown::LeftOut);
-            cells.unwrap()
-        };
-        assert!(cells(&rows).is_empty());
-        rows.push(trial(Experiment::AllLayersTuning, "trial 0", 0.1));
-        rows.push(trial(Experiment::AllLayersTuning, "trial 1", 0.15));
-        let known = cells(&rows);
-        assert_eq!(known.len(), 3);
-        let sets = &known[0].run.sets;
-        let chosen = space::trial(Loss::Magnet, suite.set.scale(), 1);
-        assert!(!chosen.iter().any(|set| sets.contains(set)), "{sets:?}");
-        assert!(!sets.iter().any(|set| set.contains("freeze")), "{sets:?}");
     }
 
     #[test]

@@ -26,9 +26,8 @@ pub(crate) fn seconds(cell: &Cell, suite: &Suite, ledger: &Ledger) -> f64 {
     let known = measured(&|row| row.label.loss == cell.label.loss).or_else(|| measured(&|_| true));
     known.unwrap_or_else(|| {
         let protocol = suite.set.protocol();
-        let tuning = Experiment::of(&cell.label.experiment).map(Experiment::tuning);
         let rate = match protocol.all_layers {
-            Some(all) if tuning == Some(Experiment::AllLayersTuning) => all.rate,
+            Some(all) if cell.label.experiment == Experiment::AllLayers.name() => all.rate,
             _ => protocol.rate,
         };
         // A forward pass is a third of a step.

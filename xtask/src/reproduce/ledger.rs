@@ -144,16 +144,11 @@ impl Ledger {
         self.rows.iter().filter(wanted).collect()
     }
 
-    /// Number and validation error of the best of a loss's trials in a tuning, the first of equal ones; absent while one is
-    /// missing or if all broke down.
-    pub(crate) fn best_trial(
-        &self,
-        tuning: Experiment,
-        loss: Loss,
-        trials: usize,
-    ) -> Option<(usize, f64)> {
+    /// Number and validation error of the best of a loss's trials, the first of equal ones; absent while one is missing or if
+    /// all broke down.
+    pub(crate) fn best_trial(&self, loss: Loss, trials: usize) -> Option<(usize, f64)> {
         let rows = (0..trials).map(|number| {
-            let label = Label::new(tuning, loss, &trial_name(number), 0);
+            let label = Label::new(Experiment::Tuning, loss, &trial_name(number), 0);
             Some((number, self.row(&label)?.outcome.validation))
         });
         let rows: Vec<(usize, Option<f64>)> = rows.collect::<Option<_>>()?;
@@ -264,15 +259,11 @@ mod tests {
 
     #[test]
     fn the_best_trial_is_known_once_all_are_through_and_is_never_one_that_broke_down() {
-        let best =
-            |ledger: &Ledger, loss, trials| ledger.best_trial(Experiment::Tuning, loss, trials);
         let ledger = ledger_of(&[Some(0.3), Some(0.2), None, Some(0.2)]);
-        assert_eq!(best(&ledger, Loss::Magnet, 4), Some((1, 0.2)));
-        assert_eq!(best(&ledger, Loss::Magnet, 5), None);
-        assert_eq!(best(&ledger, Loss::Softmax, 4), None);
-        assert_eq!(best(&ledger_of(&[None]), Loss::Magnet, 1), None);
-        let other = ledger.best_trial(Experiment::AllLayersTuning, Loss::Magnet, 4);
-        assert_eq!(other, None);
+        assert_eq!(ledger.best_trial(Loss::Magnet, 4), Some((1, 0.2)));
+        assert_eq!(ledger.best_trial(Loss::Magnet, 5), None);
+        assert_eq!(ledger.best_trial(Loss::Softmax, 4), None);
+        assert_eq!(ledger_of(&[None]).best_trial(Loss::Magnet, 1), None);
     }
 
     #[test]

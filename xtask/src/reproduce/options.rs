@@ -127,7 +127,7 @@ impl Options {
             trunk: self.trunk,
             data: self.data.clone(),
             weights: self.weights.clone(),
-            trials: self.trials,
+            trials: self.trials.unwrap_or(set.protocol().trials),
             seeds: self.seeds,
             losses: self.losses.clone(),
             attributes: self.attributes.clone(),

@@ -38,27 +38,22 @@ pub(super) fn last(suite: &Suite, loss: Loss, sets: Vec<String>) -> Run {
 /// A run that is reported, with nothing frozen.
 pub(super) fn all_layers(suite: &Suite, protocol: AllLayers, loss: Loss, sets: Vec<String>) -> Run {
     let judged = suite.set.protocol().judged.1;
-    let run = Run::new(suite, loss, protocol.images.1, judged);
-    run.with(protocol.last).with_owned(sets)
+    let run = Run::new(suite, loss, protocol.images, judged);
+    run.with(protocol.sets).with_owned(sets)
 }
 
 /// Every loss has trial 0 before any has trial 1, so that a command that is cut short has been fair.
-pub(super) fn trials(suite: &Suite, tuning: Experiment) -> Vec<Cell> {
+pub(super) fn trials(suite: &Suite) -> Vec<Cell> {
     let protocol = suite.set.protocol();
-    let (sets, images) = match (tuning, protocol.all_layers) {
-        (Experiment::AllLayersTuning, None) => return Vec::new(),
-        (Experiment::AllLayersTuning, Some(all)) => (all.trial, all.images.0),
-        _ => (protocol.trial, protocol.images.0),
-    };
-    let numbers = 0..suite.trials(tuning);
+    let numbers = 0..suite.trials;
     let pairs = numbers.flat_map(|number| suite.losses.iter().map(move |&loss| (number, loss)));
     pairs
         .map(|(number, loss)| {
-            let run = Run::new(suite, loss, images, protocol.judged.0)
-                .with(sets)
+            let run = Run::new(suite, loss, protocol.images.0, protocol.judged.0)
+                .with(protocol.trial)
                 .with(&[AT_THE_END])
                 .with_owned(space::trial(loss, suite.set.scale(), number));
-            Label::new(tuning, loss, &trial_name(number), 0).trains(run)
+            Label::new(Experiment::Tuning, loss, &trial_name(number), 0).trains(run)
         })
         .collect()
 }

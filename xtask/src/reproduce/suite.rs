@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::experiment::Experiment;
 use super::loss::Loss;
 use super::set::{Scale, Set};
 use crate::process::root;
@@ -28,8 +27,7 @@ pub(crate) struct Suite {
     pub(crate) trunk: Trunk,
     pub(crate) data: Option<PathBuf>,
     pub(crate) weights: Option<PathBuf>,
-    /// Trials of each loss, where the protocol's number is not wanted.
-    pub(crate) trials: Option<usize>,
+    pub(crate) trials: usize,
     pub(crate) seeds: u64,
     pub(crate) losses: Vec<Loss>,
     /// Attribute labels of the test images, `.csv`.
@@ -43,15 +41,6 @@ impl Suite {
             Trunk::Googlenet => self.set.name().to_owned(),
             Trunk::InceptionV3 => format!("{}-inception-v3", self.set.name()),
         }
-    }
-
-    /// Trials of each loss in a tuning.
-    pub(crate) fn trials(&self, tuning: Experiment) -> usize {
-        let protocol = self.set.protocol();
-        self.trials.unwrap_or(match (tuning, protocol.all_layers) {
-            (Experiment::AllLayersTuning, Some(all)) => all.trials,
-            _ => protocol.trials,
-        })
     }
 
     /// The run file that a loss starts from, relative to the workspace.

@@ -46,8 +46,7 @@ pub(crate) fn of(ledger: &Ledger, set: Set) -> Result<String> {
         maps(ledger),
         ablation(ledger),
         index_cost(ledger),
-        settings(ledger, set, Experiment::Tuning),
-        settings(ledger, set, Experiment::AllLayersTuning),
+        settings(ledger, set),
         claims::tables(ledger, set)?,
         circumstances(ledger),
     ]))
@@ -134,11 +133,15 @@ fn tuning(ledger: &Ledger, experiment: Experiment) -> String {
         .into_iter()
         .filter(|&loss| !ledger.of(experiment, loss).is_empty());
     let counts: BTreeSet<usize> = losses
-        .map(|loss| ledger.of(experiment.tuning(), loss).len())
+        .map(|loss| ledger.of(Experiment::Tuning, loss).len())
         .collect();
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
+    let frozen = match experiment {
+        Experiment::AllLayers => " with the lower layers frozen",
+        _ => "",
+    };
     format!(
-        "Settings: the best of {} trials of each loss, judged on validation images.",
+        "Settings: the best of {} trials of each loss{frozen}, judged on validation images.",
         counts.join(" or ")
     )
 }

@@ -126,7 +126,7 @@ pub(super) fn classified(ledger: &Ledger, losses: &[Loss]) -> Experiment {
 pub(super) fn depth(set: Set, experiment: Experiment) -> &'static str {
     match (set.protocol().all_layers, experiment) {
         (None, _) => "",
-        (Some(_), Experiment::AllLayers | Experiment::AllLayersTuning) => ", all layers trained",
+        (Some(_), Experiment::AllLayers) => ", all layers trained",
         (Some(_), _) => ", lower layers frozen",
     }
 }
