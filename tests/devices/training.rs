@@ -80,5 +80,12 @@ fn the_small_network_trains_to_the_losses_of_the_cpu() {
             (device_error - error).abs() < 0.01,
             "{loss}: test error {device_error} on the device, {error} on the CPU"
         );
+        // A remote device compiles in its server's process.
+        let kept = folder.path().join("cache/lodestone/kernels");
+        let kept = std::fs::read_dir(&kept).is_ok_and(|mut files| files.next().is_some());
+        assert!(
+            kept || device.starts_with("remote"),
+            "kernels are not kept for the next start"
+        );
     }
 }
