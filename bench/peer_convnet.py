@@ -42,6 +42,8 @@ def resident_megabytes(field):
 def main():
     job, name, images, *ending = sys.argv[1:]
     images = int(images)
+    if DEVICE not in ("cpu", "cuda") or (DEVICE, job) == ("cuda", "memory"):
+        sys.exit(f"LODESTONE_DEVICE is {DEVICE}, must be cpu, or cuda for rates")
     torch.set_num_threads(int(os.environ.get("LODESTONE_THREADS", 2)))
     side = {"googlenet": 224, "inception_v3": 299}[name]
     # Without auxiliary classifiers and without the last layer, as our trunk; its own start of the weights.

@@ -13,7 +13,7 @@
 
 #![allow(
     clippy::print_stderr,
-    reason = "a skipped test says why, and a failure which loss it was at"
+    reason = "a skipped test says why, and the others how far off they were"
 )]
 
 mod losses;
@@ -65,7 +65,7 @@ fn device() -> Option<Device> {
 
 /// How far results may lie from those of the CPU, as a share of the largest: `usual`, and on `cuda` what TF32 makes of it. There
 /// burn multiplies f32 matrices on the tensor cores, which keep eleven bits of a factor: each is off by up to 2⁻¹², against
-/// 2⁻²⁵ in f32. It is so in the layers of a network and in what flows back through a product; the losses' own values are kept
+/// 2⁻²⁵ in f32, of its power of two. It is so in the layers of a network and in what flows back through a product; the losses' own values are kept
 /// from it (`product.rs` of lodestone-losses). An H100 was off by 8e-4 in the features of GoogLeNet, by 1.1e-3 in magnet loss
 /// behind the small network, and by 4e-4 in gradients.
 fn tolerance(usual: f32) -> f32 {
@@ -82,7 +82,7 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     let largest = expected.iter().fold(1e-30_f32, |most, x| most.max(x.abs()));
     let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     let furthest = differences.fold(0.0_f32, f32::max);
-    println!("{:.1e} of the largest: {what}", furthest / largest);
+    eprintln!("{:.1e} of the largest: {what}", furthest / largest);
     for (place, (&found, &expected)) in found.iter().zip(expected).enumerate() {
         let difference = (found - expected).abs();
         assert!(

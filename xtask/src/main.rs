@@ -29,11 +29,11 @@ cargo xtask reproduce [NAME..]   the paper's experiments: tune every loss alike,
     --data FOLDER --weights FILE   where the photographs and the trunk's weights lie
     --attributes FILE.csv          attribute labels of the test images, for e4
     --trunk googlenet|inception-v3 --losses NAME,.. --trials N --seeds N
-    --device cuda|wgpu|vulkan      computes there instead of on the processor
+    --device cuda|wgpu|..          computes there instead of on the processor; as the binary takes it
     --budget 30m                   does what fits and goes on the next time
     --forecast                     says how long and how much memory, and runs nothing
-    --commands                     prints the command of each training that is left, and runs nothing: their folders may come
-                                   from other machines
+    --commands                     prints the command of each training that is left, for a shell in the workspace, and runs
+                                   nothing: the folders may be made on other machines, with their paths, and brought here
     --rerun                        runs finished cells again
     --table                        makes the README's tables from the ledgers, and runs nothing
 cargo xtask check                                     format, tables, lints, unit, doc and end-to-end tests, documentation

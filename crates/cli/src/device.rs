@@ -66,7 +66,7 @@ impl DeviceName {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         let compiles = matches!(self, Self::Local(local) if matches!(local.kind, Kind::Wgpu | Kind::Vulkan | Kind::Cuda));
         compiles.then_some(
-            "kernels are compiled and chosen when they first run, minutes before the first step of a network; the next start has them",
+            "kernels that are not kept from an earlier start are compiled and chosen first, which can take minutes",
         )
     }
 

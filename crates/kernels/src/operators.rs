@@ -215,8 +215,8 @@ pub fn local_response_norm(input: Tensor<4>, setting: ResponseNorm) -> Tensor<4>
     }
     let [batch, channels, height, width] = input.dims();
     let squares = input.clone() * input.clone();
-    // Not by `pad`: under autodiff burn 0.22.1 fills the whole padded tensor on the host and uploads it, 157 MB for each batch of 48 in
-    // GoogLeNet and most of the time of its forward pass.
+    // Not by `pad`: under autodiff burn 0.22.1 fills the whole padded tensor on the host and uploads it, 159 MB for each batch of 48 in
+    // the original GoogLeNet and most of the time of its forward pass on a GPU.
     let edge = [batch, setting.size / 2, height, width];
     let edge = Tensor::zeros(edge, (&input.device(), input.dtype()));
     let padded = Tensor::cat(vec![edge.clone(), squares, edge], 1);

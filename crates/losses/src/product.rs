@@ -1,4 +1,4 @@
-//! Matrix products of the losses, with all 24 bits of f32 on every device.
+//! Matrix products of the losses, in f32 on every device.
 //!
 //! The matrix units of a graphics card round the factors of an f32 product to the eleven bits of TF32. A network's layers bear
 //! that; a loss does not: of a squared distance `|x|² + |y|² − 2 x·y` between neighbours little is left after the
@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, Tensor};
 ///
 /// Where matrix units may work, each factor is a sum of its upper bits (those of bf16, eight, which TF32 keeps) and the rest,
 /// of whose sixteen bits TF32 keeps eleven: the four products add up to within `2⁻¹⁸ |left| · |right|`. Gradients are those of the
-/// product.
+/// product; what flows back is rounded there, as in a layer.
 pub(crate) fn product(left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
     let f32 = left.dtype() == DType::F32 && right.dtype() == DType::F32;
     match f32 && may_round(&left.device()) {
@@ -31,14 +31,13 @@ fn in_parts(left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
         + left_upper.matmul(right_upper)
 }
 
-/// Whether the device may round the factors of an f32 product: any that has bf16, the processor aside.
+/// Whether the device may round the factors of an f32 product: any that has bf16, the processor aside. A remote device is not
+/// asked, for each question would wait for its answer: there a product is what that device makes of it.
 fn may_round(device: &Device) -> bool {
-    !is_processor(device) && device.supports_dtype(DType::BF16)
-}
-
-/// burn tells a device's kind only where the features of its backend are on, and in words everywhere.
-fn is_processor(device: &Device) -> bool {
-    format!("{device:?}").contains("Flex")
+    // burn tells a device's kind only where the features of its backend are on, and in words everywhere.
+    let kind = format!("{device:?}");
+    let exact = ["Flex", "Remote"].iter().any(|name| kind.contains(name));
+    !exact && device.supports_dtype(DType::BF16)
 }
 
 #[cfg(test)]
@@ -53,8 +52,9 @@ mod tests {
 
     #[test]
     fn the_processor_is_known_with_and_without_gradients() {
-        assert!(is_processor(&Device::flex()));
-        assert!(is_processor(&Device::flex().autodiff()));
+        assert!(Device::flex().supports_dtype(DType::BF16));
+        assert!(!may_round(&Device::flex()));
+        assert!(!may_round(&Device::flex().autodiff()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::rerun::Rerun;
 use super::space;
 use super::suite::Suite;
 use super::table;
-use super::work::{End, Workshop};
+use super::work::{End, Workshop, is_trained};
 use crate::machine::{commit, machine};
 use crate::process::{in_shell, root, target};
 
@@ -165,8 +165,11 @@ impl<'a> Campaign<'a> {
         let mut lines = Vec::new();
         for experiment in &self.experiments {
             for cell in experiment.cells(self.workshop.suite, ledger, Unknown::LeftOut)? {
-                let folder = self.workshop.run_folder(&cell)?;
-                if self.finished(&cell, ledger)? || folder.join("cost.json").exists() {
+                let (key, folder) = (
+                    cell.key(self.workshop.inputs)?,
+                    self.workshop.run_folder(&cell)?,
+                );
+                if ledger.rows.iter().any(|row| row.key == key) || is_trained(&folder) {
                     continue;
                 }
                 let line = in_shell(&self.workshop.training(&cell, &folder)) + "\n";
@@ -200,9 +203,9 @@ impl<'a> Campaign<'a> {
             let anew = self.rerun.wants(&cell.label);
             let usable = |row: &&Row| row.key == key && (!anew || self.rerun.has_run(&row.label));
             let known = ledger.rows.iter().find(usable).cloned();
-            let expected = match known {
-                Some(_) => 0.0,
-                None => forecast::seconds(&cell, self.workshop.suite, ledger),
+            let expected = match known.is_some() || is_trained(&self.workshop.run_folder(&cell)?) {
+                true => 0.0,
+                false => forecast::seconds(&cell, self.workshop.suite, ledger),
             };
             let left = budget.map(|budget| budget - start.elapsed().as_secs_f64());
             if let (Some(budget), Some(left)) = (budget, left)

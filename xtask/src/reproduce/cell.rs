@@ -163,7 +163,8 @@ impl Cell {
         Ok(hex(&digest.finalize()))
     }
 
-    /// Key of the cell: the same numbers come out wherever it is the same.
+    /// Key of the cell: the same numbers come out wherever it is the same, to the last bit on one device and up to roundings on
+    /// others. A row names its machine.
     pub(crate) fn key(&self, inputs: &Inputs) -> Result<String> {
         let run = self.run_key(inputs)?;
         Ok(match self.work {

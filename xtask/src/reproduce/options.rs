@@ -55,7 +55,15 @@ impl Options {
                 "--forecast" => options.forecast = true,
                 "--commands" => options.commands = true,
                 "--rerun" => options.rerun = true,
-                "--device" => options.device = Some(value()?.into()),
+                "--device" => {
+                    let name = value()?;
+                    ensure!(
+                        DEVICES.contains(&kind(name)),
+                        "--device is {name}, must begin with {}",
+                        DEVICES.join(", ")
+                    );
+                    options.device = Some(name.into());
+                }
                 "--data" => options.data = Some(value()?.into()),
                 "--weights" => options.weights = Some(value()?.into()),
                 "--attributes" => options.attributes = Some(value()?.into()),
@@ -107,6 +115,10 @@ impl Options {
             options.losses = Loss::ALL.to_vec();
         }
         ensure!(
+            !(options.rerun && options.commands),
+            "--commands lists what is left, and --rerun would take away what other machines bring: name one of them"
+        );
+        ensure!(
             options.data.is_none() || options.sets.len() == 1,
             "--data is given for {} sets, name one of them",
             options.sets.len()
@@ -116,7 +128,7 @@ impl Options {
 
     /// The feature of the binary that has the device: `cuda` of `cuda:1`. The processor is there without.
     pub(crate) fn feature(&self) -> Option<&str> {
-        let kind = self.device.as_deref()?.split(':').next()?;
+        let kind = kind(self.device.as_deref()?);
         (kind != "cpu").then_some(kind)
     }
 
@@ -134,6 +146,14 @@ impl Options {
         };
         self.sets.iter().map(suite).collect()
     }
+}
+
+/// Kinds of devices, which are also the features that have them.
+const DEVICES: [&str; 5] = ["cpu", "cuda", "wgpu", "vulkan", "remote"];
+
+/// `cuda` of `cuda:1`.
+fn kind(device: &str) -> &str {
+    device.split(':').next().unwrap_or(device)
 }
 
 fn number(option: &str, text: &str) -> Result<u64> {
@@ -166,7 +186,15 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named_with_what_would_do() {
-        let cases: [(&[&str], &str); 7] = [
+        let cases: [(&[&str], &str); 9] = [
+            (
+                &["--device", "gpu"],
+                "--device is gpu, must begin with cpu, cuda,",
+            ),
+            (
+                &["--rerun", "--commands"],
+                "--commands lists what is left, and --rerun",
+            ),
             (
                 &["flowers"],
                 "reproduce knows no flowers; sets are fashion-mini,",

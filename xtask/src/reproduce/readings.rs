@@ -46,7 +46,7 @@ struct Sitting {
 }
 
 /// Where a run comes from, sitting by sitting.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Default)]
 pub(crate) struct Origin {
     /// Commits, one for each change, without marks: what a campaign writes between two cells differs from the commit and says
     /// nothing of the program.

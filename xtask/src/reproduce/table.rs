@@ -229,16 +229,16 @@ fn hierarchy(ledger: &Ledger) -> String {
 
 /// Commits and machines of all rows.
 fn circumstances(ledger: &Ledger) -> String {
-    let distinct = |of: &dyn Fn(&Row) -> String| {
+    let distinct = |of: &dyn Fn(&Row) -> String, between: &str| {
         let all: BTreeSet<String> = ledger.rows.iter().map(of).collect();
-        all.into_iter().collect::<Vec<_>>().join(", ")
+        all.into_iter().collect::<Vec<_>>().join(between)
     };
     match ledger.rows.is_empty() {
         true => String::new(),
         false => format!(
             "Mean ± standard deviation over seeds; intervals are a bootstrap over seeds and test images; commit {}; {}.\n",
-            distinct(&|row| row.commit.clone()),
-            distinct(&|row| row.machine.clone())
+            distinct(&|row| row.commit.clone(), ", "),
+            distinct(&|row| row.machine.clone(), " and ")
         ),
     }
 }

@@ -89,15 +89,8 @@ impl Workshop<'_> {
     }
 
     fn train(&self, cell: &Cell, folder: &Path, deadline: Option<Instant>) -> Result<End> {
-        if !folder.join("cost.json").exists() {
-            let mut command = match folder.join("run.toml").exists() {
-                true => {
-                    let mut command = self.command("train");
-                    command.arg("--resume").arg(folder);
-                    command
-                }
-                false => self.training(cell, folder),
-            };
+        if !is_trained(folder) {
+            let mut command = self.training(cell, folder);
             match finish(&mut command, deadline)? {
                 Finish::Succeeded(_) => {}
                 Finish::Stopped => return Ok(End::Stopped),
@@ -114,9 +107,13 @@ impl Workshop<'_> {
         Ok(End::Done(readings::outcome(folder)?))
     }
 
-    /// The command of a cell's training from its beginning.
+    /// The command of a cell's training: from its beginning, or from where it was stopped.
     pub(crate) fn training(&self, cell: &Cell, folder: &Path) -> Command {
         let mut command = self.command("train");
+        if folder.join("run.toml").exists() {
+            command.arg("--resume").arg(folder);
+            return command;
+        }
         command.args(["--config", &cell.run.file]);
         for set in &cell.run.sets {
             command.args(["--set", set]);
@@ -172,6 +169,11 @@ impl Workshop<'_> {
     }
 }
 
+/// Whether a folder holds a training that came to its end, here or on another machine.
+pub(crate) fn is_trained(folder: &Path) -> bool {
+    folder.join("cost.json").exists()
+}
+
 fn remove(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
@@ -194,8 +196,9 @@ fn made_at(sittings: &[String], now: &str) -> String {
 fn made_on(sittings: &[(String, String)], here: &str) -> String {
     // Both begin with the processor and its cores.
     let start = |machine: &str| machine.split(", ").take(2).collect::<Vec<_>>().join(", ");
-    let at_home =
-        |(device, machine): &(String, String)| device == "cpu" && start(machine) == start(here);
+    let at_home = |(device, machine): &(String, String)| {
+        device.starts_with("cpu") && start(machine) == start(here)
+    };
     if sittings.iter().all(at_home) {
         return here.to_owned();
     }

@@ -8,7 +8,7 @@ use cudarc::driver::CudaContext;
 /// Checks that card `index` is there.
 ///
 /// # Errors
-/// Without NVIDIA's driver, without a card, or if there are fewer.
+/// Without NVIDIA's driver, if it answers with an error, or if there are fewer cards.
 pub(super) fn check(index: usize) -> Result<()> {
     // The library is looked for when it is first needed, and a missing one is a panic there; its words name a dozen files.
     let hook = take_hook();
@@ -18,10 +18,10 @@ pub(super) fn check(index: usize) -> Result<()> {
     let Ok(counted) = asked else {
         bail!("device `cuda`: libcuda.so.1 cannot be loaded, which comes with NVIDIA's driver");
     };
-    let count = counted.context("device `cuda`: NVIDIA's driver finds no card")?;
+    let count = counted.context("device `cuda`: NVIDIA's driver does not answer")?;
     ensure!(
         usize::try_from(count).is_ok_and(|count| index < count),
-        "device `cuda:{index}`: there are {count} cards, counted from 0"
+        "device `cuda:{index}`: number of cards is {count}, and they are counted from 0"
     );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Kernels outlive the process: what was compiled, and which kernel was the fastest for a shape, is kept in a folder.
+//! Kernels outlive the process: what was compiled, and which kernel was the fastest for a shape, is kept in a folder. (What `wgpu`
+//! hands to its driver, WGSL, is compiled there anew; what was chosen is kept.)
 //!
 //! A step of GoogLeNet asks for about a thousand kernels, most of them candidates for its products, and compiling them takes a core
 //! minutes: without a folder every command would begin with that.
@@ -16,5 +17,6 @@ pub(super) fn keep() {
     if let Some(cache) = user_cache() {
         config.environment.path = CacheConfig::Directory(cache.join("kernels"));
     }
-    CubeClRuntimeConfig::try_set(config);
+    // False once a device is open, whose settings are these.
+    let _ = CubeClRuntimeConfig::try_set(config);
 }
