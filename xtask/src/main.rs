@@ -25,7 +25,7 @@ mod tidy;
 const USAGE: &str = "\
 cargo xtask reproduce [NAME..]   the paper's experiments: tune every loss alike, run what is left, table and page
     NAME is a data set (fashion-mini if none; fashion-mnist, flowers-102, oxford-iiit-pet, stanford-dogs,
-    imagenet-attributes, imagenet) or an experiment (tuning, e1, e1-all-layers, e3 .. e9)
+    imagenet-attributes, imagenet) or an experiment (tuning, e1, e1-all-layers, e1-longer, e3 .. e9)
     --data FOLDER --weights FILE   where the photographs and the trunk's weights lie
     --attributes FILE.csv          attribute labels of the test images, for e4
     --trunk googlenet|inception-v3 --losses NAME,.. --trials N --seeds N

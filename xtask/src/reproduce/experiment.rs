@@ -18,6 +18,8 @@ pub(crate) enum Experiment {
     Classification,
     /// E1 again with nothing frozen, on sets whose other runs keep the lower layers of the trunk.
     AllLayers,
+    /// The same for a multiple of the images: whether errors are those of a training that was cut short.
+    Longer,
     Random,
     Map,
     Convergence,
@@ -36,10 +38,11 @@ pub(crate) enum Unknown {
 
 impl Experiment {
     /// All, what matters most first.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Tuning,
         Self::Classification,
         Self::AllLayers,
+        Self::Longer,
         Self::Random,
         Self::Map,
         Self::Convergence,
@@ -55,6 +58,7 @@ impl Experiment {
             Self::Tuning => "tuning",
             Self::Classification => "e1",
             Self::AllLayers => "e1-all-layers",
+            Self::Longer => "e1-longer",
             Self::Convergence => "e3",
             Self::Concentration => "e4",
             Self::Random => "e5",
@@ -75,6 +79,7 @@ impl Experiment {
             Self::Tuning => "trials, judged on validation images",
             Self::Classification => "classification error",
             Self::AllLayers => "classification error, all layers trained",
+            Self::Longer => "classification error, all layers trained for longer",
             Self::Convergence => "convergence",
             Self::Concentration => "concentration of attributes",
             Self::Random => "hierarchy recovery, classes merged at random",
@@ -141,10 +146,15 @@ impl Experiment {
             Self::Classification => with_seeds(suite.losses.clone(), &|loss, sets, seed| {
                 label(loss, "tuned", seed).trains(last(suite, loss, sets))
             }),
-            Self::AllLayers => match suite.set.protocol().all_layers {
+            Self::AllLayers | Self::Longer => match suite.set.protocol().all_layers {
                 None => Vec::new(),
                 Some(protocol) => with_seeds(suite.losses.clone(), &|loss, sets, seed| {
-                    label(loss, "tuned", seed).trains(all_layers(suite, protocol, loss, sets))
+                    let images = match self {
+                        Self::Longer => protocol.images.1,
+                        _ => protocol.images.0,
+                    };
+                    let run = all_layers(suite, protocol.sets, images, loss, sets);
+                    label(loss, "tuned", seed).trains(run)
                 }),
             },
             Self::Convergence => with_seeds(with_tempered(), &|loss, sets, seed| {

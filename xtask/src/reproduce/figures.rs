@@ -38,6 +38,10 @@ pub(crate) fn of(ledger: &Ledger) -> Result<Vec<Figure>> {
         errors(ledger, Experiment::AllLayers)?,
     );
     add(
+        "And trained for longer",
+        errors(ledger, Experiment::Longer)?,
+    );
+    add(
         "Hierarchy recovery, classes merged at random: soft kNN error of the classes below",
         recovery(ledger)?,
     );

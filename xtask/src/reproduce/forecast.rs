@@ -26,8 +26,9 @@ pub(crate) fn seconds(cell: &Cell, suite: &Suite, ledger: &Ledger) -> f64 {
     let known = measured(&|row| row.label.loss == cell.label.loss).or_else(|| measured(&|_| true));
     known.unwrap_or_else(|| {
         let protocol = suite.set.protocol();
+        let nothing_frozen = [Experiment::AllLayers, Experiment::Longer].map(Experiment::name);
         let rate = match protocol.all_layers {
-            Some(all) if cell.label.experiment == Experiment::AllLayers.name() => all.rate,
+            Some(all) if nothing_frozen.contains(&cell.label.experiment.as_str()) => all.rate,
             _ => protocol.rate,
         };
         // A forward pass is a third of a step.

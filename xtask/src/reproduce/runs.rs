@@ -3,7 +3,6 @@
 use super::cell::{Cell, Label, Run};
 use super::experiment::Experiment;
 use super::loss::Loss;
-use super::set::AllLayers;
 use super::space;
 use super::suite::Suite;
 
@@ -36,10 +35,16 @@ pub(super) fn last(suite: &Suite, loss: Loss, sets: Vec<String>) -> Run {
 }
 
 /// A run that is reported, with nothing frozen.
-pub(super) fn all_layers(suite: &Suite, protocol: AllLayers, loss: Loss, sets: Vec<String>) -> Run {
+pub(super) fn all_layers(
+    suite: &Suite,
+    protocol: &[&str],
+    images: u64,
+    loss: Loss,
+    sets: Vec<String>,
+) -> Run {
     let judged = suite.set.protocol().judged.1;
-    let run = Run::new(suite, loss, protocol.images, judged);
-    run.with(protocol.sets).with_owned(sets)
+    let run = Run::new(suite, loss, images, judged);
+    run.with(protocol).with_owned(sets)
 }
 
 /// Every loss has trial 0 before any has trial 1, so that a command that is cut short has been fair.

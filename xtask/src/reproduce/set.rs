@@ -48,8 +48,8 @@ pub(crate) struct Protocol {
 pub(crate) struct AllLayers {
     /// Settings of every run.
     pub(crate) sets: &'static [&'static str],
-    /// Images that a run trains on.
-    pub(crate) images: u64,
+    /// Images that a run trains on, and those that a longer one does.
+    pub(crate) images: (u64, u64),
     /// Images a second forwards and backwards, before anything was measured.
     pub(crate) rate: f64,
 }
@@ -142,7 +142,7 @@ impl Set {
                 trials: 3,
                 all_layers: Some(AllLayers {
                     sets: &[TRAINVAL],
-                    images: 30_600,
+                    images: (30_600, 91_800),
                     rate: 23.0,
                 }),
                 rate: 110.0,

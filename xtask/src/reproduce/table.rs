@@ -24,6 +24,7 @@ pub(crate) fn headline(ledger: &Ledger, set: Set) -> Result<String> {
     Ok(joined(&[
         errors(ledger, set, Experiment::Classification),
         errors(ledger, set, Experiment::AllLayers),
+        errors(ledger, set, Experiment::Longer),
         hierarchy(ledger),
         claims::tables(ledger, set)?,
         circumstances(ledger),
@@ -40,6 +41,8 @@ pub(crate) fn of(ledger: &Ledger, set: Set) -> Result<String> {
         effort(ledger, set, Experiment::Classification),
         errors(ledger, set, Experiment::AllLayers),
         effort(ledger, set, Experiment::AllLayers),
+        errors(ledger, set, Experiment::Longer),
+        effort(ledger, set, Experiment::Longer),
         hierarchy(ledger),
         convergence::table(ledger),
         concentration(ledger),
@@ -137,7 +140,7 @@ fn tuning(ledger: &Ledger, experiment: Experiment) -> String {
         .collect();
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
     let frozen = match experiment {
-        Experiment::AllLayers => " with the lower layers frozen",
+        Experiment::AllLayers | Experiment::Longer => " with the lower layers frozen",
         _ => "",
     };
     format!(

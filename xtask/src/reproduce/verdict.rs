@@ -104,7 +104,8 @@ pub(super) fn verdict(
     (!verdict.seeds.is_empty()).then_some(verdict)
 }
 
-/// The classification that losses are compared by: with all layers trained once all of them were run so with as many seeds.
+/// The classification that losses are compared by: with all layers trained, and for longer, once all of them were run so with as
+/// many seeds.
 pub(super) fn classified(ledger: &Ledger, losses: &[Loss]) -> Experiment {
     let seeds = |experiment, loss| {
         let rows = ledger.of(experiment, loss);
@@ -112,14 +113,15 @@ pub(super) fn classified(ledger: &Ledger, losses: &[Loss]) -> Experiment {
             .filter(|row| row.outcome.failure.is_none())
             .count()
     };
-    let all = losses.iter().all(|&loss| {
-        let deep = seeds(Experiment::AllLayers, loss);
-        deep > 0 && deep >= seeds(Experiment::Classification, loss)
-    });
-    match all {
-        true => Experiment::AllLayers,
-        false => Experiment::Classification,
-    }
+    let all = |experiment: &Experiment| {
+        losses.iter().all(|&loss| {
+            let deep = seeds(*experiment, loss);
+            deep > 0 && deep >= seeds(Experiment::Classification, loss)
+        })
+    };
+    let deepest = [Experiment::Longer, Experiment::AllLayers];
+    let deepest = deepest.into_iter().find(all);
+    deepest.unwrap_or(Experiment::Classification)
 }
 
 /// What was trained, in words, where a set is run in two depths.
@@ -127,6 +129,7 @@ pub(super) fn depth(set: Set, experiment: Experiment) -> &'static str {
     match (set.protocol().all_layers, experiment) {
         (None, _) => "",
         (Some(_), Experiment::AllLayers) => ", all layers trained",
+        (Some(_), Experiment::Longer) => ", all layers trained for longer",
         (Some(_), _) => ", lower layers frozen",
     }
 }
