@@ -12,7 +12,7 @@ use super::cell::{Cell, Inputs};
 use super::experiment::{Experiment, Unknown};
 use super::forecast::{self, in_words};
 use super::ledger::{Ledger, Outcome, Row};
-use super::options::Options;
+use super::options::{Options, kind};
 use super::page;
 use super::rerun::Rerun;
 use super::space;
@@ -130,6 +130,11 @@ impl<'a> Campaign<'a> {
         })
     }
 
+    /// The kind of device that runs are computed on.
+    fn device(&self) -> &'a str {
+        self.workshop.device.map_or("cpu", kind)
+    }
+
     fn finished(&self, cell: &Cell, ledger: &Ledger) -> Result<bool> {
         let key = cell.key(self.workshop.inputs)?;
         let known = ledger.row(&cell.label).is_some_and(|row| row.key == key);
@@ -156,7 +161,7 @@ impl<'a> Campaign<'a> {
             }
             parts.push((experiment, done, left));
         }
-        Ok(forecast::table(&parts, suite, ledger))
+        Ok(forecast::table(&parts, suite, ledger, self.device()))
     }
 
     /// The commands of trainings that are not finished, each once, whatever is asked of them. Those whose setting depends on
@@ -205,7 +210,7 @@ impl<'a> Campaign<'a> {
             let known = ledger.rows.iter().find(usable).cloned();
             let expected = match known.is_some() || is_trained(&self.workshop.run_folder(&cell)?) {
                 true => 0.0,
-                false => forecast::seconds(&cell, self.workshop.suite, ledger),
+                false => forecast::seconds(&cell, self.workshop.suite, ledger, self.device()),
             };
             let left = budget.map(|budget| budget - start.elapsed().as_secs_f64());
             if let (Some(budget), Some(left)) = (budget, left)

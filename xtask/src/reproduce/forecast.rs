@@ -12,11 +12,14 @@ use crate::median::median;
 /// Seconds to start the binary and to open the data.
 const START: f64 = 0.5;
 
-/// Seconds that a cell will take.
-pub(crate) fn seconds(cell: &Cell, suite: &Suite, ledger: &Ledger) -> f64 {
+/// Seconds that a cell will take on a kind of device, from what rows of that kind took.
+pub(crate) fn seconds(cell: &Cell, suite: &Suite, ledger: &Ledger, device: &str) -> f64 {
     let measured = |wanted: &dyn Fn(&Row) -> bool| {
         let rows = ledger.rows.iter().filter(|row| {
-            row.label.experiment == cell.label.experiment && row.outcome.images > 0 && wanted(row)
+            row.label.experiment == cell.label.experiment
+                && row.device() == device
+                && row.outcome.images > 0
+                && wanted(row)
         });
         let each: Vec<f64> = rows
             .map(|row| row.outcome.seconds / row.outcome.images as f64)
@@ -56,6 +59,7 @@ pub(crate) fn table(
     parts: &[(Experiment, usize, Vec<Cell>)],
     suite: &Suite,
     ledger: &Ledger,
+    device: &str,
 ) -> String {
     let mut text = String::from(
         "experiment                                              done  left  forecast\n",
@@ -64,7 +68,7 @@ pub(crate) fn table(
     for (experiment, done, left) in parts {
         let time: f64 = left
             .iter()
-            .map(|cell| seconds(cell, suite, ledger))
+            .map(|cell| seconds(cell, suite, ledger, device))
             .fold(0.0, |sum, time| sum + time);
         total += time;
         let name = format!("{:<6} {}", experiment.name(), experiment.title());
@@ -143,10 +147,17 @@ mod tests {
             (Experiment::Classification, loss, "tuned", 0, outcome)
         };
         let empty = testing::ledger(Vec::new());
-        let ledger = testing::ledger(vec![row(Loss::Magnet, 4.0), row(Loss::Softmax, 1.0)]);
-        assert_eq!(seconds(&cell(Loss::Magnet), &suite, &ledger), 8.0);
-        // Of another loss the median of all is known.
-        assert_eq!(seconds(&cell(Loss::Triplet), &suite, &ledger), 5.0);
-        assert!(seconds(&cell(Loss::Magnet), &suite, &empty) > 1.0);
+        let mut ledger = testing::ledger(vec![
+            row(Loss::Magnet, 4.0),
+            row(Loss::Softmax, 1.0),
+            row(Loss::Triplet, 0.5),
+        ]);
+        ledger.rows[2].machine = "cuda (a card), a machine".into();
+        let on = |device, loss, ledger| seconds(&cell(loss), &suite, ledger, device);
+        assert_eq!(on("cpu", Loss::Magnet, &ledger), 8.0);
+        // Of another loss the median of all is known, and what a card took says nothing of a processor.
+        assert_eq!(on("cpu", Loss::Triplet, &ledger), 5.0);
+        assert_eq!(on("cuda", Loss::Magnet, &ledger), 1.0);
+        assert!(on("cpu", Loss::Magnet, &empty) > 1.0);
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::Label;
 use super::experiment::Experiment;
 use super::loss::Loss;
+use super::options::DEVICES;
 use super::runs::trial_name;
 use crate::files::{read_text, write_whole};
 
@@ -74,6 +75,16 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// The kind of device that it was computed on: a row names the machine, and before it the device where that is not the
+    /// machine's processor.
+    pub(crate) fn device(&self) -> &str {
+        let first = self.machine.split(" (").next().unwrap_or_default();
+        match DEVICES.contains(&first) {
+            true => first,
+            false => "cpu",
+        }
+    }
+
     /// What is set, the seed left out: seeds of one setting have it in common.
     fn setting(&self) -> (&str, Vec<String>) {
         let seed = format!("seed={}", self.label.seed);
@@ -264,6 +275,21 @@ mod tests {
         assert_eq!(ledger.best_trial(Loss::Magnet, 5), None);
         assert_eq!(ledger.best_trial(Loss::Softmax, 4), None);
         assert_eq!(ledger_of(&[None]).best_trial(Loss::Magnet, 1), None);
+    }
+
+    #[test]
+    fn a_row_is_of_its_processor_unless_it_names_another_device_first() {
+        let mut row = ledger_of(&[None]).rows.remove(0);
+        let mut device = |machine: &str| {
+            row.machine = machine.into();
+            row.device().to_owned()
+        };
+        assert_eq!(device("Xeon(R) Processor (Ice Lake), 2 cores"), "cpu");
+        assert_eq!(device("cuda (NVIDIA H100), Xeon, 16 cores"), "cuda");
+        assert_eq!(
+            device("Xeon, 2 cores, then cuda (NVIDIA H100), Xeon"),
+            "cpu"
+        );
     }
 
     #[test]

@@ -149,10 +149,11 @@ impl Options {
 }
 
 /// Kinds of devices, which are also the features that have them.
-const DEVICES: [&str; 5] = ["cpu", "cuda", "wgpu", "vulkan", "remote"];
+/// Kinds of device, as the binary names them.
+pub(super) const DEVICES: [&str; 5] = ["cpu", "cuda", "wgpu", "vulkan", "remote"];
 
 /// `cuda` of `cuda:1`.
-fn kind(device: &str) -> &str {
+pub(super) fn kind(device: &str) -> &str {
     device.split(':').next().unwrap_or(device)
 }
 

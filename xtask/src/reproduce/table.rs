@@ -152,12 +152,21 @@ fn tuning(ledger: &Ledger, experiment: Experiment) -> String {
 /// What the runs behind the errors took.
 fn effort(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
     let mut rows = String::new();
+    // Seconds of different machines are not averaged.
+    let mut groups: Vec<(Loss, &str, Vec<&Row>)> = Vec::new();
     for loss in Loss::ALL {
-        let mut cells = ledger.of(experiment, loss);
-        cells.retain(|row| row.outcome.failure.is_none());
-        let Some(first) = cells.first() else {
-            continue;
-        };
+        let cells = ledger.of(experiment, loss).into_iter();
+        for row in cells.filter(|row| row.outcome.failure.is_none()) {
+            match groups
+                .iter_mut()
+                .find(|(of, on, _)| (*of, *on) == (loss, &row.machine))
+            {
+                Some((_, _, group)) => group.push(row),
+                None => groups.push((loss, &row.machine, vec![row])),
+            }
+        }
+    }
+    for (loss, machine, cells) in groups {
         let spread_of = |of: fn(&Outcome) -> f64| {
             let values: Vec<f64> = cells.iter().map(|row| of(&row.outcome)).collect();
             spread(&values, 1)
@@ -169,14 +178,16 @@ fn effort(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
         let commits: BTreeSet<&str> = cells.iter().map(|row| row.commit.as_str()).collect();
         let _ = writeln!(
             rows,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             loss.name(),
-            first.outcome.images,
+            cells.len(),
+            cells[0].outcome.images,
             spread_of(|outcome| outcome.training_seconds),
             spread_of(|outcome| outcome.refresh_seconds),
             spread_of(|outcome| outcome.seconds),
             memory.map_or_else(|| "?".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)),
             commits.into_iter().collect::<Vec<_>>().join(", "),
+            machine,
         );
     }
     let title = format!(
@@ -184,8 +195,8 @@ fn effort(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
          where it was the first to need them, the caches of frozen layers. Memory counts pages of mapped caches.",
         depth(set, experiment)
     );
-    let head = "| loss | images seen | training s | of these index s | command s | peak MB | commit |\n\
-         |---|---:|---:|---:|---:|---:|---|";
+    let head = "| loss | seeds | images seen | training s | of these index s | command s | peak MB | commit | machine |\n\
+         |---|---:|---:|---:|---:|---:|---:|---|---|";
     titled(&title, head, rows)
 }
 
