@@ -271,12 +271,14 @@ fn runs_are_compared_by_measures_and_by_the_settings_that_differ() {
         let rate = format!("optimizer.head_rate={rate}");
         let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
         arguments.extend(["--set", &rate]);
-        succeeds(&mut lodestone(folder.path(), &arguments));
+        let mut command = lodestone(folder.path(), &arguments);
+        succeeds(command.env("LODESTONE_COMMIT", "0123456789ab"));
         let record = fs::read_to_string(out.join("run.json")).unwrap();
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         let sitting = &record["sittings"][0];
         assert_eq!(sitting["outcome"], "finished");
         assert_eq!(sitting["command"][2], "train");
+        assert_eq!(sitting["commit"], "0123456789ab");
         for field in ["lodestone", "machine", "device"] {
             assert!(!sitting[field].as_str().unwrap().is_empty(), "{field}");
         }

@@ -30,6 +30,9 @@ fn proc_field(path: &str, field: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
+/// What [`commit`] says of a copy without git.
+pub(crate) const NO_COMMIT: &str = "no commit";
+
 /// Short hash of the commit, with a mark if the tree differs from it; a copy without git has none.
 ///
 /// Ledgers and the tables made from them change with every cell, and prose decides no number: they are not looked at.
@@ -60,6 +63,6 @@ pub(crate) fn commit() -> String {
     ) {
         (Some(hash), Some(changes)) if changes.is_empty() => hash,
         (Some(hash), _) => format!("{hash} with changes"),
-        _ => "no commit".into(),
+        _ => NO_COMMIT.into(),
     }
 }

@@ -92,7 +92,7 @@ pub(crate) fn in_shell(command: &Command) -> String {
 }
 
 /// In quotes, if a shell would make anything else of it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),

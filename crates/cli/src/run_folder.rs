@@ -28,7 +28,8 @@ pub(crate) struct Sitting {
     pub(crate) command: Vec<String>,
     /// Version of the program.
     pub(crate) lodestone: String,
-    /// Commit of the repository that the run was started in, with a mark if files differ from it.
+    /// Commit of the repository that the run was started in, with a mark if files differ from it; what `LODESTONE_COMMIT` says
+    /// goes before, for machines where the program lies without its repository.
     pub(crate) commit: Option<String>,
     pub(crate) device: String,
     pub(crate) machine: String,
@@ -101,8 +102,15 @@ fn now() -> u64 {
     since.map_or(0, |time| time.as_secs())
 }
 
-/// Short hash of the commit that the current folder stands at; absent outside of a repository or without git.
+/// What `LODESTONE_COMMIT` says, otherwise the short hash of the commit that the current folder stands at; absent outside of a
+/// repository or without git.
 fn commit() -> Option<String> {
+    if let Some(told) = std::env::var("LODESTONE_COMMIT")
+        .ok()
+        .filter(|told| !told.is_empty())
+    {
+        return Some(told);
+    }
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();

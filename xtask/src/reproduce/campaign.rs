@@ -19,8 +19,8 @@ use super::space;
 use super::suite::Suite;
 use super::table;
 use super::work::{End, Workshop, is_trained};
-use crate::machine::{commit, machine};
-use crate::process::{in_shell, root, target};
+use crate::machine::{NO_COMMIT, commit, machine};
+use crate::process::{in_shell, quoted, root, target};
 
 /// Runs a suite as the options say, for at most `budget` seconds, and shows its table.
 pub(crate) fn run(
@@ -167,6 +167,10 @@ impl<'a> Campaign<'a> {
     /// The commands of trainings that are not finished, each once, whatever is asked of them. Those whose setting depends on
     /// trials to come are not among them.
     fn commands(&self, ledger: &Ledger) -> Result<String> {
+        // Where they are typed the program may lie without its repository.
+        let commit = Some(commit()).filter(|commit| commit != NO_COMMIT);
+        let told = commit.map(|commit| format!("LODESTONE_COMMIT={} ", quoted(&commit)));
+        let told = told.unwrap_or_default();
         let mut lines = Vec::new();
         for experiment in &self.experiments {
             for cell in experiment.cells(self.workshop.suite, ledger, Unknown::LeftOut)? {
@@ -177,7 +181,8 @@ impl<'a> Campaign<'a> {
                 if ledger.rows.iter().any(|row| row.key == key) || is_trained(&folder) {
                     continue;
                 }
-                let line = in_shell(&self.workshop.training(&cell, &folder)) + "\n";
+                let command = in_shell(&self.workshop.training(&cell, &folder));
+                let line = format!("{told}{command}\n");
                 if !lines.contains(&line) {
                     lines.push(line);
                 }

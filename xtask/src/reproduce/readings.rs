@@ -45,6 +45,9 @@ struct Sitting {
     ended: Option<u64>,
 }
 
+/// The commit of a sitting that had no repository around it.
+const UNKNOWN: &str = "unknown";
+
 /// Where a run comes from, sitting by sitting.
 #[derive(Default)]
 pub(crate) struct Origin {
@@ -64,13 +67,9 @@ pub(crate) fn origin(folder: &Path) -> Result<Origin> {
     let record: Record = read_json(&path)?;
     let mut origin = Origin::default();
     for sitting in record.sittings {
-        if let Some(hash) = sitting
-            .commit
-            .as_deref()
-            .and_then(|commit| commit.split(' ').next())
-        {
-            origin.commits.push(hash.to_owned());
-        }
+        let commit = sitting.commit.as_deref();
+        let hash = commit.and_then(|commit| commit.split(' ').next());
+        origin.commits.push(hash.unwrap_or(UNKNOWN).to_owned());
         origin.machines.push((sitting.device, sitting.machine));
     }
     origin.commits.dedup();
@@ -273,7 +272,7 @@ mod tests {
         let folder = run_folder("readings");
         let found = outcome(&folder).unwrap();
         let origin = origin(&folder).unwrap();
-        assert_eq!(origin.commits, ["abc"]);
+        assert_eq!(origin.commits, ["abc", UNKNOWN]);
         let devices: Vec<&str> = origin
             .machines
             .iter()
