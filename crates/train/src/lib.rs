@@ -94,6 +94,7 @@ mod survey;
 mod testing;
 mod timing;
 mod trainer;
+mod training;
 mod variance;
 mod watch;
 mod workers;

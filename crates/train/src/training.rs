@@ -1,0 +1,352 @@
+//! The loop, top to bottom: refresh, pick, load, encode, loss, step, cache, evaluate, tell, save.
+
+use std::time::Duration;
+
+use burn::tensor::Tensor;
+use lodestone_sampling::{Batch, Classes};
+use rand::RngExt;
+
+use crate::batch_loss;
+use crate::batch_norm;
+use crate::best::keep_best;
+use crate::checkpoint::Parts as CheckpointParts;
+use crate::error::TrainError;
+use crate::fetch::Transfers;
+use crate::gradients::{GroupGradients, differentiate};
+use crate::judging::note_receipt;
+use crate::learner::Learner;
+use crate::look::{Look, seed_entropy};
+use crate::not_finite::{last_good, not_finite};
+use crate::observer::{Event, Observer, Phase};
+use crate::pick::Picker;
+use crate::precision::Precision;
+use crate::random::{Purpose, generator};
+use crate::refresh::{Refresher, rows_of};
+use crate::save::{load, save};
+use crate::setup::{Parts, Setup};
+use crate::source::Input;
+use crate::state::State;
+use crate::stopping::Ending;
+use crate::timing::{Lap, Stopwatch};
+use crate::trainer::{Outcome, Trainer};
+use crate::watch::{StepFacts, Watch};
+use crate::workers;
+
+/// A transfer that takes longer than this waited for the device to finish its work.
+const BUSY: Duration = Duration::from_millis(2);
+
+impl Trainer {
+    /// Trains from the start, or from what a checkpoint has `saved`.
+    pub(crate) fn train(
+        &self,
+        saved: Option<CheckpointParts>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
+        let config = &self.config;
+        let device = self.device.clone().autodiff();
+        let (run, cache) = (&self.places.run, &self.places.cache);
+        let checkpoints = self.checkpoints();
+
+        // Rows, network, and where its inputs come from.
+        let parts = Parts::new(&self.table, config)?;
+        let labels = parts.labels(&parts.train);
+        let classes = Classes::named(&labels, parts.class_names().to_vec())?;
+        let plan = config.sampler.init(&classes, config.seed)?;
+        if config.sampler.needs_index() {
+            config.index.check(&classes)?;
+            plan.check_settings(&config.index)?;
+        }
+        let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
+        workers::check(self.workers.len(), config, &setup.embedder)?;
+        let test: &[usize] = match config.evaluation.test {
+            true => &parts.test,
+            false => &[],
+        };
+        let all: [&[usize]; 3] = [&parts.train, &parts.validation, test];
+        let mut evaluation = setup.evaluation_source(config, &all, cache, &device, observer)?;
+        if config.model.calibrate_head && saved.is_none() {
+            setup.calibrate_head((&parts.train, &labels), &mut evaluation, &device, observer)?;
+        }
+        let mut learner = Learner::new(
+            config,
+            setup.embedder.clone(),
+            setup.auxiliary.clone(),
+            setup.loss.clone(),
+        );
+        let mut state = State::fresh(config, &setup.table_fingerprint, &classes);
+        let mut watch = match saved {
+            None => {
+                checkpoints.clear()?;
+                let text = toml::to_string(config).unwrap_or_default();
+                lodestone_files::write_whole(&run.join("run.toml"), |file| {
+                    file.write_all(text.as_bytes())
+                })?;
+                Watch::open(run, None, observer)?
+            }
+            Some(saved) => {
+                let fresh = state;
+                (state, learner) = load(saved, learner, &checkpoints)?;
+                state.check(&fresh)?;
+                checkpoints.sweep();
+                Watch::open(run, Some(&state), observer)?
+            }
+        };
+        let mut source = setup.training_source(
+            config,
+            &parts.train,
+            state.batches,
+            cache,
+            &device,
+            observer,
+        )?;
+        let refresher = Refresher::new(config, &parts.train, &classes, &self.device, &plan);
+        let mut picker = Picker::new(&plan, &parts.train, config, run.join("receipts"), &state);
+        picker.repeat(&state, &mut source);
+        let judge = self.judge_of(&parts, &classes, &setup.loader);
+        let dim = learner.embedder.embedding_size();
+        let mut clock = Stopwatch::start(observer.elapsed());
+        let mut transfers = Transfers::default();
+        // The input of the batch that is drawn ahead, on its way to the device while the one before is worked on.
+        let mut uploaded: Option<Result<Input, TrainError>> = None;
+        let mut stopped = false;
+        observer.on(Event::PhaseStarted {
+            phase: Phase::Training,
+            total: config.train.images,
+        });
+
+        while Ending::of(&state, &config.train).is_none() {
+            let progress = state.images as f64 / config.train.images as f64;
+            let look_due = (state.step + 1).is_multiple_of(config.train.look_period);
+
+            // Refresh: the index is built anew, first of all, and then when the policy says so.
+            let drift = {
+                let refreshed =
+                    refresher.before_step(&mut state, &learner, &mut evaluation, observer)?;
+                let seconds = clock.lap(Lap::Refresh, observer.elapsed()).as_secs_f64();
+                if let Some(refreshed) = &refreshed {
+                    watch.refreshed(refreshed, &state, seconds)?;
+                    if let (0, Some(embeddings)) =
+                        (config.train.valid_period, &refreshed.embeddings)
+                    {
+                        let strip = judge.strip_of_training(embeddings, &labels, dim)?;
+                        watch.image(state.step + 1, "neighbours/training", strip, observer)?;
+                    }
+                }
+                refreshed.and_then(|refreshed| refreshed.drift)
+            };
+
+            // One batch, or several whose gradients are averaged.
+            let mut gradients: Option<GroupGradients> = None;
+            let mut readings = Vec::with_capacity(config.train.accumulate);
+            let mut last: Option<(u64, Batch, Option<Look>)> = None;
+            let images_before = state.images;
+            let mut finite = true;
+            for turn in 1..=config.train.accumulate {
+                // Pick.
+                picker.fill(&mut state, &refresher, &mut source)?;
+                let (epoch, batch) = state.ahead.remove(0);
+                let batch_labels: Vec<usize> = batch.rows.iter().map(|&row| labels[row]).collect();
+                clock.lap(Lap::Other, observer.elapsed());
+
+                // Load.
+                let input = match uploaded.take() {
+                    Some(input) => input?,
+                    None => source.receive(&device)?,
+                };
+                clock.lap(Lap::Wait, observer.elapsed());
+
+                // Encode, loss, gradients. The device's generator, which dropout draws from, is set anew for each batch.
+                let number = state.batches;
+                let seeds = |part: usize| {
+                    let mut random = generator(config.seed, Purpose::Device, number);
+                    let first: u64 = random.random();
+                    (0..part).fold(first, |_, _| random.random())
+                };
+                let forward = |embeddings: Tensor<2>| {
+                    let loss = &learner.loss;
+                    batch_loss::forward(loss, embeddings, &batch, &batch_labels, number, config)
+                };
+                let found = differentiate(
+                    &learner,
+                    input,
+                    &batch_labels,
+                    config,
+                    &device,
+                    &self.workers,
+                    seeds,
+                    state.loss_scale.factor(config.model.precision),
+                    forward,
+                    || {
+                        clock.lap(Lap::Forward, observer.elapsed());
+                    },
+                );
+                clock.lap(Lap::Backward, observer.elapsed());
+
+                // Load the next, while a device that works by itself is busy with this one; then wait for it.
+                if !state.ahead.is_empty() {
+                    uploaded = Some(source.receive(&device));
+                }
+                let loading = clock.lap(Lap::Wait, observer.elapsed());
+                let look_at = look_due && turn == config.train.accumulate;
+                let embeddings = (look_at || state.fused.is_some()).then_some(found.embeddings);
+                let norm = match config.model.precision {
+                    Precision::F16 => found.gradients.squared_norm(&learner),
+                    Precision::F32 | Precision::Bf16 => None,
+                };
+                let fetched = transfers.fetch(&found.output, embeddings, norm);
+                let reading = fetched.reading;
+                finite &= fetched.gradients_are_finite;
+                if clock.lap(Lap::Backward, observer.elapsed()) > BUSY {
+                    // The device was at work all the time: nobody waited for images.
+                    clock.shift(Lap::Wait, Lap::Backward, loading);
+                }
+                if !reading.mean.is_finite() {
+                    return Err(not_finite(
+                        &self.table,
+                        &checkpoints,
+                        state.step,
+                        reading.mean,
+                        &parts,
+                        &batch,
+                    ));
+                }
+                gradients = Some(match gradients {
+                    None => found.gradients,
+                    Some(sum) => sum.add(found.gradients, &learner),
+                });
+                clock.lap(Lap::Update, observer.elapsed());
+
+                // Cache: what each example cost drives the choice of the next seeds.
+                let host = fetched.embeddings;
+                let rows = host.as_deref().map(|host| rows_of(host, dim)).transpose()?;
+                state.record(&batch, &reading, rows)?;
+                readings.push(reading);
+                let look = host.filter(|_| look_at).map(|host| Look::at(host, dim));
+                last = Some((epoch, batch, look));
+            }
+            let (Some(gradients), Some((epoch, batch, look))) = (gradients, last) else {
+                // There is at least one batch: `validate` has refused train.accumulate = 0.
+                break;
+            };
+            clock.lap(Lap::Other, observer.elapsed());
+
+            // Step.
+            let factor = config.schedule.factor(state.step, progress);
+            if finite {
+                let mean = gradients.mean_of(readings.len(), &learner, &device);
+                learner = learner.step(mean, config, factor, state.step);
+            }
+            if !state.loss_scale.learn(finite) {
+                return Err(TrainError::Overflow {
+                    step: state.step + 1,
+                });
+            }
+            state.step += 1;
+            clock.lap(Lap::Update, observer.elapsed());
+
+            // Evaluate on the validation part; the best so far is kept as a model file and a checkpoint.
+            let over = Ending::of(&state, &config.train).is_some();
+            let period = config.train.valid_period;
+            let mut validated = None;
+            if period > 0 && (state.step.is_multiple_of(period) || over) {
+                let rows = &parts.validation;
+                let judgement = judge.judge(&learner, &state, rows, &mut evaluation, observer)?;
+                let tag = "neighbours/validation";
+                validated = keep_best(&judge, run, &judgement, &learner, &mut state, observer)?;
+                watch.image(state.step, tag, judgement.strip, observer)?;
+                clock.lap(Lap::Keep, observer.elapsed());
+            }
+
+            // Tell.
+            let clusters = state.clusters().filter(|_| look_due);
+            let seed_entropy = seed_entropy(&config.sampler, clusters);
+            clock.lap(Lap::Other, observer.elapsed());
+            let times = clock.take();
+            if config.train.minutes > 0.0 {
+                state.seconds += times.total().as_secs_f64();
+            }
+            if state.step == 1
+                && batch_norm::learns(&learner.embedder)
+                && let Some(warning) = watch.health.groups(batch.rows.len())
+            {
+                observer.on(Event::Warning(&warning));
+            }
+            let facts = StepFacts {
+                epoch,
+                step_images: state.images - images_before,
+                reading: &batch_loss::join(readings),
+                notes: batch.notes,
+                rate_factor: factor,
+                level: batch_loss::pinned_at(config, &batch),
+                look,
+                seed_entropy,
+                drift,
+                validation: validated.map(|(value, _)| value),
+                times,
+                transfers: transfers.take(),
+            };
+            watch.step(facts, &state, config, observer)?;
+            clock.lap(Lap::Other, observer.elapsed());
+
+            // Save.
+            let over = Ending::of(&state, &config.train).is_some();
+            let stop = observer.stop_requested();
+            let best = validated.is_some_and(|(_, best)| best);
+            let period = config.train.checkpoint_period;
+            if over || stop || best || (period > 0 && state.step.is_multiple_of(period)) {
+                if !learner.is_finite() {
+                    let (step, checkpoint) = (state.step, last_good(&checkpoints, state.step));
+                    return Err(TrainError::WeightsNotFinite { step, checkpoint });
+                }
+                watch.flush()?;
+                let best = state.best.map(|(_, step)| step);
+                checkpoints.write(state.step, &save(&learner, &state)?, best)?;
+            }
+            clock.lap(Lap::Keep, observer.elapsed());
+            if stop && !over {
+                stopped = true;
+                break;
+            }
+        }
+        observer.on(Event::PhaseEnded {
+            phase: Phase::Training,
+        });
+        observer.on(Event::Note(&watch.health.line()));
+        let mut outcome = Outcome {
+            report: None,
+            steps: state.step,
+            images: state.images,
+            stopped,
+            times: watch.total,
+        };
+        if stopped {
+            return Ok(outcome);
+        }
+        if let Some(ending) = Ending::of(&state, &config.train).filter(|&end| end != Ending::Images)
+        {
+            let step = state.step;
+            observer.on(Event::Note(&format!("ended after step {step}: {ending}")));
+        }
+
+        // The trained model, and what it is worth on the test images.
+        picker.close(&state)?;
+        let model = learner.model(config, &parts);
+        model.write(&run.join("model.safetensors"))?;
+        if !test.is_empty() {
+            let judgement = judge.judge(&learner, &state, test, &mut evaluation, observer)?;
+            let mut report = judgement.report;
+            if config.train.receipts {
+                note_receipt(&mut report, &state.last_receipt());
+            }
+            report.write_json(&run.join("report.json"))?;
+            let text = report.to_markdown();
+            lodestone_files::write_whole(&run.join("report.md"), |file| {
+                file.write_all(text.as_bytes())
+            })?;
+            watch.image(state.step + 1, "neighbours/test", judgement.strip, observer)?;
+            outcome.report = Some(report);
+        }
+        watch.flush()?;
+        Ok(outcome)
+    }
+}
