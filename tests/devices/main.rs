@@ -65,9 +65,9 @@ fn device() -> Option<Device> {
 
 /// How far results may lie from those of the CPU, as a share of the largest: `usual`, and on `cuda` what TF32 makes of it. There
 /// burn multiplies f32 matrices on the tensor cores, which keep eleven bits of a factor: each is off by up to 2⁻¹², against
-/// 2⁻²⁵ in f32, of its power of two. It is so in the layers of a network and in what flows back through a product; the losses' own values are kept
-/// from it (`product.rs` of lodestone-losses). An H100 was off by 8e-4 in the features of GoogLeNet, by 1.1e-3 in magnet loss
-/// behind the small network, and by 4e-4 in gradients.
+/// 2⁻²⁵ in f32, of its power of two. It is so in the layers of a network and in what flows back through a product; the losses' own
+/// values are kept from it (`product.rs` of lodestone-losses). An H100 was off by 8e-4 in the features of GoogLeNet, by 1.1e-3 in
+/// magnet loss behind the small network, and by 4e-4 in gradients.
 fn tolerance(usual: f32) -> f32 {
     match kind().as_deref() {
         Some("cuda") => 20.0 * usual,

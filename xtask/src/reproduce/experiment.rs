@@ -255,6 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_run_differs_from_the_other_in_its_length_alone() {
+        let options = Options::read(&["flowers-102", "--losses", "softmax", "--trials", "1"]);
+        let suite = options.unwrap().suites().remove(0);
+        let ledger = testing::ledger(Vec::new());
+        let run = |experiment: Experiment| {
+            let cells = experiment.cells(&suite, &ledger, Unknown::Assumed);
+            cells.unwrap().remove(0).run
+        };
+        let (short, long) = (run(Experiment::AllLayers), run(Experiment::Longer));
+        assert_eq!((short.images, long.images), (30_600, 91_800));
+        let differ = short.sets.iter().zip(&long.sets).filter(|(a, b)| a != b);
+        let differ: Vec<_> = differ.map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(differ, [("train.images=30600", "train.images=91800")]);
+        assert_eq!(short.sets.len(), long.sets.len());
+    }
+
+    #[test]
     fn trials_look_at_validation_images_only_and_come_loss_by_loss() {
         let ledger = testing::ledger(Vec::new());
         let cells = Experiment::Tuning

@@ -149,7 +149,6 @@ impl Options {
 }
 
 /// Kinds of devices, which are also the features that have them.
-/// Kinds of device, as the binary names them.
 pub(super) const DEVICES: [&str; 5] = ["cpu", "cuda", "wgpu", "vulkan", "remote"];
 
 /// `cuda` of `cuda:1`.

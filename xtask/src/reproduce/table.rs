@@ -1,6 +1,6 @@
 //! The tables of a ledger, in Markdown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -152,43 +152,37 @@ fn tuning(ledger: &Ledger, experiment: Experiment) -> String {
 /// What the runs behind the errors took.
 fn effort(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
     let mut rows = String::new();
-    // Seconds of different machines are not averaged.
-    let mut groups: Vec<(Loss, &str, Vec<&Row>)> = Vec::new();
     for loss in Loss::ALL {
+        // Seconds of different machines are not averaged.
+        let mut machines: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
         let cells = ledger.of(experiment, loss).into_iter();
         for row in cells.filter(|row| row.outcome.failure.is_none()) {
-            match groups
-                .iter_mut()
-                .find(|(of, on, _)| (*of, *on) == (loss, &row.machine))
-            {
-                Some((_, _, group)) => group.push(row),
-                None => groups.push((loss, &row.machine, vec![row])),
-            }
+            machines.entry(&row.machine).or_default().push(row);
         }
-    }
-    for (loss, machine, cells) in groups {
-        let spread_of = |of: fn(&Outcome) -> f64| {
-            let values: Vec<f64> = cells.iter().map(|row| of(&row.outcome)).collect();
-            spread(&values, 1)
-        };
-        let memory = cells
-            .iter()
-            .filter_map(|row| row.outcome.peak_memory_bytes)
-            .max();
-        let commits: BTreeSet<&str> = cells.iter().map(|row| row.commit.as_str()).collect();
-        let _ = writeln!(
-            rows,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            loss.name(),
-            cells.len(),
-            cells[0].outcome.images,
-            spread_of(|outcome| outcome.training_seconds),
-            spread_of(|outcome| outcome.refresh_seconds),
-            spread_of(|outcome| outcome.seconds),
-            memory.map_or_else(|| "?".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)),
-            commits.into_iter().collect::<Vec<_>>().join(", "),
-            machine,
-        );
+        for (machine, cells) in machines {
+            let spread_of = |of: fn(&Outcome) -> f64| {
+                let values: Vec<f64> = cells.iter().map(|row| of(&row.outcome)).collect();
+                spread(&values, 1)
+            };
+            let memory = cells
+                .iter()
+                .filter_map(|row| row.outcome.peak_memory_bytes)
+                .max();
+            let commits: BTreeSet<&str> = cells.iter().map(|row| row.commit.as_str()).collect();
+            let _ = writeln!(
+                rows,
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                loss.name(),
+                cells.len(),
+                cells[0].outcome.images,
+                spread_of(|outcome| outcome.training_seconds),
+                spread_of(|outcome| outcome.refresh_seconds),
+                spread_of(|outcome| outcome.seconds),
+                memory.map_or_else(|| "?".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)),
+                commits.into_iter().collect::<Vec<_>>().join(", "),
+                machine,
+            );
+        }
     }
     let title = format!(
         "What these runs took{}: seconds of training, of these for the cluster index, and of the whole command with evaluation and, \
@@ -261,6 +255,33 @@ fn circumstances(ledger: &Ledger) -> String {
 mod tests {
     use super::super::ledger::testing::{ledger, measured};
     use super::*;
+
+    #[test]
+    fn seconds_of_two_machines_are_not_averaged() {
+        let outcome = |seconds| Outcome {
+            seconds,
+            training_seconds: seconds,
+            images: 48,
+            ..Outcome::default()
+        };
+        let row = |seed, seconds| {
+            (
+                Experiment::Classification,
+                Loss::Magnet,
+                "tuned",
+                seed,
+                outcome(seconds),
+            )
+        };
+        let mut rows = ledger(vec![row(0, 100.0), row(1, 120.0), row(2, 3.0)]);
+        rows.rows[2].machine = "cuda (a card), another".into();
+        let text = effort(&rows, Set::FashionMini, Experiment::Classification);
+        assert!(
+            text.contains("| magnet | 2 | 48 | 110.0 ± 14.1 |"),
+            "{text}"
+        );
+        assert!(text.contains("| magnet | 1 | 48 | 3.0 |"), "{text}");
+    }
 
     #[test]
     fn a_measure_that_some_seed_lacks_is_absent_and_not_averaged_over_the_rest() {

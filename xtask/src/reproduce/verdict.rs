@@ -294,6 +294,7 @@ mod tests {
 
     const UPPER: Experiment = Experiment::Classification;
     const ALL: Experiment = Experiment::AllLayers;
+    const LONGER: Experiment = Experiment::Longer;
 
     /// Errors of a loss with seeds 0, 1 and so on.
     fn errors(rows: &[(Experiment, Loss, &[f64])]) -> Ledger {
@@ -383,6 +384,19 @@ mod tests {
             "9.00 against 8.00 %: 12 % above, all layers trained"
         );
         assert_eq!(whole.in_words(), "**no**, 2 seeds");
+        // One seed of a longer training is too few.
+        rows.push((LONGER, Loss::Magnet, &[0.06, 0.06]));
+        rows.push((LONGER, Loss::Softmax, &[0.08]));
+        assert_eq!(
+            asked(&below(Loss::Softmax, 0.0), &errors(&rows)).ours,
+            whole.ours
+        );
+        rows[5].2 = &[0.08, 0.08];
+        let longer = asked(&below(Loss::Softmax, 0.0), &errors(&rows));
+        assert_eq!(
+            longer.ours,
+            "6.00 against 8.00 %: 25 % below, all layers trained for longer"
+        );
     }
 
     #[test]
