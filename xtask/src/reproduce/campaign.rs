@@ -3,10 +3,11 @@
 //! The plan is worked out anew after every cell from the ledger alone, so a stopped command is continued by starting it again.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, anyhow};
 
 use super::cell::{Cell, Inputs};
 use super::experiment::{Experiment, Unknown};
@@ -20,7 +21,7 @@ use super::suite::Suite;
 use super::table;
 use super::work::{End, Workshop, is_trained};
 use crate::machine::{NO_COMMIT, commit, machine};
-use crate::process::{in_shell, quoted, root, target};
+use crate::process::{in_shell, root, target};
 
 /// Runs a suite as the options say, for at most `budget` seconds, and shows its table.
 pub(crate) fn run(
@@ -40,6 +41,7 @@ pub(crate) fn run(
     }
     let minutes = suite.set.minutes().map(|minutes| 60.0 * minutes);
     let budget = budget.or(minutes);
+    let _alone = Alone::in_folder(&campaign.workshop.folder)?;
     let complete = campaign.work(&mut ledger, budget)?;
     println!("\n{}", table::of(&ledger, suite.set)?);
     if !complete {
@@ -99,10 +101,34 @@ fn tuning_budget(suite: &Suite) -> String {
     text
 }
 
+/// Nobody else works on the cells of a set: two commands would each write the ledger without the other's rows.
+struct Alone {
+    /// Locked until it is closed, by the end of the command whatever that is.
+    _file: File,
+}
+
+impl Alone {
+    fn in_folder(folder: &Path) -> Result<Self> {
+        let path = folder.join("campaign.lock");
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        file.try_lock().map_err(|error| {
+            anyhow!(
+                "{}: {error}: another command is at work on this set, wait for its end",
+                path.display()
+            )
+        })?;
+        Ok(Self { _file: file })
+    }
+}
+
 struct Campaign<'a> {
     workshop: Workshop<'a>,
     experiments: Vec<Experiment>,
     rerun: Rerun,
+    /// Where the tree stands.
+    commit: String,
 }
 
 impl<'a> Campaign<'a> {
@@ -117,6 +143,7 @@ impl<'a> Campaign<'a> {
             false => with_tuning(&options.experiments),
         };
         let folder = target().join("reproduce").join(suite.name());
+        let commit = commit();
         Ok(Self {
             rerun: Rerun::open(&folder, &again(options))?,
             workshop: Workshop {
@@ -124,9 +151,11 @@ impl<'a> Campaign<'a> {
                 inputs,
                 program,
                 device: options.device.as_deref(),
+                commit: Some(commit.clone()).filter(|commit| commit != NO_COMMIT),
                 folder,
             },
             experiments,
+            commit,
         })
     }
 
@@ -167,10 +196,6 @@ impl<'a> Campaign<'a> {
     /// The commands of trainings that are not finished, each once, whatever is asked of them. Those whose setting depends on
     /// trials to come are not among them.
     fn commands(&self, ledger: &Ledger) -> Result<String> {
-        // Where they are typed the program may lie without its repository.
-        let commit = Some(commit()).filter(|commit| commit != NO_COMMIT);
-        let told = commit.map(|commit| format!("LODESTONE_COMMIT={} ", quoted(&commit)));
-        let told = told.unwrap_or_default();
         let mut lines = Vec::new();
         for experiment in &self.experiments {
             for cell in experiment.cells(self.workshop.suite, ledger, Unknown::LeftOut)? {
@@ -181,8 +206,8 @@ impl<'a> Campaign<'a> {
                 if ledger.rows.iter().any(|row| row.key == key) || is_trained(&folder) {
                     continue;
                 }
-                let command = in_shell(&self.workshop.training(&cell, &folder));
-                let line = format!("{told}{command}\n");
+                // With the commit: where it is typed the program may lie without its repository.
+                let line = in_shell(&self.workshop.training(&cell, &folder)) + "\n";
                 if !lines.contains(&line) {
                     lines.push(line);
                 }
@@ -207,7 +232,7 @@ impl<'a> Campaign<'a> {
     fn work(&mut self, ledger: &mut Ledger, budget: Option<f64>) -> Result<bool> {
         let start = Instant::now();
         let deadline = budget.map(|seconds| start + Duration::from_secs_f64(seconds));
-        let (commit, machine) = (commit(), machine());
+        let (commit, machine) = (self.commit.clone(), machine());
         while let Some(cell) = self.next(ledger)? {
             let key = cell.key(self.workshop.inputs)?;
             let anew = self.rerun.wants(&cell.label);
@@ -236,6 +261,8 @@ impl<'a> Campaign<'a> {
                 key: key.clone(),
                 file: cell.run.file.clone(),
                 sets: cell.run.sets.clone(),
+                trials: (cell.label.experiment != Experiment::Tuning.name())
+                    .then_some(self.workshop.suite.trials),
                 outcome,
                 commit: commit.to_owned(),
                 machine: machine.to_owned(),
@@ -258,26 +285,25 @@ impl<'a> Campaign<'a> {
                 cell.label,
                 in_one_line(&row.outcome, &cell.label.loss)
             );
-            ledger.record(row)?;
+            let now = |seed| cell.with_seed(seed).key(self.workshop.inputs);
+            ledger.record(row, now)?;
             self.workshop.sweep(&cell)?;
             let run = cell.run_key(self.workshop.inputs)?;
             self.rerun.finish(cell.label, run)?;
         }
-        let open = self.unreachable(ledger);
-        ensure!(
-            open.is_empty(),
-            "all trials of {} broke down",
-            open.join(", ")
-        );
+        for lost in self.unreachable(ledger) {
+            println!("{lost}: all trials broke down, so there is no setting to run it with");
+        }
         Ok(true)
     }
 
     /// Does a cell; of a rerun without what an earlier campaign left of it.
     fn carry_out(&mut self, cell: &Cell, deadline: Option<Instant>) -> Result<End> {
         let run = cell.run_key(self.workshop.inputs)?;
-        if self.rerun.begin(&cell.label, &run)? {
+        if self.rerun.is_stale(&cell.label, &run) {
             self.workshop.forget(cell)?;
         }
+        self.rerun.begin(&cell.label)?;
         self.workshop.carry_out(cell, deadline)
     }
 

@@ -152,6 +152,17 @@ pub(crate) struct Inputs {
 }
 
 impl Cell {
+    /// The same for another seed.
+    pub(crate) fn with_seed(&self, seed: u64) -> Self {
+        let mut cell = self.clone();
+        let [from, to] = [self.label.seed, seed].map(|seed| format!("seed={seed}"));
+        cell.label.seed = seed;
+        for set in &mut cell.run.sets {
+            *set = set.replace(&from, &to);
+        }
+        cell
+    }
+
     /// Key of the training alone, which cells that ask something of it share.
     pub(crate) fn run_key(&self, inputs: &Inputs) -> Result<String> {
         let mut digest = Sha256::new();
@@ -221,6 +232,18 @@ mod tests {
             cell(&[], 0).key(&self::inputs(&["other data"])).unwrap(),
             plain
         );
+    }
+
+    #[test]
+    fn another_seed_changes_a_cell_as_if_it_had_been_made_with_it() {
+        let inputs = inputs(&["data"]);
+        let merged = |seed: u64| {
+            let groups = format!("data.coarse={{kind=\"random\",groups=2,seed={seed}}}");
+            cell(&[&groups], seed)
+        };
+        let key = |cell: &Cell| cell.key(&inputs).unwrap();
+        assert_eq!(key(&merged(0).with_seed(2)), key(&merged(2)));
+        assert_ne!(key(&merged(0)), key(&merged(2)));
     }
 
     #[test]

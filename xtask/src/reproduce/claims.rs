@@ -128,7 +128,8 @@ pub(super) fn tables(ledger: &Ledger, set: Set) -> Result<String> {
     });
     let mut text = String::new();
     if !paper.is_empty() {
-        text += "What the paper says of magnet, and what came out here.\n\n\
+        text += "What the paper says of magnet, and what came out here. Met is what every seed meets, and as all seeds are tested on \
+                 the same images, that is no test of significance.\n\n\
                  | claim | known from | ours | met | why not |\n|---|---|---|---|---|\n";
         text += &paper;
     }

@@ -11,7 +11,7 @@ use super::loss::Loss;
 use super::stats::mean;
 use crate::median::median;
 
-/// The first evaluation at or below the error that was to be reached.
+/// The first evaluation at or below the error that was to be reached. Seconds are those of the machine that the row names.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Moment {
     pub(super) images: f64,
@@ -27,6 +27,8 @@ pub(super) struct Race {
     pub(super) triplet: Moment,
     /// When the loss first had it; absent if it never did.
     pub(super) own: Option<Moment>,
+    /// Whether both ran on one machine, so that their seconds compare.
+    pub(super) one_machine: bool,
 }
 
 /// The races of a loss, one for each seed that it shares with triplet.
@@ -42,6 +44,7 @@ pub(super) fn races(ledger: &Ledger, loss: Loss) -> Vec<Race> {
             target,
             triplet: first(triplet, target)?,
             own: first(row, target),
+            one_machine: triplet.machine == row.machine,
         })
     };
     rows.iter().filter_map(race).collect()
@@ -81,6 +84,14 @@ pub(super) fn table(ledger: &Ledger) -> String {
             let values: Vec<f64> = ran.iter().map(of).collect();
             median(&values).map_or_else(|| "–".into(), |value| format!("{value:.digits$}"))
         };
+        let one_machine = races.iter().all(|race| race.one_machine);
+        let seconds = |of| {
+            if one_machine {
+                middle(2, of)
+            } else {
+                "–".into()
+            }
+        };
         if !races.is_empty() {
             // Writing to a string cannot fail.
             let _ = writeln!(
@@ -90,9 +101,9 @@ pub(super) fn table(ledger: &Ledger) -> String {
                 ran.len(),
                 races.len(),
                 middle(0, |(_, own)| own.images),
-                middle(2, |(_, own)| own.seconds),
+                seconds(|(_, own)| own.seconds),
                 middle(2, |(triplet, own)| triplet.images / own.images),
-                middle(2, |(triplet, own)| triplet.seconds / own.seconds)
+                seconds(|(triplet, own)| triplet.seconds / own.seconds)
             );
         }
     }

@@ -12,7 +12,7 @@ use super::runs::trial_name;
 use super::set::Set;
 use super::space;
 use super::stats::{mean, spread};
-use super::table::{percent, titled};
+use super::table::{percent, titled, whole};
 
 pub(super) fn concentration(ledger: &Ledger) -> String {
     let sizes = ["1", "8", "32", "128"];
@@ -63,11 +63,7 @@ pub(super) fn ablation(ledger: &Ledger) -> String {
     let mut rows = String::new();
     for (name, _) in ABLATIONS {
         let cells = ledger.seeds(Experiment::Ablation, Loss::Magnet, name);
-        let whole: Vec<&Row> = cells
-            .iter()
-            .copied()
-            .filter(|row| ablation::error(row).is_some())
-            .collect();
+        let (whole, seeds) = whole(&cells);
         let errors: Vec<f64> = whole
             .iter()
             .filter_map(|row| ablation::error(row))
@@ -88,11 +84,14 @@ pub(super) fn ablation(ledger: &Ledger) -> String {
                 .iter()
                 .filter_map(|row| measure(&row.outcome))
                 .collect();
-            if_any(&values, |values| spread(values, 1))
-        };
-        let seeds = match cells.len() - whole.len() {
-            0 => cells.len().to_string(),
-            broken => format!("{}, of which {broken} broke down", cells.len()),
+            // Seconds of different machines are not averaged.
+            let here = whole
+                .windows(2)
+                .all(|rows| rows[0].machine == rows[1].machine);
+            match here {
+                true => if_any(&values, |values| spread(values, 1)),
+                false => "–".into(),
+            }
         };
         let _ = writeln!(
             rows,
@@ -147,9 +146,20 @@ pub(super) fn index_cost(ledger: &Ledger) -> String {
 pub(super) fn settings(ledger: &Ledger, set: Set) -> String {
     let mut rows = String::new();
     for loss in Loss::ALL {
-        let trials = ledger.of(Experiment::Tuning, loss);
-        let Some((number, error)) = ledger.best_trial(loss, trials.len()) else {
+        // Those that the reported runs were chosen from; there may be more by now.
+        let behind = ledger.of(Experiment::Classification, loss);
+        let behind = behind.iter().filter_map(|row| row.trials).max();
+        let trials = behind.unwrap_or_else(|| ledger.of(Experiment::Tuning, loss).len());
+        let Some((number, error)) = ledger.best_trial(loss, trials) else {
             continue;
+        };
+        let as_good = ledger.as_good_trials(loss, trials);
+        let best = match &as_good[..] {
+            [] | [_] => number.to_string(),
+            [first, others @ ..] => {
+                let others: Vec<String> = others.iter().map(usize::to_string).collect();
+                format!("{first}, as good as {}", others.join(", "))
+            }
         };
         let sets = |number| {
             let row = ledger.row(&Label::new(
@@ -172,10 +182,9 @@ pub(super) fn settings(ledger: &Ledger, set: Set) -> String {
         };
         let _ = writeln!(
             rows,
-            "| {} | {} | {} | {number} | {:.2} | {chosen} |",
+            "| {} | {} | {trials} | {best} | {:.2} | {chosen} |",
             loss.name(),
             space::levers(loss, set.scale()).len(),
-            trials.len(),
             100.0 * error
         );
     }

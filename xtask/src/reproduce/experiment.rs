@@ -212,6 +212,7 @@ impl Experiment {
 mod tests {
     use super::super::ledger::{Outcome, testing};
     use super::super::options::Options;
+    use super::super::set::NO_TEST;
     use super::*;
 
     fn suite() -> Suite {
@@ -292,10 +293,7 @@ mod tests {
         );
         for cell in cells {
             assert!(
-                cell.run
-                    .sets
-                    .iter()
-                    .any(|set| set == "evaluation.test=false"),
+                cell.run.sets.iter().any(|set| set == NO_TEST),
                 "{:?}",
                 cell.run
             );

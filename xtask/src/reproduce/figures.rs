@@ -12,7 +12,7 @@ use super::drawing::{Dots, Line, chart, dots};
 use super::experiment::Experiment;
 use super::ledger::{Ledger, Row};
 use super::loss::Loss;
-use super::table::{percents, tested};
+use super::table::{percents, tested, whole};
 
 /// A figure with what stands under it.
 pub(crate) struct Figure {
@@ -94,11 +94,12 @@ fn recovery(ledger: &Ledger) -> Result<Option<String>> {
 }
 
 fn dots_of(name: &str, loss: Loss, cells: &[&Row], key: &str) -> Option<Dots> {
+    let (cells, _) = whole(cells);
     Some(Dots {
         name: name.to_owned(),
         colour: colour(loss),
-        values: percents(cells, key)?,
-        tested: tested(cells),
+        values: percents(&cells, key)?,
+        tested: tested(&cells),
     })
 }
 

@@ -1,10 +1,10 @@
 //! The ledger of a data set: one row for each cell that was run, as JSON that is committed.
 //!
 //! It is written whole after every cell, so a command that is stopped loses at most the cell it was at. A row gives way to
-//! another one of the same label, and to another seed of the same label that was run with other settings: what is averaged over
-//! seeds is one setting. Git keeps the earlier.
+//! another one of the same label, and to another seed of the same label that was run with another run file, other settings, data
+//! or weights: what is averaged over seeds is one thing. Git keeps the earlier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -68,6 +68,9 @@ pub(crate) struct Row {
     /// Run file and settings: `lodestone train --config FILE --set ..`.
     pub(crate) file: String,
     pub(crate) sets: Vec<String>,
+    /// Of how many trials its setting is the best; absent for trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trials: Option<usize>,
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
     pub(crate) commit: String,
@@ -83,13 +86,6 @@ impl Row {
             true => first,
             false => "cpu",
         }
-    }
-
-    /// What is set, the seed left out: seeds of one setting have it in common.
-    fn setting(&self) -> (&str, Vec<String>) {
-        let seed = format!("seed={}", self.label.seed);
-        let sets = self.sets.iter().map(|set| set.replace(&seed, "seed="));
-        (&self.file, sets.collect())
     }
 }
 
@@ -121,6 +117,15 @@ impl Ledger {
                     path.display(),
                     content.set
                 );
+                let mut labels = BTreeSet::new();
+                for row in &content.rows {
+                    ensure!(
+                        labels.insert(&row.label),
+                        "{} has two rows of {}: keep one",
+                        path.display(),
+                        row.label
+                    );
+                }
                 content.rows
             }
         };
@@ -158,29 +163,59 @@ impl Ledger {
     /// Number and validation error of the best of a loss's trials, the first of equal ones; absent while one is missing or if
     /// all broke down.
     pub(crate) fn best_trial(&self, loss: Loss, trials: usize) -> Option<(usize, f64)> {
+        let all = self.trials(loss, trials)?.into_iter();
+        all.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+    }
+
+    /// Numbers of the trials with the error of the best.
+    pub(crate) fn as_good_trials(&self, loss: Loss, trials: usize) -> Vec<usize> {
+        let best = self.best_trial(loss, trials).map(|(_, error)| error);
+        let all = self.trials(loss, trials).unwrap_or_default().into_iter();
+        all.filter(|&(_, error)| Some(error) == best)
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Number and validation error of the first trials of a loss that did not break down; absent while one is missing.
+    fn trials(&self, loss: Loss, trials: usize) -> Option<Vec<(usize, f64)>> {
         let rows = (0..trials).map(|number| {
             let label = Label::new(Experiment::Tuning, loss, &trial_name(number), 0);
             Some((number, self.row(&label)?.outcome.validation))
         });
         let rows: Vec<(usize, Option<f64>)> = rows.collect::<Option<_>>()?;
-        let told = rows
-            .into_iter()
-            .filter_map(|(number, value)| Some((number, value?)));
-        told.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+        let told = rows.into_iter();
+        Some(
+            told.filter_map(|(number, value)| Some((number, value?)))
+                .collect(),
+        )
     }
 
-    /// Takes a row in, in place of that of the same label and of its other seeds with other settings, and saves.
-    pub(crate) fn record(&mut self, row: Row) -> Result<()> {
-        let one_setting = |old: &Row| {
-            let sibling = Label {
+    /// Takes a row in, in place of that of the same label, and of those of its other seeds whose key is not what `key_of` says
+    /// that the seed has now; and saves.
+    ///
+    /// # Errors
+    /// Of `key_of`, and if the file cannot be written.
+    pub(crate) fn record(
+        &mut self,
+        row: Row,
+        key_of: impl Fn(u64) -> Result<String>,
+    ) -> Result<()> {
+        let mut kept = Vec::with_capacity(self.rows.len() + 1);
+        for old in self.rows.drain(..) {
+            let of_same_seed = Label {
                 seed: row.label.seed,
                 ..old.label.clone()
-            } == row.label;
-            !sibling || old.setting() == row.setting()
-        };
-        self.rows
-            .retain(|old| old.label != row.label && one_setting(old));
-        self.rows.push(row);
+            };
+            let stays = match of_same_seed == row.label {
+                true => old.label != row.label && old.key == key_of(old.label.seed)?,
+                false => true,
+            };
+            if stays {
+                kept.push(old);
+            }
+        }
+        kept.push(row);
+        self.rows = kept;
         self.rows.sort_by(|a, b| a.label.cmp(&b.label));
         self.save()
     }
@@ -214,6 +249,7 @@ pub(crate) mod testing {
                 key: format!("{}{}{setting}{seed}", experiment.name(), loss.name()),
                 file: "datasets/fashion-mini/softmax.toml".into(),
                 sets: Vec::new(),
+                trials: None,
                 outcome,
                 commit: "abc".into(),
                 machine: "a machine".into(),
@@ -272,6 +308,7 @@ mod tests {
     fn the_best_trial_is_known_once_all_are_through_and_is_never_one_that_broke_down() {
         let ledger = ledger_of(&[Some(0.3), Some(0.2), None, Some(0.2)]);
         assert_eq!(ledger.best_trial(Loss::Magnet, 4), Some((1, 0.2)));
+        assert_eq!(ledger.as_good_trials(Loss::Magnet, 4), [1, 3]);
         assert_eq!(ledger.best_trial(Loss::Magnet, 5), None);
         assert_eq!(ledger.best_trial(Loss::Softmax, 4), None);
         assert_eq!(ledger_of(&[None]).best_trial(Loss::Magnet, 1), None);
@@ -299,14 +336,15 @@ mod tests {
         let row = |seed: u64, gap: &str| {
             let mut row = ledger_of(&[Some(0.25)]).rows.remove(0);
             row.label = Label::new(Experiment::Classification, Loss::Magnet, "tuned", seed);
-            row.sets = vec![format!("loss.gap={gap}"), format!("seed={seed}")];
+            row.key = format!("gap {gap}, seed {seed}");
             row
         };
+        let now = |gap: &'static str| move |seed| Ok(format!("gap {gap}, seed {seed}"));
         for one in [row(0, "1.0"), row(1, "1.0"), row(2, "1.0")] {
-            ledger.record(one).unwrap();
+            ledger.record(one, now("1.0")).unwrap();
         }
         assert_eq!(ledger.rows.len(), 3);
-        ledger.record(row(1, "2.0")).unwrap();
+        ledger.record(row(1, "2.0"), now("2.0")).unwrap();
         assert_eq!(ledger.rows, [row(1, "2.0")]);
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -317,15 +355,24 @@ mod tests {
         let path = folder.join("results.json");
         let mut ledger = Ledger::open(&path, "fashion-mini").unwrap();
         let mut row = ledger_of(&[Some(0.25)]).rows.remove(0);
-        ledger.record(row.clone()).unwrap();
+        let key_of = |_| Ok(String::new());
+        ledger.record(row.clone(), key_of).unwrap();
         row.key = "other".into();
         row.outcome.curve = vec![[1.0, 0.1, 0.5]];
-        ledger.record(row.clone()).unwrap();
+        ledger.record(row.clone(), key_of).unwrap();
         let again = Ledger::open(&path, "fashion-mini").unwrap();
-        assert_eq!(again.rows, [row]);
+        assert_eq!(again.rows, [row.clone()]);
         let error = Ledger::open(&path, "pets").unwrap_err().to_string();
         assert!(
             error.ends_with("is the ledger of fashion-mini, not of pets"),
+            "{error}"
+        );
+        // As a merge of two branches may leave it.
+        ledger.rows.push(row);
+        ledger.save().unwrap();
+        let error = Ledger::open(&path, "fashion-mini").unwrap_err().to_string();
+        assert!(
+            error.ends_with("has two rows of tuning magnet, trial 0, seed 0: keep one"),
             "{error}"
         );
         std::fs::remove_dir_all(folder).unwrap();

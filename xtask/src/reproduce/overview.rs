@@ -10,8 +10,7 @@ use super::ledger::Ledger;
 use super::loss::Loss;
 use super::paper;
 use super::set::Set;
-use super::stats::spread;
-use super::table::percents;
+use super::table::{percent, whole};
 use super::verdict::{classified, depth};
 
 /// The table; `ledger_of` gives the place of a set's ledger.
@@ -41,23 +40,22 @@ pub(crate) fn table(ledger_of: &dyn Fn(Set) -> Result<PathBuf>) -> Result<String
 
 /// Our error with seeds and depth, or why there is none.
 fn ours(ledger: &Ledger, set: Set, loss: Loss) -> Result<(String, String)> {
-    let experiment = classified(ledger, &[loss]);
+    // The three of a set beside each other at one depth.
+    let experiment = classified(ledger, &Loss::PAPER);
     let rows = ledger.of(experiment, loss);
-    Ok(
-        match percents(&rows, &format!("{}_error_at_1", loss.rule())) {
-            Some(values) => {
-                let seeds = match values.len() {
-                    1 => "1 seed".to_owned(),
-                    more => format!("{more} seeds"),
-                };
-                (spread(&values, 2), seeds + depth(set, experiment))
-            }
-            None => {
-                let why = findings(set)?.remove(NOT_RUN);
-                ("–".into(), why.unwrap_or_else(|| "not run".into()))
-            }
-        },
-    )
+    if rows.is_empty() {
+        let why = findings(set)?.remove(NOT_RUN);
+        return Ok(("–".into(), why.unwrap_or_else(|| "not run".into())));
+    }
+    let (whole, seeds) = whole(&rows);
+    let error = percent(&whole, &format!("{}_error_at_1", loss.rule()));
+    let noun = if rows.len() == 1 { "seed" } else { "seeds" };
+    let seeds = seeds.replacen(
+        &rows.len().to_string(),
+        &format!("{} {noun}", rows.len()),
+        1,
+    );
+    Ok((error, seeds + depth(set, experiment)))
 }
 
 #[cfg(test)]

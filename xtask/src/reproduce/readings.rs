@@ -14,6 +14,8 @@ const VARIANCES: usize = 60;
 
 #[derive(Deserialize)]
 struct Report {
+    #[serde(default)]
+    notes: BTreeMap<String, String>,
     measures: BTreeMap<String, Measure>,
 }
 
@@ -51,8 +53,7 @@ const UNKNOWN: &str = "unknown";
 /// Where a run comes from, sitting by sitting.
 #[derive(Default)]
 pub(crate) struct Origin {
-    /// Commits, one for each change, without marks: what a campaign writes between two cells differs from the commit and says
-    /// nothing of the program.
+    /// Commits, one for each change, with a mark where the tree differed from its commit.
     pub(crate) commits: Vec<String>,
     /// Devices and machines.
     pub(crate) machines: Vec<(String, String)>,
@@ -68,24 +69,32 @@ pub(crate) fn origin(folder: &Path) -> Result<Origin> {
     let mut origin = Origin::default();
     for sitting in record.sittings {
         let commit = sitting.commit.as_deref();
-        let hash = commit.and_then(|commit| commit.split(' ').next());
-        origin.commits.push(hash.unwrap_or(UNKNOWN).to_owned());
+        origin.commits.push(commit.unwrap_or(UNKNOWN).to_owned());
         origin.machines.push((sitting.device, sitting.machine));
     }
     origin.commits.dedup();
     Ok(origin)
 }
 
-/// Reads the folder of a finished run.
-pub(crate) fn outcome(folder: &Path) -> Result<Outcome> {
+/// Reads the folder of a finished run; `tested` says whether it was to be judged on test images, and not on its validation part
+/// alone.
+///
+/// # Errors
+/// If a file is missing or damaged, or the report is not of the images that it should be of.
+pub(crate) fn outcome(folder: &Path, tested: bool) -> Result<Outcome> {
     let cost: Cost = read_json(&folder.join("cost.json"))?;
     let record: Record = read_json(&folder.join("run.json"))?;
-    let report = folder.join("report.json");
-    // Without, the run was judged on its validation part alone.
-    let (measures, tested) = match report.exists() {
+    let (measures, tested) = match tested {
         true => {
-            let report = read_json(&report)?;
-            (measures(&report), tested(&report))
+            let path = folder.join("report.json");
+            let report: Report = read_json(&path)?;
+            let part = report.notes.get("part").map_or("test", String::as_str);
+            ensure!(
+                part == "test",
+                "{} is on {part} images, not on test images",
+                path.display()
+            );
+            (measures(&report), count(&report))
         }
         false => (BTreeMap::new(), None),
     };
@@ -129,7 +138,7 @@ fn measures(report: &Report) -> BTreeMap<String, f64> {
 }
 
 /// Images that an error is a share of.
-fn tested(report: &Report) -> Option<u64> {
+fn count(report: &Report) -> Option<u64> {
     let mut errors = report
         .measures
         .iter()
@@ -270,9 +279,16 @@ mod tests {
     #[test]
     fn time_is_that_of_all_sittings_and_evaluations_are_not_training() {
         let folder = run_folder("readings");
-        let found = outcome(&folder).unwrap();
+        let found = outcome(&folder, false).unwrap();
+        // One that was to be tested has a report, and of the test images.
+        let missing = format!("{:#}", outcome(&folder, true).unwrap_err());
+        assert!(missing.contains("report.json"), "{missing}");
+        let report = r#"{"notes":{"part":"validation"},"measures":{}}"#;
+        write_whole(&folder.join("report.json"), report.as_bytes()).unwrap();
+        let wrong = format!("{:#}", outcome(&folder, true).unwrap_err());
+        assert!(wrong.contains("is on validation images"), "{wrong}");
         let origin = origin(&folder).unwrap();
-        assert_eq!(origin.commits, ["abc", UNKNOWN]);
+        assert_eq!(origin.commits, ["abc with changes", "abc", UNKNOWN]);
         let devices: Vec<&str> = origin
             .machines
             .iter()
@@ -295,7 +311,7 @@ mod tests {
         let report = r#"{"measures":{"map_at_r":{"value":0.5,"count":7},"knc_error_at_1":{"value":0.25,"count":8},
             "knc_error_at_1_per_class_mean":{"value":0.3,"count":2},"argmax_error_at_1":{"value":null,"count":8}}}"#;
         write_whole(&folder.join("report.json"), report.as_bytes()).unwrap();
-        let found = outcome(&folder).unwrap();
+        let found = outcome(&folder, true).unwrap();
         assert_eq!(found.tested, Some(8));
         let kept = found.measures.iter();
         let kept: Vec<(&str, f64)> = kept.map(|(name, &value)| (name.as_str(), value)).collect();
@@ -311,7 +327,7 @@ mod tests {
             b"images,variance,validation\n48,x,\n",
         )
         .unwrap();
-        let error = format!("{:#}", outcome(&folder).unwrap_err());
+        let error = format!("{:#}", outcome(&folder, false).unwrap_err());
         assert!(error.contains("log.csv line 2: 48,x,"), "{error}");
         std::fs::remove_dir_all(folder).unwrap();
     }

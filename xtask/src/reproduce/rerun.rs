@@ -70,13 +70,16 @@ impl Rerun {
         self.state.done.contains(label)
     }
 
-    /// Notes that a cell is begun; whether what lies in the folder of its run is of an earlier campaign and has to go.
-    pub(super) fn begin(&mut self, label: &Label, run: &str) -> Result<bool> {
+    /// Whether what lies in the folder of a cell's run is of an earlier campaign and has to go.
+    pub(super) fn is_stale(&self, label: &Label, run: &str) -> bool {
         let own = self.state.begun.as_ref() == Some(label) || self.state.runs.contains(run);
-        let stale = self.wants(label) && !own;
+        self.wants(label) && !own
+    }
+
+    /// Notes that a cell is begun, after what was stale of it is gone: from here on its folder is this rerun's.
+    pub(super) fn begin(&mut self, label: &Label) -> Result<()> {
         self.state.begun = Some(label.clone());
-        self.save()?;
-        Ok(stale)
+        self.save()
     }
 
     /// Notes that a cell is through.
@@ -116,17 +119,25 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("lodestone-rerun-{}", std::process::id()));
         let label = |seed| Label::new(Experiment::Classification, Loss::Magnet, "tuned", seed);
         let mut rerun = Rerun::open(&folder, &["e1"]).unwrap();
-        assert!(rerun.begin(&label(0), "a").unwrap());
+        assert!(rerun.is_stale(&label(0), "a"));
+        rerun.begin(&label(0)).unwrap();
         rerun.finish(label(0), "a".into()).unwrap();
-        assert!(rerun.begin(&label(1), "b").unwrap());
-        let mut again = Rerun::open(&folder, &["e1"]).unwrap();
+        // Killed while it takes away what an earlier campaign left, it asks again.
+        assert!(rerun.is_stale(&label(1), "b"));
+        assert!(
+            Rerun::open(&folder, &["e1"])
+                .unwrap()
+                .is_stale(&label(1), "b")
+        );
+        rerun.begin(&label(1)).unwrap();
+        let again = Rerun::open(&folder, &["e1"]).unwrap();
         assert!(again.has_run(&label(0)) && !again.wants(&label(0)));
         assert!(!again.has_run(&label(1)) && again.wants(&label(1)));
         // Its own half of seed 1 is not thrown away, what another campaign left of seed 2 is.
-        assert!(!again.begin(&label(1), "b").unwrap());
-        assert!(again.begin(&label(2), "c").unwrap());
+        assert!(!again.is_stale(&label(1), "b"));
+        assert!(again.is_stale(&label(2), "c"));
         // What is asked of seed 0's run goes on with the run.
-        assert!(!again.begin(&label(3), "a").unwrap());
+        assert!(!again.is_stale(&label(3), "a"));
         let trial = Label::new(Experiment::Tuning, Loss::Magnet, "trial 0", 0);
         assert!(!again.wants(&trial));
         again.close().unwrap();

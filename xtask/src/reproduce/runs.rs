@@ -3,6 +3,7 @@
 use super::cell::{Cell, Label, Run};
 use super::experiment::Experiment;
 use super::loss::Loss;
+use super::set::NO_TEST;
 use super::space;
 use super::suite::Suite;
 
@@ -110,7 +111,7 @@ pub(super) fn index_costs(suite: &Suite, tuned: &dyn Fn(Loss) -> Option<Vec<Stri
         .map(|(name, changes)| {
             let run = Run::new(suite, Loss::Magnet, protocol.images.1, 0)
                 .with(protocol.last)
-                .with(&["evaluation.test=false"])
+                .with(&[NO_TEST])
                 .with_owned(sets.clone())
                 .with(changes);
             Label::new(Experiment::IndexCost, Loss::Magnet, name, 0).trains(run)

@@ -54,7 +54,8 @@ pub(crate) struct AllLayers {
     pub(crate) rate: f64,
 }
 
-const NO_TEST: &str = "evaluation.test=false";
+/// What a run that only serves to choose settings has set.
+pub(crate) const NO_TEST: &str = "evaluation.test=false";
 /// The last three of nine inception blocks and the head learn; the rest is computed once.
 const UPPER_BLOCKS: &str = "model.freeze_until=\"inception4d\"";
 /// Augmented views of each photograph whose frozen part is kept, beside the plain and the mirrored one.

@@ -1,11 +1,11 @@
-//! What several seeds say together: mean, standard deviation, and an interval from resampling seeds and test images.
+//! What several seeds say together: mean, standard deviation, and an interval from drawing seeds and test images anew.
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Binomial, Distribution};
+use rand_distr::{Binomial, Distribution, StudentT};
 
-/// Resamples behind an interval.
-const RESAMPLES: usize = 2000;
+/// Draws behind an interval.
+const DRAWS: usize = 20_000;
 const SEED: u64 = 0;
 
 /// The mean; not a number if there are no values.
@@ -20,39 +20,40 @@ pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// 95 % interval of the mean error, in percent, over seeds and test images (percentile bootstrap in two stages).
+/// 95 % interval of the mean error, in percent, over seeds and test images.
 ///
-/// A resample draws as many seeds as there are, takes their mean error `p`, and then draws the test images anew: of `tested` of
-/// them `Binomial(tested, p)` are wrong. All seeds are tested on the same images, so these are drawn once for the mean and not
-/// for each seed: which images are hard is taken to be the same for every seed, the most that they can agree. Means of `n`
-/// resampled seeds lie closer together than means of new seeds would, by `√((n - 1) / n)`, so they are spread by as much again.
-/// With one seed it is the interval of the images alone, and where `tested` is not known that of the seeds alone (absent for a single one).
+/// A draw takes the mean of all seeds that there could be, `p = mean + t s / √n` with `t` from Student's distribution of `n - 1`
+/// degrees of freedom and the sample deviation `s`, and then the test images anew: of `tested` of them `Binomial(tested, p)` are
+/// wrong. Resampling the seeds instead would give much too narrow an interval: three values cannot lie further apart than they do.
+/// All seeds are tested on the same images, so these are drawn once for the mean and not for each seed: which images are hard is
+/// taken to be the same for every seed, the most that they can agree. With one seed it is the interval of the images alone, and
+/// where `tested` is not known that of the seeds alone (absent for a single one).
 pub(crate) fn interval(percents: &[f64], tested: Option<u64>) -> Option<(f64, f64)> {
     if percents.is_empty() || (percents.len() == 1 && tested.is_none()) {
         return None;
     }
-    let (count, middle_of_all) = (percents.len() as f64, mean(percents));
-    let wider = (count / (count - 1.0).max(1.0)).sqrt();
+    let (count, middle) = (percents.len() as f64, mean(percents));
+    let seeds = match deviation(percents) {
+        Some(deviation) => Some((StudentT::new(count - 1.0).ok()?, deviation / count.sqrt())),
+        None => None,
+    };
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut means = Vec::with_capacity(RESAMPLES);
-    for _ in 0..RESAMPLES {
-        let drawn = percents
-            .iter()
-            .map(|_| percents[random.random_range(0..percents.len())]);
-        let middle = drawn.sum::<f64>() / count;
-        let middle = (middle_of_all + wider * (middle - middle_of_all)).clamp(0.0, 100.0);
-        means.push(match tested {
-            None => middle,
+    let mut draws = Vec::with_capacity(DRAWS);
+    for _ in 0..DRAWS {
+        let off = seeds.map_or(0.0, |(student, error)| error * student.sample(&mut random));
+        let drawn = (middle + off).clamp(0.0, 100.0);
+        draws.push(match tested {
+            None => drawn,
             Some(images) => {
-                let wrong = Binomial::new(images, middle / 100.0)
+                let wrong = Binomial::new(images, drawn / 100.0)
                     .ok()?
                     .sample(&mut random);
                 100.0 * wrong as f64 / images as f64
             }
         });
     }
-    means.sort_by(f64::total_cmp);
-    let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize];
+    draws.sort_by(f64::total_cmp);
+    let at = |share: f64| draws[((DRAWS - 1) as f64 * share).round() as usize];
     Some((at(0.025), at(0.975)))
 }
 
@@ -101,15 +102,15 @@ mod tests {
     #[test]
     fn seeds_that_lie_apart_widen_the_interval_and_many_images_do_not_hide_it() {
         assert_eq!(interval(&[4.0, 4.0], None), Some((4.0, 4.0)));
-        let (low, high) = interval(&[10.0, 20.0, 30.0], Some(1_000_000)).unwrap();
-        // One in 27 resamples draws the least seed three times: the lower end is as far below the mean, times the root of 3/2.
+        let (low, high) = interval(&[19.0, 20.0, 21.0], Some(100_000_000)).unwrap();
+        // Deviation 1, by the root of 3, times the 4.303 of Student's table for two degrees of freedom: 2.484.
         assert!(
-            (low - 7.75).abs() < 0.2 && (high - 32.25).abs() < 0.2,
+            (low - 17.516).abs() < 0.1 && (high - 22.484).abs() < 0.1,
             "{low} {high}"
         );
         let (narrow, wide) = (
-            interval(&[20.0, 21.0, 22.0], Some(100_000)),
-            interval(&[20.0, 21.0, 22.0], Some(100)),
+            interval(&[20.9, 21.0, 21.1], Some(100_000)),
+            interval(&[20.9, 21.0, 21.1], Some(100)),
         );
         let width = |pair: Option<(f64, f64)>| pair.map(|(low, high)| high - low).unwrap();
         assert!(width(wide) > 5.0 * width(narrow));

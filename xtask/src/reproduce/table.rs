@@ -79,6 +79,20 @@ pub(super) fn percent(rows: &[&Row], key: &str) -> String {
     percents(rows, key).map_or_else(|| "–".into(), |values| spread(&values, 2))
 }
 
+/// Rows that did not break down, and how many there are in words.
+pub(super) fn whole<'a>(rows: &[&'a Row]) -> (Vec<&'a Row>, String) {
+    let whole: Vec<&Row> = rows
+        .iter()
+        .copied()
+        .filter(|row| row.outcome.failure.is_none())
+        .collect();
+    let seeds = match rows.len() - whole.len() {
+        0 => rows.len().to_string(),
+        broken => format!("{}, of which {broken} broke down", rows.len()),
+    };
+    (whole, seeds)
+}
+
 /// A table with a heading, or nothing if it has no rows.
 pub(super) fn titled(title: &str, head: &str, rows: String) -> String {
     match rows.is_empty() {
@@ -95,6 +109,7 @@ fn errors(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
         if cells.is_empty() {
             continue;
         }
+        let (cells, seeds) = whole(&cells);
         let rule = loss.rule();
         let error = format!("{rule}_error_at_1");
         let between = interval(
@@ -104,7 +119,7 @@ fn errors(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
         // Writing to a string cannot fail; so below.
         let _ = writeln!(
             rows,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {seeds} |",
             loss.name(),
             loss.rule_in_words(),
             percent(&cells, &error),
@@ -116,14 +131,13 @@ fn errors(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
             percent(&cells, &format!("{rule}_error_at_5")),
             percent(&cells, "recall_at_1"),
             percent(&cells, "map_at_r"),
-            cells.len(),
         );
     }
     let title = format!(
         "Classification error on the test images of {}{}. {}",
         ledger.set,
         depth(set, experiment),
-        tuning(ledger, experiment)
+        tuning(ledger, set, experiment)
     );
     let head = "| loss | rule | error@1 % | 95 % interval | paper % | error@5 % | recall@1 % | MAP@R % | seeds |\n\
          |---|---|---:|---:|---:|---:|---:|---:|---:|";
@@ -131,21 +145,20 @@ fn errors(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
 }
 
 /// How the settings were chosen, in a sentence.
-fn tuning(ledger: &Ledger, experiment: Experiment) -> String {
-    let losses = Loss::ALL
+fn tuning(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
+    let rows = Loss::ALL
         .into_iter()
-        .filter(|&loss| !ledger.of(experiment, loss).is_empty());
-    let counts: BTreeSet<usize> = losses
-        .map(|loss| ledger.of(Experiment::Tuning, loss).len())
-        .collect();
+        .flat_map(|loss| ledger.of(experiment, loss));
+    let counts: BTreeSet<usize> = rows.filter_map(|row| row.trials).collect();
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
     let frozen = match experiment {
         Experiment::AllLayers | Experiment::Longer => " with the lower layers frozen",
         _ => "",
     };
     format!(
-        "Settings: the best of {} trials of each loss{frozen}, judged on validation images.",
-        counts.join(" or ")
+        "Settings: the best of {} trials of each loss{frozen}, of {} images each, judged on validation images.",
+        counts.join(" or "),
+        set.protocol().images.0
     )
 }
 
@@ -244,7 +257,8 @@ fn circumstances(ledger: &Ledger) -> String {
     match ledger.rows.is_empty() {
         true => String::new(),
         false => format!(
-            "Mean ± standard deviation over seeds; intervals are a bootstrap over seeds and test images; commit {}; {}.\n",
+            "Mean ± standard deviation over seeds; intervals are for the mean of all seeds (Student's t) on test images drawn anew, \
+             with one seed for that seed; commit {}; {}.\n",
             distinct(&|row| row.commit.clone(), ", "),
             distinct(&|row| row.machine.clone(), " and ")
         ),
@@ -306,7 +320,7 @@ mod tests {
         assert_eq!(percents(&rows, "knc_error_at_1"), Some(vec![50.0, 25.0]));
         let text = of(&ledger, Set::FashionMini).unwrap();
         assert!(
-            text.contains("| magnet | kNC | 37.50 ± 17.68 | 19.82 to 55.18 |"),
+            text.contains("| magnet | kNC | 37.50 ± 17.68 | 0.00 to 100.00 |"),
             "{text}"
         );
     }

@@ -10,9 +10,6 @@ use super::set::Set;
 use super::stats::mean;
 use crate::median::median;
 
-/// Seeds from which on an answer stands without their number.
-const ENOUGH: usize = 3;
-
 /// What is asked of magnet or its variant.
 pub(super) enum Question {
     /// Is the error at most what the paper's table has for magnet?
@@ -48,14 +45,13 @@ impl Verdict {
             self.seeds.len(),
             self.seeds.iter().filter(|&&met| met).count(),
         );
-        let few = match count {
-            1 => ", 1 seed".to_owned(),
-            few if few < ENOUGH => format!(", {few} seeds"),
-            _ => String::new(),
+        let all_of_them = match count {
+            1 => "1 seed".to_owned(),
+            more => format!("{more} seeds"),
         };
         match met {
-            0 => format!("**no**{few}"),
-            all if all == count => format!("yes{few}"),
+            0 => format!("**no**, {all_of_them}"),
+            all if all == count => format!("yes, {all_of_them}"),
             some => format!("open: met by {some} of {count} seeds"),
         }
     }
@@ -99,20 +95,15 @@ pub(super) fn verdict(
             );
             concentrates(&pairs, least)
         }
-        Question::CheapIndex { most } => cheap_index(ledger, loss, most),
+        Question::CheapIndex { most } => cheap_index(ledger, set, loss, most),
     };
     (!verdict.seeds.is_empty()).then_some(verdict)
 }
 
 /// The classification that losses are compared by: with all layers trained, and for longer, once all of them were run so with as
-/// many seeds.
+/// many seeds. A seed that broke down was run.
 pub(super) fn classified(ledger: &Ledger, losses: &[Loss]) -> Experiment {
-    let seeds = |experiment, loss| {
-        let rows = ledger.of(experiment, loss);
-        rows.iter()
-            .filter(|row| row.outcome.failure.is_none())
-            .count()
-    };
+    let seeds = |experiment, loss| ledger.of(experiment, loss).len();
     let all = |experiment: &Experiment| {
         losses.iter().all(|&loss| {
             let deep = seeds(*experiment, loss);
@@ -275,14 +266,19 @@ fn concentrates(pairs: &[Pair], least: f64) -> Verdict {
     compared(pairs, words, |own, other| more(own, other) >= least)
 }
 
-fn cheap_index(ledger: &Ledger, loss: Loss, most: f64) -> Verdict {
-    let rows = ledger.of(Experiment::Classification, loss);
+fn cheap_index(ledger: &Ledger, set: Set, loss: Loss, most: f64) -> Verdict {
+    let experiment = classified(ledger, &[loss]);
+    let rows = ledger.of(experiment, loss);
     let shares: Vec<f64> = rows
         .iter()
         .filter_map(|row| row.outcome.index_share())
         .collect();
     Verdict {
-        ours: format!("{:.1} % of the training time", mean(&shares)),
+        ours: format!(
+            "{:.1} % of the training time{}",
+            mean(&shares),
+            depth(set, experiment)
+        ),
         seeds: shares.iter().map(|&share| share <= most).collect(),
     }
 }
@@ -335,8 +331,8 @@ mod tests {
                 asked(&below(Loss::Triplet, 30.0), &ledger).in_words(),
             ]
         };
-        assert_eq!(of(0.086, 0.125), ["yes", "yes"]);
-        assert_eq!(of(0.087, 0.124), ["**no**", "**no**"]);
+        assert_eq!(of(0.086, 0.125), ["yes, 3 seeds"; 2]);
+        assert_eq!(of(0.087, 0.124), ["**no**, 3 seeds"; 2]);
         // An equal error is not below.
         let equal = errors(&[
             (UPPER, Loss::Magnet, &[0.1; 3]),
@@ -344,12 +340,12 @@ mod tests {
         ]);
         assert_eq!(
             asked(&below(Loss::Softmax, 0.0), &equal).in_words(),
-            "**no**"
+            "**no**, 3 seeds"
         );
     }
 
     #[test]
-    fn seeds_that_disagree_leave_a_claim_open_and_few_are_counted() {
+    fn seeds_that_disagree_leave_a_claim_open_and_all_are_counted() {
         let of = |magnet: &[f64]| {
             let ledger = errors(&[
                 (UPPER, Loss::Magnet, magnet),
@@ -361,7 +357,7 @@ mod tests {
         assert_eq!(of(&[0.1]), "yes, 1 seed");
         assert_eq!(of(&[0.3, 0.3]), "**no**, 2 seeds");
         // A fourth seed of magnet has no softmax beside it.
-        assert_eq!(of(&[0.1, 0.1, 0.1, 0.9]), "yes");
+        assert_eq!(of(&[0.1, 0.1, 0.1, 0.9]), "yes, 3 seeds");
     }
 
     #[test]
@@ -397,6 +393,29 @@ mod tests {
             longer.ours,
             "6.00 against 8.00 %: 25 % below, all layers trained for longer"
         );
+    }
+
+    #[test]
+    fn a_seed_that_broke_down_does_not_take_a_comparison_back_to_frozen_layers() {
+        let mut rows = errors(&[
+            (UPPER, Loss::Magnet, &[0.10, 0.10]),
+            (UPPER, Loss::Softmax, &[0.12, 0.12]),
+            (ALL, Loss::Magnet, &[0.09, 0.09]),
+            (ALL, Loss::Softmax, &[0.08, 0.08]),
+        ]);
+        let deep = |row: &&mut Row| {
+            row.label.experiment == ALL.name() && row.label.loss == Loss::Magnet.name()
+        };
+        let broken = rows.rows.iter_mut().find(deep).unwrap();
+        broken.outcome.measures.clear();
+        broken.outcome.failure = Some("the loss is inf".into());
+        let verdict = asked(&below(Loss::Softmax, 0.0), &rows);
+        assert!(
+            verdict.ours.ends_with("all layers trained"),
+            "{}",
+            verdict.ours
+        );
+        assert_eq!(verdict.seeds, [false, false]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::experiment::Experiment;
 use super::ledger::Outcome;
 use super::map;
 use super::readings;
+use super::set::NO_TEST;
 use super::suite::Suite;
 use crate::process::{root, shown};
 
@@ -31,6 +32,8 @@ pub(crate) struct Workshop<'a> {
     /// The binary, and what it computes on where that is not the processor.
     pub(crate) program: &'a Path,
     pub(crate) device: Option<&'a str>,
+    /// The commit that runs are told; absent in a copy without git.
+    pub(crate) commit: Option<String>,
     /// Run folders, each named by the key of its run.
     pub(crate) folder: PathBuf,
 }
@@ -104,7 +107,8 @@ impl Workshop<'_> {
                 Finish::Failed(reason) => bail!("{}: {}: {reason}", cell.label, shown(&command)),
             }
         }
-        Ok(End::Done(readings::outcome(folder)?))
+        let tested = !cell.run.sets.iter().any(|set| set == NO_TEST);
+        Ok(End::Done(readings::outcome(folder, tested)?))
     }
 
     /// The command of a cell's training: from its beginning, or from where it was stopped.
@@ -112,22 +116,26 @@ impl Workshop<'_> {
         let mut command = self.command("train");
         if folder.join("run.toml").exists() {
             command.arg("--resume").arg(folder);
+            self.with_data(&mut command);
             return command;
         }
         command.args(["--config", &cell.run.file]);
         for set in &cell.run.sets {
             command.args(["--set", set]);
         }
-        for (option, path) in [
-            ("--data", &self.suite.data),
-            ("--weights", &self.suite.weights),
-        ] {
-            if let Some(path) = path {
-                command.arg(option).arg(path);
-            }
+        self.with_data(&mut command);
+        if let Some(weights) = &self.suite.weights {
+            command.arg("--weights").arg(weights);
         }
         command.arg("--out").arg(folder);
         command
+    }
+
+    /// Where the photographs lie now, which for a run that was begun earlier or elsewhere need not be what its run file says.
+    fn with_data(&self, command: &mut Command) {
+        if let Some(data) = &self.suite.data {
+            command.arg("--data").arg(data);
+        }
     }
 
     /// Embeddings, labels and small pictures of a run's test images, in a folder of its own.
@@ -136,6 +144,7 @@ impl Workshop<'_> {
         if !kept.join("queries.jpg").exists() {
             let mut command = self.command("evaluate");
             command.arg(run).arg("--save-embeddings").arg(&kept);
+            self.with_data(&mut command);
             self.output(&mut command)?;
         }
         Ok(kept)
@@ -145,6 +154,10 @@ impl Workshop<'_> {
     pub(crate) fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(self.program);
         command.current_dir(root()).args(["--quiet", subcommand]);
+        // What the binary would say by itself has a mark as soon as a ledger is written.
+        if let Some(commit) = &self.commit {
+            command.env("LODESTONE_COMMIT", commit);
+        }
         if let Some(device) = self.device {
             command.args(["--device", device]);
         }
@@ -183,10 +196,9 @@ fn broke_down(reason: &str) -> bool {
     reason.contains("the loss is") || reason.contains("weights are not finite")
 }
 
-/// `now` names a tree as the ledger does, with a mark if the program differs from its commit; sittings know the commit alone.
+/// `now` where no sitting says otherwise.
 fn made_at(sittings: &[String], now: &str) -> String {
-    let hash = now.split(' ').next().unwrap_or(now);
-    match sittings.iter().all(|sitting| sitting == hash) {
+    match sittings.is_empty() {
         true => now.to_owned(),
         false => sittings.join(", then "),
     }
@@ -194,10 +206,15 @@ fn made_at(sittings: &[String], now: &str) -> String {
 
 /// `here` if all sittings, of which the binary wrote down device and machine, were on its processor, otherwise theirs.
 fn made_on(sittings: &[(String, String)], here: &str) -> String {
-    // Both begin with the processor and its cores.
-    let start = |machine: &str| machine.split(", ").take(2).collect::<Vec<_>>().join(", ");
+    // The binary names processor, cores, memory and system; of AVX-512 it says nothing.
+    let known = |machine: &str| {
+        let parts = machine
+            .split(", ")
+            .filter(|part| !part.ends_with("AVX-512"));
+        parts.take(3).collect::<Vec<_>>().join(", ")
+    };
     let at_home = |(device, machine): &(String, String)| {
-        device.starts_with("cpu") && start(machine) == start(here)
+        device.starts_with("cpu") && known(machine) == known(here)
     };
     if sittings.iter().all(at_home) {
         return here.to_owned();
@@ -309,6 +326,7 @@ mod tests {
             inputs: &inputs,
             program: &program,
             device: None,
+            commit: None,
             folder: folder.clone(),
         };
         for work in [Work::Train, Work::Concentration, Work::Map] {
@@ -333,7 +351,8 @@ mod tests {
             let sittings: Vec<String> = sittings.iter().map(|&commit| commit.into()).collect();
             made_at(&sittings, now)
         };
-        assert_eq!(made(&["abc"], "abc with changes"), "abc with changes");
+        assert_eq!(made(&["abc with changes"], "abc"), "abc with changes");
+        assert_eq!(made(&["abc"], "abc with changes"), "abc");
         assert_eq!(made(&["old"], "abc"), "old");
         assert_eq!(made(&["old", "abc"], "abc"), "old, then abc");
         assert_eq!(made(&[], "no commit"), "no commit");
@@ -351,6 +370,8 @@ mod tests {
         assert_eq!(made(&[]), here);
         assert_eq!(made(&[("cpu", same), ("cpu", same)]), here);
         assert_eq!(made(&[("cpu", other)]), other);
+        let smaller = "Xeon, 2 cores, 8 GiB, linux x86_64";
+        assert_eq!(made(&[("cpu", smaller)]), smaller);
         let card = format!("cuda (NVIDIA H100), {other}");
         assert_eq!(made(&[("cuda (NVIDIA H100)", other); 2]), card);
         assert_eq!(
