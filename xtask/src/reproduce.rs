@@ -11,12 +11,13 @@
 //! | `experiment`, `runs`, `fit`, `ablation`, `cell` | the cells of an experiment, and their keys |
 //! | `inputs` | fingerprints of data and weights |
 //! | `ledger`, `readings` | rows, and what a finished run says |
-//! | `campaign`, `forecast`, `rerun`, `work` | running what is left within a time |
+//! | `campaign`, `alone`, `forecast`, `rerun`, `work` | running what is left within a time |
 //! | `concentration`, `kept`, `map` | what is asked of trained embeddings |
 //! | `stats`, `table`, `details`, `convergence`, `paper`, `claims`, `verdict`, `overview`, `readme` | tables, and the paper's rows beside ours |
 //! | `drawing`, `figures`, `strips`, `page` | one offline page with every figure |
 
 mod ablation;
+mod alone;
 mod campaign;
 mod cell;
 mod claims;

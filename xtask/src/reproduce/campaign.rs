@@ -3,12 +3,12 @@
 //! The plan is worked out anew after every cell from the ledger alone, so a stopped command is continued by starting it again.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 
+use super::alone::Alone;
 use super::cell::{Cell, Inputs};
 use super::experiment::{Experiment, Unknown};
 use super::forecast::{self, in_words};
@@ -99,28 +99,6 @@ fn tuning_budget(suite: &Suite) -> String {
         text += &format!("  {:<17} {}\n", loss.name(), words.join("; "));
     }
     text
-}
-
-/// Nobody else works on the cells of a set: two commands would each write the ledger without the other's rows.
-struct Alone {
-    /// Locked until it is closed, by the end of the command whatever that is.
-    _file: File,
-}
-
-impl Alone {
-    fn in_folder(folder: &Path) -> Result<Self> {
-        let path = folder.join("campaign.lock");
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let file =
-            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        file.try_lock().map_err(|error| {
-            anyhow!(
-                "{}: {error}: another command is at work on this set, wait for its end",
-                path.display()
-            )
-        })?;
-        Ok(Self { _file: file })
-    }
 }
 
 struct Campaign<'a> {
@@ -345,4 +323,130 @@ pub(crate) fn from_root(path: &Path) -> String {
         .unwrap_or(path)
         .display()
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    use super::super::cell::Label;
+    use super::super::loss::Loss;
+    use super::super::runs::trial_name;
+    use super::*;
+    use crate::files::{read_text, write_whole};
+
+    /// A program in place of the binary, which writes down how it was called and leaves a finished run, and what it works on.
+    struct Stage {
+        folder: PathBuf,
+        options: Options,
+    }
+
+    impl Stage {
+        /// `first` are commands of the shell before the run is finished, with its folder in `$out`.
+        fn new(name: &str, first: &str) -> Self {
+            let folder =
+                std::env::temp_dir().join(format!("lodestone-{name}-{}", std::process::id()));
+            let report = r#"{"notes":{"part":"test"},"measures":{"argmax_error_at_1":{"value":0.25,"count":8}}}"#;
+            let cost = r#"{"steps":1,"images":48,"seconds":1.0,"peak_memory_bytes":7}"#;
+            let script = format!(
+                "#!/bin/sh\necho \"$LODESTONE_COMMIT: $*\" >> {calls}\n\
+                 while [ $# -gt 0 ]; do case \"$1\" in --out|--resume) out=$2;; esac; shift; done\n\
+                 mkdir -p \"$out\"\n{first}\n\
+                 echo '{report}' > \"$out/report.json\"\n\
+                 printf '{{\"sittings\":[]}}' > \"$out/run.json\"\n\
+                 printf 'images,variance,validation\\n48,,0.25\\n' > \"$out/log.csv\"\n\
+                 printf 'refresh,wait,forward,backward,update,other\\n0,0,0.5,0.5,0,0\\n' > \"$out/times.csv\"\n\
+                 printf 'seconds\\n' > \"$out/refreshes.csv\"\n\
+                 echo '{cost}' > \"$out/cost.json\"\n",
+                calls = folder.join("calls").display(),
+            );
+            let program = folder.join("program");
+            write_whole(&program, script.as_bytes()).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+            let asked = ["e1", "--losses", "softmax", "--trials", "1", "--seeds", "2"];
+            let options = Options::read(&asked).unwrap();
+            Self { folder, options }
+        }
+
+        /// Works on what is left as a command would; whether nothing is left, and the ledger.
+        fn works(&self) -> (bool, Ledger) {
+            let suite = self.options.suites().remove(0);
+            let inputs = Inputs {
+                texts: Vec::new(),
+                attributes: "none".into(),
+            };
+            let program = self.folder.join("program");
+            let mut campaign = Campaign::new(&suite, &inputs, &self.options, &program).unwrap();
+            campaign.workshop.folder = self.folder.join("runs");
+            campaign.workshop.commit = Some("abc".into());
+            let mut ledger =
+                Ledger::open(&self.folder.join("results.json"), "fashion-mini").unwrap();
+            let through = campaign.work(&mut ledger, None).unwrap();
+            (through, ledger)
+        }
+
+        fn calls(&self) -> Vec<String> {
+            let text = read_text(&self.folder.join("calls")).unwrap();
+            text.lines().map(str::to_owned).collect()
+        }
+    }
+
+    #[test]
+    fn a_command_that_was_stopped_goes_on_and_does_nothing_twice() {
+        // Seed 1 is interrupted at its first start, after its run file was written.
+        let first = "if grep -q 'seed=1' \"$(dirname $0)/calls\" && ! [ -e \"$out/run.toml\" ]; then \
+                     touch \"$out/run.toml\"; exit 130; fi";
+        let stage = Stage::new("campaign", first);
+        let (through, ledger) = stage.works();
+        let known: Vec<String> = ledger
+            .rows
+            .iter()
+            .map(|row| row.label.to_string())
+            .collect();
+        assert!(!through);
+        assert_eq!(
+            known,
+            [
+                "e1 softmax, tuned, seed 0",
+                "tuning softmax, trial 0, seed 0"
+            ]
+        );
+        assert_eq!(ledger.rows[0].trials, Some(1));
+        assert_eq!(ledger.rows[0].outcome.measures["argmax_error_at_1"], 0.25);
+        // The trial was judged on validation images, whatever a report says.
+        assert!(ledger.rows[1].outcome.measures.is_empty());
+        assert_eq!(ledger.rows[1].outcome.validation, Some(0.25));
+
+        let (through, ledger) = stage.works();
+        assert!(through);
+        assert_eq!(ledger.rows.len(), 3);
+        let calls = stage.calls();
+        assert_eq!(calls.len(), 4, "{calls:?}");
+        assert!(
+            calls[3].starts_with("abc: --quiet train --resume "),
+            "{calls:?}"
+        );
+
+        let (through, again) = stage.works();
+        assert!(through);
+        assert_eq!(again.rows, ledger.rows);
+        assert_eq!(stage.calls().len(), 4);
+        fs::remove_dir_all(&stage.folder).unwrap();
+    }
+
+    #[test]
+    fn a_loss_whose_trials_all_broke_down_ends_the_campaign_like_any_other() {
+        let stage = Stage::new(
+            "all-broke",
+            "echo 'error: the loss is inf at step 3' >&2; exit 1",
+        );
+        let (through, ledger) = stage.works();
+        assert!(through);
+        let trial = Label::new(Experiment::Tuning, Loss::Softmax, &trial_name(0), 0);
+        assert_eq!(ledger.rows.len(), 1);
+        assert!(ledger.row(&trial).unwrap().outcome.failure.is_some());
+        fs::remove_dir_all(&stage.folder).unwrap();
+    }
 }
