@@ -1,10 +1,12 @@
 //! Clustering the rows of one class, and joining the classes under one numbering.
 
 use lodestone_distances::Rows;
+use rand_chacha::ChaCha8Rng;
 
 use crate::cluster_count::choose;
+use crate::cluster_sums::ClusterSums;
 use crate::index_config::Auto;
-use crate::kmeans::{Clustering, lloyd, plus_plus};
+use crate::kmeans::{Clustering, add_centres, lloyd, plus_plus};
 use crate::random::{Purpose, stream};
 use crate::{ClusterCount, IndexConfig};
 
@@ -23,6 +25,17 @@ pub(crate) struct Stream {
     pub(crate) seed: u64,
     pub(crate) generation: u64,
     pub(crate) class: usize,
+}
+
+impl Stream {
+    fn generator(self) -> ChaCha8Rng {
+        stream(
+            self.seed,
+            Purpose::Centres,
+            self.generation,
+            self.class as u64,
+        )
+    }
 }
 
 impl ClassPoints {
@@ -62,12 +75,7 @@ impl ClassPoints {
         count: ClusterCount,
         from: Stream,
     ) -> ClassClusters {
-        let mut random = stream(
-            from.seed,
-            Purpose::Centres,
-            from.generation,
-            from.class as u64,
-        );
+        let mut random = from.generator();
         let mut best_of_restarts = |count| {
             let mut best: Option<Clustering> = None;
             for _ in 0..config.restarts {
@@ -93,16 +101,24 @@ impl ClassPoints {
         })
     }
 
-    /// Lloyd's iterations from `centres`, which lie in the space of the embeddings.
-    pub(crate) fn cluster_from(&self, centres: Rows, iterations: usize) -> ClassClusters {
-        let mean = self.mean.iter().cycle();
-        let start = centres
-            .values()
-            .iter()
-            .zip(mean)
-            .map(|(centre, mean)| centre - mean)
-            .collect();
-        self.restore(lloyd(self.rows(), start, iterations))
+    /// Lloyd's iterations from `clusters` clusters that the points were in: from the means of these as they are now. Where their
+    /// number is fixed and some are lost, K-means++ draws those anew.
+    pub(crate) fn cluster_from(
+        &self,
+        assignment: &[usize],
+        clusters: usize,
+        config: &IndexConfig,
+        count: ClusterCount,
+        from: Stream,
+    ) -> ClassClusters {
+        let mut start = vec![0.0; clusters * self.mean.len()];
+        ClusterSums::of(self.rows(), assignment, clusters).write_means(&mut start);
+        if let ClusterCount::Fixed(count) = count
+            && clusters < count
+        {
+            add_centres(self.rows(), &mut start, count, &mut from.generator());
+        }
+        self.restore(lloyd(self.rows(), start, config.iterations))
     }
 
     fn restore(&self, mut clustering: Clustering) -> ClassClusters {

@@ -52,7 +52,8 @@ pub enum Criterion {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum RefreshStart {
-    /// From the centres of the old index, so that clusters keep their numbers and their meaning.
+    /// From the clusters of the old index, at the means of their members as these are embedded now, so that clusters keep their
+    /// numbers and their meaning.
     #[default]
     Warm,
     /// From new K-means++ centres; clusters then take the number of the old cluster they match best.

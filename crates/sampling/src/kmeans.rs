@@ -45,27 +45,43 @@ impl Clustering {
 /// K-means++: the first centre is any point, each further one a point drawn with probability proportional to its squared
 /// distance to the nearest centre so far. Returns fewer than `count` centres when no further distinct point is left.
 pub(crate) fn plus_plus(points: Rows, count: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
-    let mut centres = Vec::with_capacity(count * points.dim());
+    let mut centres = points.row(random.random_range(0..points.len())).to_vec();
+    add_centres(points, &mut centres, count, random);
+    centres
+}
+
+/// Draws further centres as K-means++ does, until there are `count` or no further distinct point is left.
+pub(crate) fn add_centres(
+    points: Rows,
+    centres: &mut Vec<f32>,
+    count: usize,
+    random: &mut ChaCha8Rng,
+) {
+    let dim = points.dim();
     let mut nearest = vec![f32::INFINITY; points.len()];
-    let mut next = random.random_range(0..points.len());
-    for _ in 0..count {
-        let centre = points.row(next);
-        centres.extend_from_slice(centre);
-        // By subtraction, so that a copy of a centre has distance 0 and can never be drawn.
-        for (distance, point) in nearest.iter_mut().zip(points.iter()) {
-            *distance = distance.min(squared_distance(point, centre));
+    let mut seen = 0;
+    loop {
+        for centre in centres[seen * dim..].chunks_exact(dim) {
+            // By subtraction, so that a copy of a centre has distance 0 and can never be drawn.
+            for (distance, point) in nearest.iter_mut().zip(points.iter()) {
+                *distance = distance.min(squared_distance(point, centre));
+            }
         }
+        seen = centres.len() / dim;
         let total: f64 = nearest.iter().map(|&distance| f64::from(distance)).sum();
         if total == 0.0 {
-            break;
+            return;
         }
-        next = draw(
+        let next = draw(
             nearest.iter().map(|&distance| f64::from(distance)),
             total,
             random,
         );
+        if seen >= count {
+            return;
+        }
+        centres.extend_from_slice(points.row(next));
     }
-    centres
 }
 
 /// Lloyd's iterations from `centres` until no point changes its cluster, at most `iterations` of them.

@@ -92,6 +92,11 @@ impl PlanConfig {
         }
     }
 
+    /// Whether batches are drawn by what the loss said of each example before, which must then not be negative.
+    pub fn reads_losses(&self) -> bool {
+        self.group().is_some()
+    }
+
     /// How neighbourhoods are filled, for the plans that have them.
     fn group(&self) -> Option<Group> {
         match self {
@@ -219,7 +224,9 @@ impl Plan {
         let clusters = clusters.ok_or(SamplingError::NeedsIndex {
             plan: self.config.name(),
         })?;
-        self.check(clusters)?;
+        // Fewer clusters than are asked for make a smaller batch, which says so: a refresh may lose some at any time.
+        clusters.index.check_fingerprint(self.fingerprint)?;
+        clusters.losses.check_fingerprint(self.fingerprint)?;
         Ok(clusters)
     }
 

@@ -1,5 +1,7 @@
 //! Making the index anew while training moves the embeddings: clusters follow their points and keep their numbers.
 
+use std::ops::Range;
+
 use lodestone_distances::{Rows, squared_distance};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ pub struct RefreshReport {
     pub inertia: f64,
     /// Empty clusters that were opened again at the farthest point of their class.
     pub repaired: usize,
-    /// Clusters that ceased to exist because their class has fewer distinct points than clusters.
+    /// How many clusters fewer there are than before: a class that has fewer distinct points than clusters loses some.
     pub dropped: usize,
     /// Assignment passes of the class that took longest.
     pub iterations: usize,
@@ -35,7 +37,10 @@ pub struct RefreshReport {
 impl Index {
     /// Clusters new embeddings of the same rows, and replaces the index as a whole: centres and members change together.
     ///
-    /// A warm start runs Lloyd's iterations from the old centres; a cold one starts from scratch and gives each new cluster the
+    /// A warm start runs Lloyd's iterations from the old clusters, from the means of their members as they are embedded now, so that
+    /// clusters follow their points wherever these went; the old centres themselves may lie where the network puts nothing of
+    /// the class any more, and whichever is nearest would take all of it. Clusters that a class lost in a collapse are drawn anew.
+    /// A cold start begins from scratch and gives each new cluster the
     /// number of the old one it matches best. A [`LossCache`](crate::LossCache) needs no care: it averages under the new
     /// members by itself.
     ///
@@ -62,17 +67,22 @@ impl Index {
             .enumerate()
             .map(|(class, members)| {
                 let points = ClassPoints::gather(embeddings, members);
-                let old = self.centres_of(class);
+                let clusters = self.clusters_of(class);
+                let count = self.record.counts[class];
+                let from = Stream {
+                    seed: self.record.seed,
+                    generation,
+                    class,
+                };
                 match self.config().refresh_start {
-                    RefreshStart::Warm => points.cluster_from(old, self.config().iterations),
+                    RefreshStart::Warm => {
+                        let place = |&row: &usize| self.cluster_of(row) - clusters.start;
+                        let old: Vec<usize> = members.iter().map(place).collect();
+                        points.cluster_from(&old, clusters.len(), self.config(), count, from)
+                    }
                     RefreshStart::Cold => {
-                        let from = Stream {
-                            seed: self.record.seed,
-                            generation,
-                            class,
-                        };
-                        let found = points.cluster(self.config(), self.record.counts[class], from);
-                        renumber(found, old)
+                        let found = points.cluster(self.config(), count, from);
+                        renumber(found, self.centres().slice(clusters))
                     }
                 }
             })
@@ -110,14 +120,15 @@ impl Index {
         Ok(report)
     }
 
-    fn centres_of(&self, class: usize) -> Rows<'_> {
+    /// Numbers of the clusters of a class.
+    fn clusters_of(&self, class: usize) -> Range<usize> {
         let first = self
             .cluster_classes()
             .partition_point(|&other| other < class);
         let end = self
             .cluster_classes()
             .partition_point(|&other| other <= class);
-        self.centres().slice(first..end)
+        first..end
     }
 
     /// `Σ ‖r - μ(r)‖²` of embeddings that the index was not made from.
@@ -232,6 +243,38 @@ mod tests {
     }
 
     #[test]
+    fn clusters_survive_a_move_of_their_class_that_is_longer_than_they_are_apart() {
+        let classes = Classes::new(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]).unwrap();
+        let at = |shift: f32, scale: f32| -> Vec<f32> {
+            let modes = [0.0, 0.1, 0.2, 5.0, 5.1, 5.2, 10.0, 10.1, 10.2];
+            let moved = modes.map(|x| [scale * x + shift, 0.0]);
+            moved.into_iter().chain([[500.0, 0.0]]).flatten().collect()
+        };
+        let mut index = build(&at(0.0, 1.0), &classes, 3, RefreshStart::Warm);
+        let before = index.assignment().to_vec();
+        // From the old centres all points of the class went to one cluster.
+        for (shift, scale) in [(20.0, 1.0), (-40.0, 3.0), (7.0, -1.0)] {
+            let moved = at(shift, scale);
+            let report = index.refresh(Rows::new(&moved, 2).unwrap()).unwrap();
+            assert_eq!((report.moved, report.repaired), (0, 0), "{report:?}");
+            assert_eq!(index.assignment(), before);
+        }
+    }
+
+    #[test]
+    fn clusters_that_were_lost_in_a_collapse_come_back_with_the_points() {
+        let (values, classes) = scattered(2, 20, 1);
+        let mut index = build(&values, &classes, 3, RefreshStart::Warm);
+        index.refresh(Rows::new(&[0.5; 80], 2).unwrap()).unwrap();
+        assert_eq!(index.len(), 2);
+        let report = index.refresh(Rows::new(&values, 2).unwrap()).unwrap();
+        assert_eq!(
+            (index.len(), report.dropped, report.ids_kept),
+            (6, 0, false)
+        );
+    }
+
+    #[test]
     fn a_cold_start_finds_the_old_numbers_again() {
         let (mut values, classes) = scattered(3, 60, 5);
         // Three clear modes in each class, so that every start finds them.
@@ -247,17 +290,21 @@ mod tests {
 
     #[test]
     fn an_emptied_cluster_is_opened_at_the_farthest_point() {
-        // The mode at 10 dissolves into the one at 0, where one point now lies apart.
-        let classes = Classes::new(&[0, 0, 0, 0, 1]).unwrap();
-        let old = [0.0, 0.0, 1.0, 0.0, 10.0, 0.0, 11.0, 0.0, 5.0, 5.0];
-        let new = [0.0, 0.0, 1.0, 0.0, -8.0, 0.0, 1.5, 0.0, 5.0, 5.0];
-        let mut index = build(&old, &classes, 2, RefreshStart::Warm);
+        // The two points of the mode in the middle go to either side, and lie a little beyond what is there.
+        let classes = Classes::new(&[0, 0, 0, 0, 0, 0, 1]).unwrap();
+        let line = |xs: [f32; 6]| -> Vec<f32> {
+            let points = xs.into_iter().chain([50.0]);
+            points.flat_map(|x| [x, 0.0]).collect()
+        };
+        let old = line([0.0, 0.1, -20.0, -20.1, 20.0, 20.1]);
+        let new = line([-10.0, 9.8, -9.0, -9.5, 9.0, 9.5]);
+        let mut index = build(&old, &classes, 3, RefreshStart::Warm);
         let report = index.refresh(Rows::new(&new, 2).unwrap()).unwrap();
         assert_eq!(
             (report.repaired, report.dropped, report.ids_kept),
             (1, 0, true)
         );
-        assert_eq!(index.members(index.cluster_of(2)), [2]);
+        assert_eq!(index.members(index.cluster_of(0)), [0]);
         assert!(
             index
                 .centres()

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_no_index_could_fill_is_refused() {
+    fn a_batch_that_no_index_could_fill_is_smaller_and_settings_that_ask_for_it_are_refused() {
         let (index, classes) = line_index(&[(0, 2), (0, 2), (1, 2), (1, 2)]);
         let losses = LossCache::new(&classes);
         let plan = PlanConfig::Neighbourhood(config(4, 2, SmallGroups::Replace));
@@ -268,12 +268,11 @@ mod tests {
             losses: &losses,
         };
         assert_eq!(
-            plan.epoch(0)
-                .batch(0, Some(clusters))
-                .unwrap_err()
-                .to_string(),
+            plan.check(clusters).unwrap_err().to_string(),
             "clusters_per_batch is 4: there are at most 2 clusters of other classes, so 3 is the most"
         );
+        let batch = plan.epoch(0).batch(0, Some(clusters)).unwrap();
+        assert_eq!(batch.cluster_ids.len(), 3);
         assert_eq!(
             plan.epoch(0).batch(0, None).unwrap_err().to_string(),
             "a neighbourhood plan needs a cluster index; none was given"
