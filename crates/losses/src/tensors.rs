@@ -108,7 +108,8 @@ pub(crate) fn log1p_sumexp(values: Tensor<2>, keep: &Tensor<2, Bool>) -> Tensor<
 /// `log(1 + exp(x))` without overflow.
 pub(crate) fn softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let tail = x.clone().abs().neg().exp().log1p();
-    burn::tensor::activation::relu(x) + tail
+    // Half of x + |x| is its positive part, with the slope 1/2 at 0, which the sum needs and relu has not.
+    (x.clone() + x.abs()) / 2.0 + tail
 }
 
 /// Share of `true`, `[1]`.

@@ -1,7 +1,7 @@
 //! Values at which a magnet loss says something about the run.
 
 /// Loss of embeddings that know nothing: the expected value when the batch is one cloud and its clusters are random
-/// parts of it, whatever the cloud's spread.
+/// parts of it, whatever the cloud's spread. For a temperature of 1, the paper's loss.
 ///
 /// ```text
 /// gap + ln(M - 1) - ((M·D - 1) / (M·D)) / (D - 1)      M clusters of M classes, D examples each

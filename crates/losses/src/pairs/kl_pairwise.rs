@@ -141,6 +141,8 @@ impl KlPairwiseLoss {
         let left = Tensor::cat(vec![self_term, p.neg()], 1);
         let right = Tensor::cat(vec![ones, log_p], 1);
         over_blocks(left, right, blocks(n, n), |divergence, rows| {
+            // It is 0 or more but for roundings.
+            let divergence = divergence.clamp_min(0.0);
             let [positive, negative] = chosen.masks(rows.clone());
             let apart = relu(divergence.clone().neg() + self.margin)
                 .mask_fill(negative.clone().bool_not(), 0.0);
@@ -148,9 +150,14 @@ impl KlPairwiseLoss {
             let value = apart + together;
             let dtype = value.dtype();
             let pairs = positive.bool_or(negative);
-            // Each unordered pair owns two entries, so half of the entries is the number of pairs.
-            let halves = |entries: Tensor<2>| (entries.sum_dim(1) / 2.0).reshape([rows.len()]);
-            let entries = halves(pairs.clone().float().cast(dtype));
+            // Each unordered pair owns two entries and is counted once, so the mean over entries is taken twice.
+            let value = value * 2.0;
+            let entries = pairs
+                .clone()
+                .float()
+                .cast(dtype)
+                .sum_dim(1)
+                .reshape([rows.len()]);
             let active = value.clone().inner().greater_scalar(0.0);
             BlockLoss {
                 per_row: mean_of(
