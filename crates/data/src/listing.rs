@@ -4,6 +4,7 @@
 //! folder; adding, removing or renaming a file changes its folder's time, and the tree is read again. Contents of files are
 //! not looked at. The listing appears whole, and a damaged or foreign one is ignored.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -29,7 +30,7 @@ pub(crate) struct Tree {
 /// Links to folders are followed; a link that leads back to a folder it stands in is an error.
 pub(crate) fn tree(root: &Path, listings: Option<&Path>) -> Result<Tree, DataError> {
     let Some(listings) = listings else {
-        return walk_all(root);
+        return Ok(walk_all(root)?.0);
     };
     let real = root
         .canonicalize()
@@ -42,19 +43,23 @@ pub(crate) fn tree(root: &Path, listings: Option<&Path>) -> Result<Tree, DataErr
     {
         return Ok(tree);
     }
-    let tree = walk_all(root)?;
-    if let Some(bytes) = encode(root, &tree) {
-        lodestone_files::write_whole(&path, |file| file.write_all(&bytes))?;
+    let (tree, times) = walk_all(root)?;
+    if let Some(bytes) = encode(&tree, &times) {
+        // The tree is at hand: where it cannot be kept it is walked again the next time.
+        let _ = lodestone_files::write_whole(&path, |file| file.write_all(&bytes));
     }
     Ok(tree)
 }
 
-fn walk_all(root: &Path) -> Result<Tree, DataError> {
-    let mut tree = Tree::default();
-    walk(root, Path::new(""), &mut Vec::new(), &mut tree)?;
+/// When each folder had last changed before it was read: what is put into it later makes the listing out of date.
+type Times = BTreeMap<PathBuf, Option<u128>>;
+
+fn walk_all(root: &Path) -> Result<(Tree, Times), DataError> {
+    let (mut tree, mut times) = (Tree::default(), Times::new());
+    walk(root, Path::new(""), &mut Vec::new(), &mut tree, &mut times)?;
     tree.folders.sort();
     tree.files.sort();
-    Ok(tree)
+    Ok((tree, times))
 }
 
 fn walk(
@@ -62,6 +67,7 @@ fn walk(
     folder: &Path,
     ancestors: &mut Vec<PathBuf>,
     tree: &mut Tree,
+    times: &mut Times,
 ) -> Result<(), DataError> {
     let path = root.join(folder);
     let unreadable = |source| DataError::read(&path, source);
@@ -71,6 +77,7 @@ fn walk(
         return Err(DataError::content(&path, "link loop", problem));
     }
     ancestors.push(real);
+    times.insert(folder.to_path_buf(), changed(&path));
     for entry in std::fs::read_dir(&path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
@@ -81,7 +88,7 @@ fn walk(
         let relative = folder.join(&name);
         // Only a link costs a second look at the disk.
         if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
-            walk(root, &relative, ancestors, tree)?;
+            walk(root, &relative, ancestors, tree, times)?;
             tree.folders.push(relative);
         } else if has_image_ending(&relative) {
             tree.files.push(relative);
@@ -109,10 +116,11 @@ fn changed(folder: &Path) -> Option<u128> {
 
 /// First line, number of folders, then time and path of the root and every folder, then the files; each field ends with a
 /// zero byte, which no path contains. `None` for names that are not UTF-8: such trees are read anew every time.
-fn encode(root: &Path, tree: &Tree) -> Option<Vec<u8>> {
+fn encode(tree: &Tree, times: &Times) -> Option<Vec<u8>> {
     let mut text = format!("{FIRST_LINE}\0{}\0", tree.folders.len() + 1);
     for folder in std::iter::once(Path::new("")).chain(tree.folders.iter().map(PathBuf::as_path)) {
-        text += &format!("{}\0{}\0", changed(&root.join(folder))?, folder.to_str()?);
+        let time = times.get(folder).copied().flatten()?;
+        text += &format!("{time}\0{}\0", folder.to_str()?);
     }
     for file in &tree.files {
         text += file.to_str()?;
@@ -172,7 +180,7 @@ mod tests {
             touch(folder.path(), file);
         }
         let first = tree(folder.path(), Some(cache.path())).unwrap();
-        assert_eq!(first, walk_all(folder.path()).unwrap());
+        assert_eq!(first, walk_all(folder.path()).unwrap().0);
         assert_eq!(first.files.len(), 3);
         assert_eq!(first.folders, ["a", "b", "b/c"].map(PathBuf::from));
         // The listing is what is read: change its content and see it come back.

@@ -21,6 +21,17 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// The word for it in tables and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Where the pixels of a row are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {

@@ -95,7 +95,12 @@ impl Unpacking<'_> {
             let mut entry = entry.map_err(|error| self.refuse("", error.to_string()))?;
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let kind = entry.header().entry_type();
-            self.count(&name, entry.size())?;
+            let is_nested = inner == Inner::Unpacked
+                && kind != EntryType::Directory
+                && Path::new(&name).extension().is_some_and(|e| e == "tar");
+            // What is in it is counted entry by entry.
+            let bytes = if is_nested { 0 } else { entry.size() };
+            self.count(&name, bytes)?;
             match kind {
                 EntryType::Regular | EntryType::Continuous | EntryType::Directory => {}
                 // Comments of the archive's writer, not files.
@@ -115,7 +120,7 @@ impl Unpacking<'_> {
             let target = folder.join(&relative);
             if kind == EntryType::Directory {
                 std::fs::create_dir_all(&target).map_err(|source| disk(&target, source))?;
-            } else if inner == Inner::Unpacked && relative.extension().is_some_and(|e| e == "tar") {
+            } else if is_nested {
                 self.tar(&mut entry, &target.with_extension(""), Inner::Kept)?;
             } else {
                 write(&mut entry, &target)?;
@@ -291,6 +296,12 @@ mod tests {
         result.unwrap();
         let path = folder.path().join("out/n01/n01_1.JPEG");
         assert_eq!(std::fs::read(path).unwrap(), b"fish");
+        // The inner archive is longer than what is in it, which alone is counted.
+        let tight = UnpackLimits {
+            bytes: 4,
+            entries: 2,
+        };
+        run(&outer, tight).1.unwrap();
         let evil = archive(&[item("../../evil", file, b"x")]).leak();
         let (_folder, result) = run(
             &archive(&[item("n01.tar", file, evil)]),

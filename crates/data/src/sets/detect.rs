@@ -38,13 +38,13 @@ fn flowers() -> Dataset {
 
 fn pets() -> Dataset {
     Dataset::OxfordIiitPet {
-        regions: Regions::Annotated,
+        regions: Regions::Whole,
     }
 }
 
 fn dogs() -> Dataset {
     Dataset::StanfordDogs {
-        regions: Regions::Annotated,
+        regions: Regions::Whole,
     }
 }
 

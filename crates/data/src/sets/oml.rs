@@ -72,6 +72,8 @@ struct Rows<'a> {
     sequences: Numbering<String>,
     /// Names of the labels that have one.
     names: BTreeMap<i64, String>,
+    /// The split of each image, or part of one.
+    splits: BTreeMap<(PathBuf, Option<[u32; 4]>), Split>,
     rows: Vec<Row>,
 }
 
@@ -85,6 +87,7 @@ impl<'a> Rows<'a> {
             categories: Numbering::default(),
             sequences: Numbering::default(),
             names: BTreeMap::new(),
+            splits: BTreeMap::new(),
             rows: Vec::new(),
         })
     }
@@ -105,14 +108,21 @@ impl<'a> Rows<'a> {
             }
         }
         let (split, roles) = line.split_and_roles()?;
+        let (path, region) = (line.path()?, line.region()?);
+        let cut = region.map(|region| [region.left, region.top, region.right, region.bottom]);
+        let known = *self.splits.entry((path.clone(), cut)).or_insert(split);
+        if known != split {
+            let problem = format!("{} is trained on and tested", path.display());
+            return Err(line.error("split", problem));
+        }
         self.rows.push(Row {
-            source: Source::File(line.path()?),
+            source: Source::File(path),
             label: self.classes.of(label),
             coarse: line
                 .optional("category")
                 .map(|name| self.categories.of(name.to_owned())),
             split,
-            region: line.region()?,
+            region,
             roles,
             sequence: line
                 .optional("sequence")

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use anyhow::{Result, bail};
 use kdam::BarExt;
 use lodestone_data::{
-    DecodeLimits, FindingKind, Official, Report, SumCheck, detect, examine, official,
-    verify_archives,
+    Dataset, DecodeLimits, FindingKind, Official, Regions, Report, SumCheck, detect, examine,
+    official, verify_archives,
 };
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ struct Verification<'a> {
 /// Runs the command; faults make it fail after the report.
 pub(super) fn run(arguments: &VerifyArguments, progress: &mut Progress) -> Result<()> {
     let (found, root) = detect(&arguments.path)?;
-    let set = arguments.set.as_deref().map_or(Ok(found), set)?;
+    let set = with_boxes(arguments.set.as_deref().map_or(Ok(found), set)?);
     let official = official(&set);
     let folder = set.folder(&root);
     let listings = cache_folder(&root).join("listings");
@@ -65,6 +65,16 @@ pub(super) fn run(arguments: &VerifyArguments, progress: &mut Progress) -> Resul
         0 => Ok(()),
         1 => bail!("1 fault in {}", folder.display()),
         faults => bail!("{faults} faults in {}", folder.display()),
+    }
+}
+
+/// The set with the rectangles of its annotations, which are to be checked too.
+fn with_boxes(set: Dataset) -> Dataset {
+    let regions = Regions::Annotated;
+    match set {
+        Dataset::OxfordIiitPet { .. } => Dataset::OxfordIiitPet { regions },
+        Dataset::StanfordDogs { .. } => Dataset::StanfordDogs { regions },
+        other => other,
     }
 }
 

@@ -97,6 +97,10 @@ fn mistakes_are_named_with_line_and_column() {
             "the box [5, 5] x [0, 9] is empty",
         ),
         (format!("{header}1,a,train\n"), "line 2: CSV error"),
+        (
+            format!("{header}1,a,train,,,,,,\n1,a,validation,1,1,,,,\n"),
+            "line 3, split: a is trained on and tested",
+        ),
     ];
     for (text, expected) in cases {
         let message = read(&text).unwrap_err().to_string();
