@@ -134,6 +134,87 @@ fn init_says_what_it_found_and_writes_a_run_file_that_trains() {
 }
 
 #[test]
+fn a_run_without_test_photographs_is_judged_on_the_fifth_that_was_held_out() {
+    let trained = &*TRAINED;
+    let folder = tempfile::tempdir().unwrap();
+    let ours = |arguments: &[&str]| succeeds(&mut lodestone(folder.path(), arguments));
+    let run = text(&trained.run);
+    let told = json(&fs::read_to_string(trained.run.join("report.json")).unwrap());
+    assert_eq!(told["notes"]["part"], "validation");
+    let error = &told["measures"]["soft_knn_error_at_1"];
+    assert_eq!(error["count"], 12);
+    let log = fs::read_to_string(trained.run.join("log.csv")).unwrap();
+    let last = log.lines().last().unwrap().rsplit(',').next().unwrap();
+    assert_eq!(
+        last.parse::<f64>().unwrap(),
+        error["value"].as_f64().unwrap()
+    );
+
+    assert_eq!(json(&ours(&["-q", "evaluate", run, "--json"])), told);
+    let listed = ours(&["runs", run]);
+    assert!(listed.contains("(validation)"), "{listed}");
+
+    // Photographs that were trained on say nothing, and what an earlier run in the folder said goes.
+    let all = folder.path().join("all");
+    let mut train = vec!["--quiet", "train", text(&trained.photographs), "--out"];
+    train.extend([text(&all), "--set", "data.validation=0"]);
+    train.extend(["--set", "train.valid_period=0"]);
+    train.extend(QUICK);
+    fs::create_dir(&all).unwrap();
+    fs::write(all.join("report.json"), "{}").unwrap();
+    let printed = ours(&train);
+    assert!(!printed.contains("error_at_1"), "{printed}");
+    assert!(!all.join("report.json").exists());
+    let error = fails(&mut lodestone(folder.path(), &["evaluate", text(&all)]));
+    assert!(
+        error.contains("has neither test nor validation images")
+            && error.contains("data.validation"),
+        "{error}"
+    );
+}
+
+#[test]
+fn questions_of_embeddings_are_refused_for_a_run_and_for_a_folder_of_kept_ones() {
+    let trained = &*TRAINED;
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    let ours = |arguments: &[&str]| lodestone(trained.folder.path(), arguments);
+    let run = text(&trained.run);
+    succeeds(&mut ours(&[
+        "-q",
+        "evaluate",
+        run,
+        "--save-embeddings",
+        text(&kept),
+    ]));
+    for [name, value] in [
+        ["--k", "1"],
+        ["--depth", "r"],
+        ["--neighbours", "5"],
+        ["--note", "a=b"],
+    ] {
+        let error = fails(&mut ours(&["evaluate", run, name, value]));
+        assert!(error.contains("--embeddings kept/queries.npy"), "{error}");
+        let all = ["evaluate", "--embeddings", text(&kept), name, value];
+        let error = fails(&mut ours(&all));
+        assert!(error.contains("queries.npy"), "{error}");
+    }
+    // Of the files all can be asked.
+    let [queries, gallery] = ["queries.npy", "gallery.npy"].map(|name| kept.join(name));
+    let (queries, gallery) = (text(&queries), text(&gallery));
+    let all = [
+        "evaluate",
+        "--embeddings",
+        queries,
+        "--gallery",
+        gallery,
+        "--k",
+        "1,3",
+    ];
+    assert!(succeeds(&mut ours(&all)).contains("recall_at_3"));
+}
+
+#[test]
 fn an_index_answers_grows_by_a_class_and_shrinks() {
     let trained = &*TRAINED;
     let folder = tempfile::tempdir().unwrap();

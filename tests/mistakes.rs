@@ -11,7 +11,7 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
     let text = folder.path().join("weights.safetensors");
     fs::write(&text, "no weights at all").unwrap();
     let text = text.to_str().unwrap();
-    let cases: [(&[&str], &[&str]); 13] = [
+    let cases: [(&[&str], &[&str]); 14] = [
         (
             &["--config", "no/such.toml"],
             &["no/such.toml", "No such file"],
@@ -31,6 +31,15 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
         (
             &["--config", magnet, "--set", "evaluation.vote_variance=0"],
             &["evaluation.vote_variance is 0", "above 0"],
+        ),
+        (
+            &[
+                "--config",
+                magnet,
+                "--set",
+                "data.augmentation.rotation_degrees=-15",
+            ],
+            &["data.augmentation.rotation_degrees", "-15", "0..=180"],
         ),
         (
             &["--config", magnet, "--set", "model.head.dropout=1.5"],

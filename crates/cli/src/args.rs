@@ -184,11 +184,11 @@ pub(crate) struct TrainArguments {
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
     /// Continues the run in this folder from its newest checkpoint.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "out", "loss", "weights"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-    /// Further devices that share each batch with the first; the gradient stays that of the whole batch.
+    /// Further devices that share each batch with that of --device, each an equal part; the gradient stays that of the whole batch.
     #[arg(long, value_name = "DEVICE,..", value_delimiter = ',')]
     pub(crate) workers: Vec<DeviceName>,
 }

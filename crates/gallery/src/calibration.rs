@@ -1,6 +1,7 @@
 //! How far is too far: distances that known and unknown photographs have to what is nearest, measured on the gallery itself.
 //!
-//! A known photograph is played by each row, itself left out; an unknown one by each row with its whole class left out. The
+//! A known photograph is played by each row, itself left out; an unknown one by each row with its whole class left out; rows that
+//! are alone in their class, which could only play the second, play neither, so that there are as many of both. The
 //! threshold between the two is that of verification: the largest distance up to which the wanted share of those accepted is
 //! known, if as many unknown as known photographs come. Where classes lie far apart that is far beyond what is known; it then
 //! ends at the farthest known photograph, beyond which there are only unknown ones to accept.
@@ -18,7 +19,7 @@ const SAMPLE: usize = 2000;
 pub(crate) struct Calibration {
     /// Of rows of classes with at least two rows, themselves left out.
     pub(crate) known: Vec<f64>,
-    /// Of rows whose whole class is left out; empty if there is one class.
+    /// Of the same rows with their whole class left out; empty if there is one class.
     pub(crate) unknown: Vec<f64>,
 }
 
@@ -58,7 +59,10 @@ impl Calibration {
         let known = known
             .filter(|&(_, &label)| sizes[label] > 1)
             .filter_map(|(distance, _)| distance);
-        let unknown = nearest(its_class)?.into_iter().flatten();
+        let unknown = nearest(its_class)?.into_iter().zip(&of_sample);
+        let unknown = unknown
+            .filter(|&(_, &label)| sizes[label] > 1)
+            .filter_map(|(distance, _)| distance);
         Ok(Self {
             known: ascending(known.collect()),
             unknown: ascending(unknown.collect()),
@@ -106,8 +110,8 @@ mod tests {
         let rows = Rows::new(&[0.0, 1.0, 10.0, 13.0, 100.0], 1).unwrap();
         let measured = Calibration::measure(rows, &[0, 0, 1, 1, 2]).unwrap();
         assert_eq!(measured.known, [1.0, 1.0, 9.0, 9.0]);
-        // 0 → 10, 1 → 10, 10 → 1, 13 → 1, 100 → 13.
-        assert_eq!(measured.unknown, [81.0, 81.0, 100.0, 144.0, 7569.0]);
+        // 0 → 10, 1 → 10, 10 → 1, 13 → 1; what is alone in its class plays neither.
+        assert_eq!(measured.unknown, [81.0, 81.0, 100.0, 144.0]);
         let threshold = measured.threshold(0.95).unwrap().unwrap();
         assert_eq!((threshold.threshold, threshold.recall), (9.0, 1.0));
         assert_eq!(measured.familiarity(1.0), Some(1.0));

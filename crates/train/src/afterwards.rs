@@ -6,30 +6,36 @@ use lodestone_sampling::Classes;
 
 use crate::error::TrainError;
 use crate::evaluate::{Judged, Part, judge};
+use crate::health::Warning;
 use crate::judging::note_receipt;
 use crate::kept;
 use crate::learner::Learner;
-use crate::observer::{Observer, Phase};
+use crate::observer::{Event, Observer, Phase};
 use crate::save::load;
 use crate::setup::{Parts, Setup};
 use crate::state::State;
 use crate::trainer::Trainer;
 
 impl Trainer {
-    /// Judges the newest checkpoint of the folder on the test images, as the end of the run did.
+    /// Judges the newest checkpoint of the folder on the test images, or the validation images of a set without, as the end of
+    /// the run did.
     ///
     /// # Errors
-    /// If there is no checkpoint, it belongs to other settings or other data, or the set has no test images.
+    /// If there is no checkpoint, it belongs to other settings or other data, or all images are training images.
     pub fn judge_finished(&self, observer: &mut dyn Observer) -> Result<Report, TrainError> {
         let config = &self.config;
         let device = self.device.clone().autodiff();
         let checkpoints = self.checkpoints();
-        let (_, saved, _) = checkpoints.newest()?;
+        let (_, saved, damaged) = checkpoints.newest()?;
+        for reason in damaged {
+            observer.on(Event::Warning(&Warning::DamagedCheckpoint { reason }));
+        }
         let parts = Parts::new(&self.table, config)?;
         let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
         let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
         let fresh = State::fresh(config, &setup.table_fingerprint, &classes);
-        let all: [&[usize]; 2] = [&parts.train, parts.test()?];
+        let held_out = parts.needed()?;
+        let all: [&[usize]; 2] = [&parts.train, parts.rows(held_out)];
         let mut evaluation =
             setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
         let learner = Learner::new(
@@ -41,7 +47,7 @@ impl Trainer {
         let (state, learner) = load(saved, learner, &checkpoints)?;
         state.check(&fresh)?;
         let judge = self.judge_of(&parts, &classes, &setup.loader);
-        let judgement = judge.judge(&learner, &state, &parts.test, &mut evaluation, observer)?;
+        let judgement = judge.judge(&learner, &state, held_out, &mut evaluation, observer)?;
         let mut report = judgement.report;
         if let Some(receipt) = &state.receipt {
             note_receipt(&mut report, receipt);
@@ -58,15 +64,21 @@ impl Trainer {
     /// which need those of the training images, they are judged behind it: that is what training starts from.
     ///
     /// # Errors
-    /// If the set has no test images, and as [`run`](Self::run).
+    /// If all images are training images, and as [`run`](Self::run).
     pub fn judge_features(&self, observer: &mut dyn Observer) -> Result<Report, TrainError> {
         let config = &self.config;
         let device = self.device.clone().autodiff();
         let parts = Parts::new(&self.table, config)?;
         let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
-        let all: [&[usize]; 2] = [&parts.train, parts.test()?];
-        let mut evaluation =
-            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
+        let held_out = parts.needed()?;
+        let rows = parts.rows(held_out);
+        let mut evaluation = setup.evaluation_source(
+            config,
+            &[&parts.train, rows],
+            &self.places.cache,
+            &device,
+            observer,
+        )?;
         let fitted = match config.model.head.initialise {
             _ if !config.model.calibrate_head => None,
             HeadInitialisation::Uniform | HeadInitialisation::UnitVariance => None,
@@ -87,7 +99,7 @@ impl Trainer {
             }
         };
         let gallery = features(&parts.train, observer)?;
-        let queries = features(&parts.test, observer)?;
+        let queries = features(rows, observer)?;
         let judged = Judged {
             rule: None,
             dim: gallery.len() / parts.train.len(),
@@ -98,7 +110,7 @@ impl Trainer {
             },
             queries: Part {
                 embeddings: &queries,
-                labels: &parts.labels(&parts.test),
+                labels: &parts.labels(rows),
                 fine: None,
             },
             logits: None,
@@ -106,6 +118,7 @@ impl Trainer {
         };
         let mut report = judge(&judged, &config.evaluation)?;
         report.note("data", &self.table.name);
+        report.note("part", held_out.name());
         let features = match fitted {
             Some(fitted) => format!("none: frozen features, {fitted}"),
             None => "none: frozen features".to_owned(),

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use lodestone_losses::{
     ImportanceMagnetLossConfig, Labels, Loss, LossConfig, LossOutput, LossReading, Neighbourhood,
-    WeightedMean, pinned_level,
+    WeightedMean,
 };
 use lodestone_sampling::{Batch, PlanConfig};
 
@@ -86,18 +86,6 @@ pub(crate) fn join(readings: Vec<LossReading>) -> LossReading {
     joined
 }
 
-/// The level at which the magnet loss stands when all its exponents are about 0.
-pub(crate) fn pinned_at(config: &RunConfig, batch: &Batch) -> Option<f32> {
-    let LossConfig::Magnet(magnet) = &config.loss else {
-        return None;
-    };
-    let clusters = match batch.neighbourhoods.first() {
-        Some(neighbourhood) => neighbourhood.clusters.len(),
-        None => batch.cluster_classes.len(),
-    };
-    (clusters > 1).then(|| pinned_level(magnet.gap, clusters) as f32)
-}
-
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Distribution};
@@ -154,7 +142,11 @@ mod tests {
             "{} is not {expected}",
             output.mean
         );
-        assert_eq!(pinned_at(&config, &batch), Some(1.0));
+        assert!(
+            output
+                .get(lodestone_losses::Statistic::CollapseLevel)
+                .is_some()
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lodestone_data::{Augmentation, CacheConfig, Dataset, Orientation};
-use lodestone_losses::LossConfig;
+use lodestone_losses::{LossConfig, ProxyNcaForm};
 use lodestone_models::{self as models, EmbedderConfig, HeadConfig, NetworkConfig, Preprocessing};
 use lodestone_sampling::{IndexConfig, PlanConfig, RefreshPolicy, RefreshSource};
 use schemars::JsonSchema;
@@ -190,7 +190,7 @@ impl ModelConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Images that go through the optimiser; the run takes as many whole steps as fit.
+    /// Images that go through the optimiser; the step in which the last of them comes is taken whole.
     pub images: usize,
     /// Minutes, over all sittings, after which the run ends as if its images were through; 0 for no bound. The schedule
     /// follows the images, so a run that is cut short this way ends before its rates have fallen.
@@ -278,7 +278,8 @@ pub struct EvaluationConfig {
     /// The k of recall@k.
     pub recall_at: Vec<usize>,
     /// Whether the test images are judged at the end. Without, a run that only serves to choose settings, by its validation
-    /// part, neither spends time on them nor has a test error that anyone could look at.
+    /// part, neither spends time on them nor has a test error that anyone could look at: its report is on the validation
+    /// images, as that of a set without test images is.
     pub test: bool,
 }
 
@@ -333,6 +334,9 @@ impl RunConfig {
         if self.data.threads == 0 {
             return wrong("data.threads is 0, must be at least 1".into());
         }
+        if let Err(error) = self.data.augmentation.validate() {
+            return wrong(format!("data.{error}"));
+        }
         if let Err(error) = self.model.embedder().validate() {
             return wrong(format!("model.{error}"));
         }
@@ -371,6 +375,15 @@ impl RunConfig {
         {
             return wrong(format!(
                 "loss.detach_variance is true, which the weighted form of the loss that sampler.kind = \"{}\" takes does not know",
+                self.sampler.name()
+            ));
+        }
+        if let LossConfig::ProxyNca(loss) = &self.loss
+            && loss.form == ProxyNcaForm::Paper
+            && self.sampler.reads_losses()
+        {
+            return wrong(format!(
+                "loss.form is paper, whose values may be negative, and sampler.kind is {}, which draws in proportion to them",
                 self.sampler.name()
             ));
         }

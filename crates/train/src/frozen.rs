@@ -98,8 +98,8 @@ impl FrozenSource<'_> {
             .unwrap_or([0; 3])
     }
 
-    /// SHA-256 over all that decides the content: the network and every weight of its frozen part, the table, the
-    /// preprocessing, the views and the rows, and the pixels that this program makes of the first image, so that maps of a
+    /// SHA-256 over all that decides the content: the network and every weight of its frozen part, the table, the times at which
+    /// its files were last changed, the preprocessing, the views and the rows, and the pixels that this program makes of the first image, so that maps of a
     /// version that decoded or resized otherwise are not taken for its own. What the weights make of an image is not asked, so
     /// no rounding of a device can give one cache two names.
     fn fingerprint(&self) -> Result<String, TrainError> {
@@ -113,6 +113,13 @@ impl FrozenSource<'_> {
             }
         }
         sum.update(self.table.as_bytes());
+        // A file may be corrected without a change of its size.
+        for &row in self.rows {
+            let changed = std::fs::metadata(self.loader.table().describe(row))
+                .and_then(|file| file.modified())
+                .ok();
+            sum.update(format!("{changed:?}"));
+        }
         sum.update(format!(
             "{:?} {:?} {:?}",
             self.loader.preprocessing(),
@@ -255,7 +262,7 @@ impl FrozenMaps {
     }
 }
 
-/// The views of a training image in the cache: plain, mirrored, and `augmented` random ones.
+/// The views of a training image in the cache: plain, mirrored where the run file mirrors, and `augmented` random ones.
 pub(crate) fn training_views(
     augmentation: &lodestone_data::Augmentation,
     seed: u64,
@@ -267,8 +274,9 @@ pub(crate) fn training_views(
         epoch,
         draws: Draws::PerRow,
     });
-    [View::Evaluation, View::EvaluationFlipped]
-        .into_iter()
+    let mirrored = (augmentation.flip_probability > 0.0).then_some(View::EvaluationFlipped);
+    std::iter::once(View::Evaluation)
+        .chain(mirrored)
         .chain(random)
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use lodestone_data::{Loader, Table};
+use lodestone_data::{Loader, Split, Table};
 use lodestone_eval::Report;
 use lodestone_files::write_whole;
 use lodestone_sampling::{Classes, Index, ReceiptSummary, RefreshSource};
@@ -41,7 +41,7 @@ pub(crate) struct Judgement {
 }
 
 impl Judge<'_> {
-    /// Embeds training images and held-out `rows` and computes the report.
+    /// Embeds the training images and those of a held-out part and computes the report.
     ///
     /// # Errors
     /// If an image is broken or an embedding is not finite.
@@ -49,11 +49,12 @@ impl Judge<'_> {
         &self,
         learner: &Learner,
         state: &State,
-        rows: &[usize],
+        held_out: Split,
         evaluation: &mut EvaluationSource,
         observer: &mut dyn Observer,
     ) -> Result<Judgement, TrainError> {
         let (config, parts) = (self.config, self.parts);
+        let rows = parts.rows(held_out);
         let dim = learner.embedder.embedding_size();
         let mut embed =
             |rows: &[usize]| learner.embed_judged(rows, evaluation, self.device, observer);
@@ -93,6 +94,7 @@ impl Judge<'_> {
         };
         let mut report = judge(&judged, &config.evaluation)?;
         report.note("data", &self.table.name);
+        report.note("part", held_out.name());
         report.note("seed", config.seed);
         report.note("loss", loss_name(config));
         report.note("rule", headline(judged.rule));

@@ -61,6 +61,13 @@ pub(crate) fn write(
         )?;
         write_labels(&folder.join(format!("{name}.csv")), part.labels, part.fine)?;
     }
+    // Files of another model that was kept here before.
+    for name in ["logits.npy", "centres.npy", "centres.csv"] {
+        let path = folder.join(name);
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(|error| unreadable(&path, error))?;
+        }
+    }
     if let Some(logits) = what.logits {
         write_matrix(&folder.join("logits.npy"), logits.values(), logits.dim())?;
     }

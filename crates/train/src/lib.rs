@@ -29,7 +29,7 @@
 //! | `receipts/epoch-N/` | how often each class, cluster and image was seen in an epoch of the plan, and how often that was to be expected |
 //! | `checkpoints/` | the last few and the best, each whole or absent |
 //! | `model.safetensors`, `best.safetensors` | the trained network, and the one with the best validation value |
-//! | `report.json`, `report.md` | the test images judged |
+//! | `report.json`, `report.md` | the test images judged, or the validation images of a set without |
 //!
 //! # What holds
 //!

@@ -127,7 +127,8 @@ impl OptimizerConfig {
                 decayed.init().with_group(undecayed, plain.build(), None)
             }
             RuleConfig::RmsProp => {
-                let plain = RmsPropConfig::new();
+                // burn adds a momentum of 0.9 where nothing is said.
+                let plain = RmsPropConfig::new().with_momentum(0.0);
                 let decayed = plain.clone().with_weight_decay(decay);
                 decayed.init().with_group(undecayed, plain.build(), None)
             }

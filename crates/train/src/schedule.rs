@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 pub enum AnnealingConfig {
     /// Factor 1 throughout.
     Constant,
-    /// From 1 to `floor` along half a cosine, reached at the last step.
+    /// From 1 to `floor` along half a cosine, reached when the last step is done: the step itself is a little above.
     Cosine {
         /// The factor at the end, in `[0, 1]`.
         #[serde(default)]
         floor: f64,
     },
-    /// From 1 to `floor` in a straight line, reached at the last step.
+    /// From 1 to `floor` in a straight line, reached when the last step is done.
     Linear {
         /// The factor at the end, in `[0, 1]`.
         #[serde(default)]
@@ -31,7 +31,7 @@ pub enum AnnealingConfig {
         /// Shares of the run, in `(0, 1)`, at which it drops.
         at: Vec<f64>,
     },
-    /// `floor^(progress)`: equal ratios in equal times, `floor` at the last step.
+    /// `floor^(progress)`: equal ratios in equal times, `floor` when the last step is done.
     Exponential {
         /// The factor at the end, in `(0, 1]`.
         floor: f64,

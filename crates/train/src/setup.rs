@@ -74,16 +74,33 @@ impl Parts {
         })
     }
 
-    /// Rows of the test part.
+    /// Rows of a part.
+    pub fn rows(&self, split: Split) -> &[usize] {
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// The part that says what a finished run is worth: the test images, or where there are none those of validation.
+    pub fn held_out(&self) -> Option<Split> {
+        let parts = [Split::Test, Split::Validation];
+        parts.into_iter().find(|&part| !self.rows(part).is_empty())
+    }
+
+    /// As [`held_out`](Self::held_out), where one is needed.
     ///
     /// # Errors
-    /// If there are none.
-    pub fn test(&self) -> Result<&[usize], TrainError> {
-        if self.test.is_empty() {
-            let reason = format!("{} has no test images", self.table.name);
-            return Err(TrainError::Setting { reason });
-        }
-        Ok(&self.test)
+    /// If every image is a training image.
+    pub(crate) fn needed(&self) -> Result<Split, TrainError> {
+        self.held_out().ok_or_else(|| TrainError::Setting {
+            reason: format!(
+                "{} has neither test nor validation images, and what was trained on says nothing: hold some out with \
+                 data.validation, before training",
+                self.table.name
+            ),
+        })
     }
 
     /// The labels that the loss sees, for some rows of the table.

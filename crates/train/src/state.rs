@@ -132,9 +132,10 @@ impl State {
         batch: &Batch,
         reading: &LossReading,
         embeddings: Option<Rows<'_>>,
+        reads_losses: bool,
     ) -> Result<(), TrainError> {
         let step = self.step as u64;
-        if let Some(index) = &self.index {
+        if let Some(index) = self.index.as_ref().filter(|_| reads_losses) {
             self.losses
                 .record(index, &batch.rows, &reading.per_example, step)?;
         }

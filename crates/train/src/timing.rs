@@ -104,6 +104,11 @@ impl Stopwatch {
         self.times.0[to as usize] += time;
     }
 
+    /// The times of the step so far.
+    pub(crate) fn times(&self) -> Times {
+        self.times
+    }
+
     /// The times of the step; the next one starts here.
     pub(crate) fn take(&mut self) -> Times {
         std::mem::take(&mut self.times)

@@ -1,8 +1,13 @@
 //! The loop, top to bottom: refresh, pick, load, encode, loss, step, cache, evaluate, tell, save.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use burn::tensor::Tensor;
+use lodestone_data::Split;
+use lodestone_eval::Report;
+use lodestone_losses::Statistic;
 use lodestone_sampling::{Batch, Classes};
 use rand::RngExt;
 
@@ -35,6 +40,34 @@ use crate::workers;
 /// A transfer that takes longer than this waited for the device to finish its work.
 const BUSY: Duration = Duration::from_millis(2);
 
+/// What a run leaves at its end, or where it was best, and what is made of it.
+const RESULTS: [&str; 6] = [
+    "model.safetensors",
+    "best.safetensors",
+    "report.json",
+    "report.md",
+    "report.html",
+    "cost.json",
+];
+
+/// Takes away the results of an earlier run in the folder, which would stand beside the settings of this one.
+fn remove_results(run: &Path) -> Result<(), TrainError> {
+    for name in RESULTS {
+        let path = run.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let reason = format!(
+                    "cannot remove {} of an earlier run: {error}",
+                    path.display()
+                );
+                return Err(TrainError::Setting { reason });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 impl Trainer {
     /// Trains from the start, or from what a checkpoint has `saved`.
     pub(crate) fn train(
@@ -58,9 +91,13 @@ impl Trainer {
         }
         let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
         workers::check(self.workers.len(), config, &setup.embedder)?;
-        let test: &[usize] = match config.evaluation.test {
-            true => &parts.test,
-            false => &[],
+        let held_out = match config.evaluation.test {
+            true => parts.held_out(),
+            false => (!parts.validation.is_empty()).then_some(Split::Validation),
+        };
+        let test: &[usize] = match held_out {
+            Some(Split::Test) => &parts.test,
+            _ => &[],
         };
         let all: [&[usize]; 3] = [&parts.train, &parts.validation, test];
         let mut evaluation = setup.evaluation_source(config, &all, cache, &device, observer)?;
@@ -77,6 +114,7 @@ impl Trainer {
         let mut watch = match saved {
             None => {
                 checkpoints.clear()?;
+                remove_results(run)?;
                 let text = toml::to_string(config).unwrap_or_default();
                 lodestone_files::write_whole(&run.join("run.toml"), |file| {
                     file.write_all(text.as_bytes())
@@ -109,6 +147,8 @@ impl Trainer {
         // The input of the batch that is drawn ahead, on its way to the device while the one before is worked on.
         let mut uploaded: Option<Result<Input, TrainError>> = None;
         let mut stopped = false;
+        // The latest report on the validation images, and its step.
+        let mut latest: Option<(usize, Report)> = None;
         observer.on(Event::PhaseStarted {
             phase: Phase::Training,
             total: config.train.images,
@@ -219,7 +259,7 @@ impl Trainer {
                 // Cache: what each example cost drives the choice of the next seeds.
                 let host = fetched.embeddings;
                 let rows = host.as_deref().map(|host| rows_of(host, dim)).transpose()?;
-                state.record(&batch, &reading, rows)?;
+                state.record(&batch, &reading, rows, config.sampler.reads_losses())?;
                 readings.push(reading);
                 let look = host.filter(|_| look_at).map(|host| Look::at(host, dim));
                 last = Some((epoch, batch, look));
@@ -245,15 +285,21 @@ impl Trainer {
             clock.lap(Lap::Update, observer.elapsed());
 
             // Evaluate on the validation part; the best so far is kept as a model file and a checkpoint.
+            if config.train.minutes > 0.0 {
+                // This step's, which may be its last.
+                state.seconds += clock.times().total().as_secs_f64();
+            }
             let over = Ending::of(&state, &config.train).is_some();
+            let before = clock.times();
             let period = config.train.valid_period;
             let mut validated = None;
             if period > 0 && (state.step.is_multiple_of(period) || over) {
-                let rows = &parts.validation;
-                let judgement = judge.judge(&learner, &state, rows, &mut evaluation, observer)?;
+                let part = Split::Validation;
+                let judgement = judge.judge(&learner, &state, part, &mut evaluation, observer)?;
                 let tag = "neighbours/validation";
                 validated = keep_best(&judge, run, &judgement, &learner, &mut state, observer)?;
                 watch.image(state.step, tag, judgement.strip, observer)?;
+                latest = Some((state.step, judgement.report));
                 clock.lap(Lap::Keep, observer.elapsed());
             }
 
@@ -263,7 +309,7 @@ impl Trainer {
             clock.lap(Lap::Other, observer.elapsed());
             let times = clock.take();
             if config.train.minutes > 0.0 {
-                state.seconds += times.total().as_secs_f64();
+                state.seconds += (times.total() - before.total()).as_secs_f64();
             }
             if state.step == 1
                 && batch_norm::learns(&learner.embedder)
@@ -271,13 +317,14 @@ impl Trainer {
             {
                 observer.on(Event::Warning(&warning));
             }
+            let reading = batch_loss::join(readings);
             let facts = StepFacts {
                 epoch,
                 step_images: state.images - images_before,
-                reading: &batch_loss::join(readings),
+                reading: &reading,
                 notes: batch.notes,
                 rate_factor: factor,
-                level: batch_loss::pinned_at(config, &batch),
+                level: reading.get(Statistic::CollapseLevel),
                 look,
                 seed_entropy,
                 drift,
@@ -328,13 +375,22 @@ impl Trainer {
             observer.on(Event::Note(&format!("ended after step {step}: {ending}")));
         }
 
-        // The trained model, and what it is worth on the test images.
+        // The trained model, and what it is worth on images that were held out.
         picker.close(&state)?;
         let model = learner.model(config, &parts);
         model.write(&run.join("model.safetensors"))?;
-        if !test.is_empty() {
-            let judgement = judge.judge(&learner, &state, test, &mut evaluation, observer)?;
-            let mut report = judgement.report;
+        if let Some(part) = held_out {
+            let mut report = match latest {
+                // It was judged a moment ago.
+                Some((step, report)) if part == Split::Validation && step == state.step => report,
+                _ => {
+                    let judgement =
+                        judge.judge(&learner, &state, part, &mut evaluation, observer)?;
+                    let tag = format!("neighbours/{}", part.name());
+                    watch.image(state.step + 1, &tag, judgement.strip, observer)?;
+                    judgement.report
+                }
+            };
             if config.train.receipts {
                 note_receipt(&mut report, &state.last_receipt());
             }
@@ -343,7 +399,6 @@ impl Trainer {
             lodestone_files::write_whole(&run.join("report.md"), |file| {
                 file.write_all(text.as_bytes())
             })?;
-            watch.image(state.step + 1, "neighbours/test", judgement.strip, observer)?;
             outcome.report = Some(report);
         }
         watch.flush()?;

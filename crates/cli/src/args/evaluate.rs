@@ -1,8 +1,9 @@
 //! What can be typed behind `lodestone evaluate`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use lodestone_eval::Bytes;
 
 use super::{DeviceArgument, Shard};
@@ -30,7 +31,7 @@ pub(crate) struct EvaluateArguments {
     #[arg(long, requires = "config", conflicts_with = "run")]
     pub(crate) frozen: bool,
     /// The run file, for --frozen.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
     pub(crate) config: Option<PathBuf>,
     /// Overrides a key of the run file; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -240,7 +241,8 @@ pub(crate) struct TestsArguments {
         long,
         value_name = "N,N,..",
         value_delimiter = ',',
-        default_value = "1,2,4,8,16,32,64,128"
+        default_value = "1,2,4,8,16,32,64,128",
+        requires = "attributes"
     )]
     pub(crate) neighbourhoods: Vec<usize>,
     /// Adds kNC and the nearest centre: a .npy of cluster centres, with the classes of the centres in the .csv beside it.
@@ -250,11 +252,29 @@ pub(crate) struct TestsArguments {
     #[arg(long, value_name = "V", requires = "centres")]
     pub(crate) variance: Option<f64>,
     /// L: centres that vote in kNC.
-    #[arg(long, value_name = "L", default_value_t = 128)]
+    #[arg(long, value_name = "L", default_value_t = 128, requires = "centres")]
     pub(crate) nearest_clusters: usize,
     /// Adds argmax: a .npy of class scores [rows, classes]; column c stands for the label c.
     #[arg(long, value_name = "FILE", requires = "embeddings")]
     pub(crate) logits: Option<PathBuf>,
+}
+
+impl FilesArguments {
+    /// Whether more is asked of embeddings than which they are. Of a run or of a folder of kept embeddings nothing can be: clap
+    /// lets it pass, as it takes what is required and excluded at once for not required.
+    pub(crate) fn asks(&self) -> bool {
+        #[derive(Parser)]
+        struct Alone {
+            #[command(flatten)]
+            arguments: EvaluateArguments,
+        }
+        let typed: Vec<OsString> = match &self.embeddings {
+            None => ["evaluate", "run"].map(OsString::from).to_vec(),
+            Some(file) => vec!["evaluate".into(), "--embeddings".into(), file.into()],
+        };
+        let alone = Alone::parse_from(typed).arguments.files;
+        format!("{alone:?}") != format!("{self:?}")
+    }
 }
 
 /// Who looks for whom.

@@ -32,7 +32,7 @@ pub(crate) struct InitArguments {
 /// What only the user knows.
 #[derive(Debug, Args)]
 pub(crate) struct WishesArguments {
-    /// What is minimised, where there is no run file [default: triplet].
+    /// What is minimised, where there is no run file [default: magnet with --weights, triplet without].
     #[arg(long, value_name = "LOSS")]
     pub(crate) loss: Option<GoalName>,
     /// Pretrained weights; go before model.weights. Without a run file they choose the network.
@@ -49,6 +49,8 @@ pub(crate) enum GoalName {
     Triplet,
     /// Clusters within each class
     Magnet,
+    /// A representative of each class
+    ProxyAnchor,
 }
 
 impl GoalName {
@@ -58,6 +60,7 @@ impl GoalName {
             Self::Softmax => Goal::Softmax,
             Self::Triplet => Goal::Triplet,
             Self::Magnet => Goal::Magnet,
+            Self::ProxyAnchor => Goal::ProxyAnchor,
         }
     }
 }

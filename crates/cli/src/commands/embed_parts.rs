@@ -24,6 +24,8 @@ const PLAN: &str = "plan.json";
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Plan {
     model: String,
+    /// Where the images lie: those of another folder may have the same names and sizes.
+    root: PathBuf,
     table: String,
     rows: [usize; 2],
     part: usize,
@@ -64,6 +66,7 @@ impl Parts {
         let folder = out.with_file_name(name);
         let plan = Plan {
             model: opened.checksum.clone(),
+            root: std::env::current_dir()?.join(&table.root),
             table: table.fingerprint()?,
             rows: [rows[0], rows.len()],
             part: PART,

@@ -13,6 +13,8 @@ pub(crate) struct EmbeddedFiles {
     pub(crate) labels: Vec<usize>,
     /// Names in their order; numbers where there are no names.
     pub(crate) class_names: Vec<String>,
+    /// Whether these are names, of a column `class_name`.
+    pub(crate) has_names: bool,
     /// Where each photograph lies, or a name made of its number where nobody says.
     pub(crate) names: Vec<String>,
     /// Folder that the names start from.
@@ -34,27 +36,40 @@ impl EmbeddedFiles {
             table.rows(),
             file.display()
         );
-        let texts = match table.get("class_name") {
-            Some(names) => names,
-            None => table.column("label")?,
+        let (labels, class_names) = match table.get("class_name") {
+            Some(names) => named(names),
+            None => classes(table.column("label")?),
         };
-        let (labels, class_names) = classes(texts);
         let names = match table.get("path") {
             Some(paths) => paths.to_vec(),
-            None => (0..rows).map(|row| format!("row {row}")).collect(),
+            // With the file, for another one has the same numbers.
+            None => (0..rows)
+                .map(|row| format!("{} row {row}", file.display()))
+                .collect(),
         };
         let root = root(&names, table.file());
         Ok(Self {
             matrix,
             labels,
             class_names,
+            has_names: table.get("class_name").is_some(),
             names,
             root,
         })
     }
 }
 
-/// Texts as numbers from 0 without gaps, and the texts in the order of the numbers.
+/// Names as numbers from 0, in the order of the names as texts, as `embed` numbers its folders: `10` comes before `9`, and `01` is
+/// not `1`.
+fn named(texts: &[String]) -> (Vec<usize>, Vec<String>) {
+    let mut names = texts.to_vec();
+    names.sort();
+    names.dedup();
+    let place = |text: &String| names.partition_point(|name| name < text);
+    (texts.iter().map(place).collect(), names)
+}
+
+/// Labels as numbers from 0 without gaps, and the labels in the order of the numbers.
 fn classes(texts: &[String]) -> (Vec<usize>, Vec<String>) {
     let (mut numbers, names) = numbered(&[texts]);
     let numbers = numbers.pop().unwrap_or_default();
@@ -94,6 +109,11 @@ mod tests {
         assert_eq!(
             (labels, names),
             (vec![1, 0, 1, 2], texts(&["7", "30", "100"]))
+        );
+        let (labels, names) = named(&texts(&["10", "9", "01", "1"]));
+        assert_eq!(
+            (labels, names),
+            (vec![2, 3, 0, 1], texts(&["01", "1", "10", "9"]))
         );
         let (labels, names) = classes(&texts(&["käse", "brot"]));
         assert_eq!((labels, names), (vec![1, 0], texts(&["brot", "käse"])));

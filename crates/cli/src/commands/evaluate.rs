@@ -12,7 +12,7 @@ pub(crate) use self::matrix::Matrix;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use lodestone_eval::Report;
 use lodestone_train::{Places, RunConfig, Trainer, report_of_kept, run_file};
 
@@ -23,8 +23,17 @@ use crate::progress::Progress;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<()> {
+    let asks = arguments.files.asks();
     let report = match &arguments.files.embeddings {
-        Some(folder) if folder.is_dir() => report_of_kept(folder)?,
+        Some(folder) if folder.is_dir() => {
+            ensure!(
+                !asks,
+                "{} is a folder, whose report is fixed: for other questions name its file, --embeddings {}",
+                folder.display(),
+                folder.join("queries.npy").display()
+            );
+            report_of_kept(folder)?
+        }
         Some(_) => {
             let name = &arguments.device.device;
             let on_cpu = name.to_string().starts_with("cpu");
@@ -33,7 +42,14 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
                 None => return Ok(()),
             }
         }
-        None => of_run(arguments, progress)?,
+        None => {
+            ensure!(
+                !asks,
+                "a run is judged as its run file says; for other questions keep its embeddings (--save-embeddings kept) and ask \
+                 those: --embeddings kept/queries.npy --gallery kept/gallery.npy"
+            );
+            of_run(arguments, progress)?
+        }
     };
     if let Some(folder) = &arguments.out {
         save(&report, folder)?;
@@ -46,7 +62,7 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
     Ok(())
 }
 
-/// Judges a finished run or a frozen trunk on the test images of its run file.
+/// Judges a finished run or a frozen trunk on the test images of its run file, or on those of validation where it has none.
 fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Report> {
     let device = arguments.device.device.open()?;
     let file = match (&arguments.run, &arguments.config) {
@@ -79,9 +95,7 @@ fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Repo
     if arguments.frozen {
         Ok(trainer.judge_features(progress)?)
     } else {
-        trainer
-            .judge_finished(progress)
-            .context("only a finished run can be evaluated")
+        Ok(trainer.judge_finished(progress)?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `lodestone index`: photographs in a file that is searched, grown and shrunk without training.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,8 +61,15 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
 }
 
 fn add(arguments: &AddArguments, progress: &mut Progress) -> Result<()> {
-    let mut gallery = Gallery::read(&arguments.index)?;
+    let before = Gallery::read(&arguments.index)?;
+    // Told before hours of embedding.
+    if let Some(model) = &arguments.source.model {
+        let model = Opened::read(model, &arguments.source.device.device)?.checksum;
+        same_model(&before, &arguments.index, Some(&model))?;
+    }
     let embedded = Embedded::read(&arguments.source, progress)?;
+    // Read again: others may have added to it meanwhile.
+    let mut gallery = Gallery::read(&arguments.index)?;
     same_model(&gallery, &arguments.index, embedded.model.as_deref())?;
     let rows = Rows::new(&embedded.values, embedded.dim)?;
     let replaced = gallery.add(rows, &embedded.entries)?;
@@ -187,6 +195,14 @@ impl Embedded {
             });
         }
         let mut embedded = all.context("there is nothing to index")?;
+        let mut known = BTreeSet::new();
+        for entry in &embedded.entries {
+            ensure!(
+                known.insert(&entry.path),
+                "{} is there twice, and an index has one row for each path",
+                entry.path
+            );
+        }
         if let Some(class) = &arguments.class {
             embedded
                 .entries

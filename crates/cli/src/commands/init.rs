@@ -61,7 +61,7 @@ impl Suggested {
             .map(std::path::absolute)
             .transpose()?;
         let wished = Wishes {
-            goal: wishes.loss.map(GoalName::goal).unwrap_or_default(),
+            goal: wishes.loss.map(GoalName::goal),
             weights,
             threads: threads.clamp(2, 8),
         };

@@ -26,13 +26,14 @@ pub(crate) fn run(arguments: &MergeArguments) -> Result<()> {
         read.push(part);
     }
     // Numbers in their order, names in theirs, as they are where all images were listed at once.
+    let named = read.iter().any(|part| part.has_names);
     match classes
         .iter()
         .map(|name| name.parse().ok())
         .collect::<Option<Vec<u64>>>()
     {
-        Some(_) => classes.sort_by_key(|name| name.parse::<u64>().unwrap_or_default()),
-        None => classes.sort(),
+        Some(_) if !named => classes.sort_by_key(|name| name.parse::<u64>().unwrap_or_default()),
+        _ => classes.sort(),
     }
     classes.dedup();
     let mut all = Embeddings {

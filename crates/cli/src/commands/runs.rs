@@ -65,6 +65,8 @@ struct Run {
     loss: Option<f64>,
     /// Name of the number that the run's loss is judged by.
     headline: String,
+    /// The images that the measures are of: test, or validation where a set has no test images.
+    part: Option<String>,
     /// Value of each measure of the report.
     measures: BTreeMap<String, f64>,
     /// Settings by their paths.
@@ -100,6 +102,7 @@ impl Run {
             seconds: cost["seconds"].as_f64(),
             loss: number("loss"),
             headline: headline(Some(config.loss.class_rule())),
+            part: report["notes"]["part"].as_str().map(str::to_owned),
             measures: measures
                 .filter_map(|(name, measure)| Some((name.clone(), measure["value"].as_f64()?)))
                 .collect(),
@@ -176,7 +179,10 @@ fn shown(runs: &[Run]) -> String {
             cell(run.seconds.map(|seconds| format!("{seconds:.0}"))),
             cell(run.loss.map(|loss| format!("{loss:.4}"))),
             run.headline.clone(),
-            cell(value.map(|value| format!("{value:.4}"))),
+            cell(value.map(|value| match run.part.as_deref() {
+                Some("validation") => format!("{value:.4} (validation)"),
+                _ => format!("{value:.4}"),
+            })),
             run.state.clone(),
         ]);
     }

@@ -130,7 +130,8 @@ fn photographs(named: &[PathBuf]) -> Result<Vec<Photograph>> {
     Ok(found)
 }
 
-/// The bytes of a photograph, known by how they begin, or else paths line by line.
+/// Paths line by line, if the first one is that of a file, or else the bytes of a photograph, known by how they begin: a path may
+/// begin as one of them does, as `BMW/1.jpg`.
 fn from_input() -> Result<Vec<Photograph>> {
     let limit = DecodeLimits::default().bytes;
     let mut bytes = Vec::new();
@@ -143,7 +144,10 @@ fn from_input() -> Result<Vec<Photograph>> {
         bytes.len() as u64 <= limit,
         "standard input is longer than {limit} bytes"
     );
-    if image::guess_format(&bytes).is_ok() {
+    let first = bytes.split(|&byte| byte == b'\n').next();
+    let first = first.and_then(|line| std::str::from_utf8(line).ok());
+    let is_path = first.is_some_and(|line| Path::new(line.trim_end()).is_file());
+    if !is_path && image::guess_format(&bytes).is_ok() {
         return Ok(vec![Photograph::Bytes(bytes)]);
     }
     let text = String::from_utf8(bytes)

@@ -17,6 +17,9 @@ use crate::commands::opened::Opened;
 use crate::commands::report::Gathered;
 use crate::progress::Progress;
 
+/// An announced body of more bytes is nobody's photograph.
+const MOST_ANNOUNCED: u64 = 1 << 30;
+
 /// Runs the command, until it is interrupted.
 pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result<()> {
     ensure!(arguments.nearest > 0, "-k is 0, must be at least 1");
@@ -116,6 +119,12 @@ impl Site {
             if let Ok(header) = Header::from_bytes(name, value) {
                 response.add_header(header);
             }
+        }
+        if request.body_length().unwrap_or(0) as u64 > self.largest.max(MOST_ANNOUNCED) {
+            // What is announced and was not read is read by the server before the connection can go, into memory of that size.
+            // The connection is left as it is instead.
+            std::mem::forget(request.upgrade("close", response));
+            return;
         }
         // Whoever asked may be gone.
         let _ = request.respond(response);

@@ -230,12 +230,13 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, time: Duration) 
 
 /// The number that the run is about, in one line.
 fn summary(report: &Report, key: &str) -> String {
+    let part = report.notes.get("part").map_or("test", String::as_str);
     match report
         .measures
         .get(key)
         .and_then(|measure| Some((measure.value?, measure.count)))
     {
-        Some((value, count)) => format!("test {key}: {:.2} % of {count}", 100.0 * value),
-        None => format!("test {key}: absent"),
+        Some((value, count)) => format!("{part} {key}: {:.2} % of {count}", 100.0 * value),
+        None => format!("{part} {key}: absent"),
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use lodestone_eval::{
     Bootstrap, Convention, Depth, Distance, Engine, Forecast, Labelled, Mode, Predictions, Report,
-    ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, diagnostics,
+    ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, diagnostics, unit_rows,
 };
 use lodestone_train::{Event, Observer};
 
@@ -216,7 +216,11 @@ fn add_given_rules(
     let tests = &arguments.tests;
     let queries = sides.queries.matrix.rows();
     if let (Some(file), Some(variance)) = (&tests.centres, tests.variance) {
-        let centres = Matrix::read(file)?;
+        let mut centres = Matrix::read(file)?;
+        if arguments.cosine {
+            let unit = unit_rows(centres.rows());
+            centres.values = unit.with_context(|| file.display().to_string())?;
+        }
         let table = LabelTable::read(&file.with_extension("csv"), "label")?;
         let parsed = table.column("label")?.iter().map(|text| text.parse().ok());
         let labels: Option<Vec<usize>> = parsed.collect();

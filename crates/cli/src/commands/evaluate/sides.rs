@@ -74,6 +74,14 @@ impl Sides {
         let read =
             |file: &Path, labels: Option<&Path>| Set::read(file, labels, column, arguments.cosine);
         let set = read(embeddings, arguments.labels.as_deref())?;
+        if let Some(gallery) = &arguments.gallery {
+            let real = |path: &Path| std::fs::canonicalize(path).ok();
+            ensure!(
+                real(gallery).is_none() || real(gallery) != real(embeddings),
+                "--gallery is {}, the file of --embeddings itself, in which every row would find itself: leave --gallery out",
+                gallery.display()
+            );
+        }
         let gallery = arguments
             .gallery
             .as_deref()

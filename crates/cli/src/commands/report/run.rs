@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use lodestone_data::{Broken, Table};
+use lodestone_data::{Broken, Split, Table};
 use lodestone_eval::Report;
 use lodestone_report::Curve;
 use lodestone_sampling::{Classes, Index};
@@ -50,16 +50,20 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
     };
     let train = embed(&parts.train)?;
     // What was never trained on: test photographs, else those that chose the settings.
-    let (kind, held_out) = match (parts.test.is_empty(), parts.validation.is_empty()) {
-        (false, _) => ("test", &parts.test),
-        (true, false) => ("validation", &parts.validation),
-        (true, true) => ("training", &parts.test),
+    let held_out = parts.held_out();
+    let kind = match held_out {
+        Some(Split::Test) => "test",
+        Some(Split::Validation) => "validation",
+        Some(Split::Train) | None => "training",
     };
     let classes = Classes::named(&train.labels, parts.class_names().to_vec())?;
     let index = Index::build(train.embeddings(), &classes, &config.index, config.seed)?;
-    let (queries, gallery) = match held_out.is_empty() {
-        true => (train, None),
-        false => (embed(held_out)?.thinned(arguments.points), Some(train)),
+    let (queries, gallery) = match held_out {
+        None => (train, None),
+        Some(part) => {
+            let queries = embed(parts.rows(part))?.thinned(arguments.points);
+            (queries, Some(train))
+        }
     };
 
     let report = folder.join("report.json");
