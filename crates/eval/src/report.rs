@@ -8,7 +8,7 @@
 //! | key | meaning |
 //! |---|---|
 //! | `schema` | [`Report::SCHEMA`]; it grows when a key changes its meaning or goes |
-//! | `setting.mode` | `self`: each row against all the others; `split`: queries against a gallery of one set; `train-gallery`: test rows against training rows |
+//! | `setting.mode` | `self`: each row against all the others; `split`: queries against a gallery of one set; `train-gallery`: held-out rows against training rows |
 //! | `setting.distance` | `squared-euclidean` or `cosine` |
 //! | `setting.dim`, `.queries`, `.gallery`, `.classes` | length of an embedding; rows on either side; distinct query labels |
 //! | `setting.n_lone` | queries with nothing to find, left out of every ranking metric |

@@ -27,7 +27,7 @@ impl Report {
         let mode = match s.mode {
             Mode::LeaveOneOut => "each row against all the others",
             Mode::Split => "queries against a separate gallery",
-            Mode::TrainGallery => "test rows against training rows",
+            Mode::TrainGallery => "held-out rows against training rows",
         };
         let distance = match s.distance {
             Distance::SquaredEuclidean => "squared Euclidean",
