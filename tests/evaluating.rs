@@ -361,7 +361,7 @@ fn mistakes_get_one_line_that_names_file_and_value() {
     files.text("pairs.csv", "a,b\n0,99\n");
     files.text("broken.npy", "no array");
     fs::copy(files.path("x.csv"), files.path("labels.csv")).unwrap();
-    let cases: [(&[&str], &[&str]); 18] = [
+    let cases: [(&[&str], &[&str]); 19] = [
         (&["--labels", "@no.csv"], &["no.csv", "No such file"]),
         (
             &["--labels", "@short.csv"],
@@ -400,6 +400,10 @@ fn mistakes_get_one_line_that_names_file_and_value() {
         (
             &["--mode", "self", "--gallery", "@g.npy"],
             &["--mode self", "--gallery"],
+        ),
+        (
+            &["--gallery", "@x.npy"],
+            &["x.npy", "every row would find itself"],
         ),
         (&["--mode", "split"], &["no column `is_query`"]),
         (&["--k", "0"], &["k is 0, must be at least 1"]),

@@ -34,7 +34,7 @@ impl Trainer {
         let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
         let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
         let fresh = State::fresh(config, &setup.table_fingerprint, &classes);
-        let held_out = parts.needed()?;
+        let held_out = parts.require_held_out()?;
         let all: [&[usize]; 2] = [&parts.train, parts.rows(held_out)];
         let mut evaluation =
             setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
@@ -70,7 +70,7 @@ impl Trainer {
         let device = self.device.clone().autodiff();
         let parts = Parts::new(&self.table, config)?;
         let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
-        let held_out = parts.needed()?;
+        let held_out = parts.require_held_out()?;
         let rows = parts.rows(held_out);
         let mut evaluation = setup.evaluation_source(
             config,

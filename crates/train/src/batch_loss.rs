@@ -89,6 +89,7 @@ pub(crate) fn join(readings: Vec<LossReading>) -> LossReading {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Distribution};
+    use lodestone_losses::Statistic;
     use lodestone_sampling::Neighbourhood as Drawn;
 
     use super::*;
@@ -121,6 +122,7 @@ mod tests {
         let output = forward(&loss, embeddings.clone(), &batch, &labels, 0, &config).read();
 
         let mut expected = 0.0;
+        let mut level = 0.0;
         for neighbourhood in &batch.neighbourhoods {
             let (rows, clusters) = batch.slice(neighbourhood);
             let slice: Vec<_> = rows
@@ -136,17 +138,16 @@ mod tests {
             let labels = Labels::new(&classes).with_clusters(&clusters, &of_clusters);
             let alone = loss.forward(Tensor::cat(slice, 0), labels).read();
             expected += neighbourhood.weight * alone.mean;
+            level += neighbourhood.weight * alone.get(Statistic::CollapseLevel).unwrap();
         }
         assert!(
             (output.mean - expected).abs() < 1e-5 * expected,
             "{} is not {expected}",
             output.mean
         );
-        assert!(
-            output
-                .get(lodestone_losses::Statistic::CollapseLevel)
-                .is_some()
-        );
+        // What a collapsed loss stands at is weighted as the loss is.
+        let told = output.get(Statistic::CollapseLevel).unwrap();
+        assert!((told - level).abs() < 1e-5 * level, "{told} is not {level}");
     }
 
     #[test]

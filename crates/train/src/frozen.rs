@@ -99,9 +99,9 @@ impl FrozenSource<'_> {
     }
 
     /// SHA-256 over all that decides the content: the network and every weight of its frozen part, the table, the times at which
-    /// its files were last changed, the preprocessing, the views and the rows, and the pixels that this program makes of the first image, so that maps of a
-    /// version that decoded or resized otherwise are not taken for its own. What the weights make of an image is not asked, so
-    /// no rounding of a device can give one cache two names.
+    /// its files were last changed, the preprocessing, the views and the rows, and the pixels that this program makes of the
+    /// first image, so that maps of a version that decoded or resized otherwise are not taken for its own. What the weights make
+    /// of an image is not asked, so no rounding of a device can give one cache two names.
     fn fingerprint(&self) -> Result<String, TrainError> {
         let trunk = &self.embedder.trunk;
         let mut sum = Sha256::new();

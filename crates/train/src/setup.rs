@@ -93,7 +93,7 @@ impl Parts {
     ///
     /// # Errors
     /// If every image is a training image.
-    pub(crate) fn needed(&self) -> Result<Split, TrainError> {
+    pub(crate) fn require_held_out(&self) -> Result<Split, TrainError> {
         self.held_out().ok_or_else(|| TrainError::Setting {
             reason: format!(
                 "{} has neither test nor validation images, and what was trained on says nothing: hold some out with \

@@ -37,8 +37,8 @@ impl Goal {
         Self::ProxyAnchor,
     ];
 
-    /// What is taken where nothing is wished: of these losses the one that came out best with such a network in our comparisons,
-    /// triplet on fashion-mini and magnet with settings as below on Flowers-102, where triplet is last.
+    /// What is taken where nothing is wished: the one that came out best of softmax, triplet and magnet in our comparisons, triplet
+    /// on fashion-mini, and on Flowers-102 magnet with the temperature, where triplet is last. ProxyAnchor is level with either.
     fn suited(network: &NetworkConfig) -> Self {
         match network {
             NetworkConfig::ConvNet(_) => Self::Triplet,

@@ -12,7 +12,7 @@ use super::runs::trial_name;
 use super::set::Set;
 use super::space;
 use super::stats::{mean, spread};
-use super::table::{percent, titled, whole};
+use super::table::{counted, percent, titled, whole};
 
 pub(super) fn concentration(ledger: &Ledger) -> String {
     let sizes = ["1", "8", "32", "128"];
@@ -63,7 +63,7 @@ pub(super) fn ablation(ledger: &Ledger) -> String {
     let mut rows = String::new();
     for (name, _) in ABLATIONS {
         let cells = ledger.seeds(Experiment::Ablation, Loss::Magnet, name);
-        let (whole, seeds) = whole(&cells);
+        let (whole, seeds) = (whole(&cells), counted(&cells, ""));
         let errors: Vec<f64> = whole
             .iter()
             .filter_map(|row| ablation::error(row))

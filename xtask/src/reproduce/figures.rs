@@ -94,7 +94,7 @@ fn recovery(ledger: &Ledger) -> Result<Option<String>> {
 }
 
 fn dots_of(name: &str, loss: Loss, cells: &[&Row], key: &str) -> Option<Dots> {
-    let (cells, _) = whole(cells);
+    let cells = whole(cells);
     Some(Dots {
         name: name.to_owned(),
         colour: colour(loss),

@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::loss::Loss;
 use super::paper;
 use super::set::Set;
-use super::table::{percent, whole};
+use super::table::{counted, percent, whole};
 use super::verdict::{classified, depth};
 
 /// The table; `ledger_of` gives the place of a set's ledger.
@@ -47,15 +47,9 @@ fn ours(ledger: &Ledger, set: Set, loss: Loss) -> Result<(String, String)> {
         let why = findings(set)?.remove(NOT_RUN);
         return Ok(("–".into(), why.unwrap_or_else(|| "not run".into())));
     }
-    let (whole, seeds) = whole(&rows);
-    let error = percent(&whole, &format!("{}_error_at_1", loss.rule()));
-    let noun = if rows.len() == 1 { "seed" } else { "seeds" };
-    let seeds = seeds.replacen(
-        &rows.len().to_string(),
-        &format!("{} {noun}", rows.len()),
-        1,
-    );
-    Ok((error, seeds + depth(set, experiment)))
+    let error = percent(&whole(&rows), &format!("{}_error_at_1", loss.rule()));
+    let noun = if rows.len() == 1 { " seed" } else { " seeds" };
+    Ok((error, counted(&rows, noun) + depth(set, experiment)))
 }
 
 #[cfg(test)]

@@ -79,18 +79,19 @@ pub(super) fn percent(rows: &[&Row], key: &str) -> String {
     percents(rows, key).map_or_else(|| "–".into(), |values| spread(&values, 2))
 }
 
-/// Rows that did not break down, and how many there are in words.
-pub(super) fn whole<'a>(rows: &[&'a Row]) -> (Vec<&'a Row>, String) {
-    let whole: Vec<&Row> = rows
-        .iter()
-        .copied()
-        .filter(|row| row.outcome.failure.is_none())
-        .collect();
-    let seeds = match rows.len() - whole.len() {
-        0 => rows.len().to_string(),
-        broken => format!("{}, of which {broken} broke down", rows.len()),
-    };
-    (whole, seeds)
+/// Rows that did not break down.
+pub(super) fn whole<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
+    let whole = rows.iter().filter(|row| row.outcome.failure.is_none());
+    whole.copied().collect()
+}
+
+/// The number of rows, with `noun` behind it, and how many of them broke down.
+pub(super) fn counted(rows: &[&Row], noun: &str) -> String {
+    let number = rows.len();
+    match number - whole(rows).len() {
+        0 => format!("{number}{noun}"),
+        broken => format!("{number}{noun}, of which {broken} broke down"),
+    }
 }
 
 /// A table with a heading, or nothing if it has no rows.
@@ -109,7 +110,7 @@ fn errors(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
         if cells.is_empty() {
             continue;
         }
-        let (cells, seeds) = whole(&cells);
+        let (cells, seeds) = (whole(&cells), counted(&cells, ""));
         let rule = loss.rule();
         let error = format!("{rule}_error_at_1");
         let between = interval(

@@ -15,7 +15,7 @@ use crate::args::{
 };
 use crate::commands::embed::table_of;
 use crate::commands::embedded_files::EmbeddedFiles;
-use crate::commands::opened::Opened;
+use crate::commands::opened::{Opened, checksum_of};
 use crate::progress::Progress;
 
 /// Images in a batch.
@@ -64,8 +64,7 @@ fn add(arguments: &AddArguments, progress: &mut Progress) -> Result<()> {
     let before = Gallery::read(&arguments.index)?;
     // Told before hours of embedding.
     if let Some(model) = &arguments.source.model {
-        let model = Opened::read(model, &arguments.source.device.device)?.checksum;
-        same_model(&before, &arguments.index, Some(&model))?;
+        same_model(&before, &arguments.index, Some(&checksum_of(model)?))?;
     }
     let embedded = Embedded::read(&arguments.source, progress)?;
     // Read again: others may have added to it meanwhile.

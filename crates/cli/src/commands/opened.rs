@@ -81,6 +81,11 @@ impl Opened {
     }
 }
 
+/// The checksum of a model file or of that of a run folder, which tells what an index was made with.
+pub(crate) fn checksum_of(model: &Path) -> Result<String> {
+    checksum(&model_file(model))
+}
+
 fn checksum(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(short_hex(&Sha256::digest(bytes)))
