@@ -2,12 +2,13 @@
 //!
 //! Rippel et al., ICLR 2016, section on attribute concentration. Images carry attribute labels +1, -1 or 0, where 0 is
 //! ambiguous and never used. For a query that has an attribute, the curve tells which share of its n nearest usable images has
-//! it too; the base line is the share among all usable images.
+//! it too; the base line is the share among all usable images that the query sees.
 
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::NearestRows;
 use crate::sweep::{Candidate, Collector};
+use crate::visibility::Hidden;
 use crate::{EvalError, Search};
 
 /// The label of an attribute.
@@ -43,7 +44,7 @@ pub struct Concentration {
 pub struct Curve {
     /// One share for each n.
     pub shares: Vec<f64>,
-    /// The share among all usable images but the query itself.
+    /// The mean over queries of the share among all usable images that the query sees: not itself, nor what else is hidden from it.
     pub base: f64,
     /// Images (or image-attribute pairs, or attributes) in the mean.
     pub count: usize,
@@ -151,9 +152,19 @@ fn curve(
     if present == 0 || usable < 2 {
         return Ok(None);
     }
+    let hidden = Hidden::new(search.visibility());
+    // Of the usable images that the query sees, the share that has the attribute: what its neighbours are compared with.
+    let base = |query: usize| {
+        let (mut seen, mut having) = (usable, present);
+        for row in hidden.of(query) {
+            seen -= usize::from(labels[row] != Attribute::Ambiguous);
+            having -= usize::from(labels[row] == Attribute::Present);
+        }
+        having as f64 / seen as f64
+    };
     let k = largest.min(usable - 1);
     let plan = search.plan(NearestRows::bytes(k), (sizes.len() * 8 + 32) as f64)?;
-    let shares: Vec<Option<Vec<f64>>> = search.sweep(
+    let shares: Vec<Option<(Vec<f64>, f64)>> = search.sweep(
         &plan,
         |query| match labels[query] {
             Attribute::Present => UsableRows {
@@ -167,6 +178,9 @@ fn curve(
         },
         |query, rows| {
             let neighbours = rows.nearest?.finish(|row| search.exact(query, row));
+            if neighbours.is_empty() {
+                return None;
+            }
             let share = |&n: &usize| {
                 let first = &neighbours[..n.min(neighbours.len())];
                 let hits = first
@@ -175,15 +189,19 @@ fn curve(
                     .count();
                 hits as f64 / first.len() as f64
             };
-            Some(sizes.iter().map(share).collect())
+            Some((sizes.iter().map(share).collect(), base(query)))
         },
     );
-    let shares: Vec<Vec<f64>> = shares.into_iter().flatten().collect();
-    let mean = |i: usize| shares.iter().map(|s| s[i]).sum::<f64>() / shares.len() as f64;
+    let asked: Vec<(Vec<f64>, f64)> = shares.into_iter().flatten().collect();
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let count = asked.len() as f64;
+    let mean = |i: usize| asked.iter().map(|(shares, _)| shares[i]).sum::<f64>() / count;
     Ok(Some(Curve {
         shares: (0..sizes.len()).map(mean).collect(),
-        base: (present - 1) as f64 / (usable - 1) as f64,
-        count: shares.len(),
+        base: asked.iter().map(|(_, base)| base).sum::<f64>() / count,
+        count: asked.len(),
     }))
 }
 
@@ -233,6 +251,24 @@ mod tests {
         assert!((result.pooled.shares[0] - 7.0 / 8.0).abs() < 1e-12);
         assert!((result.over_attributes.shares[0] - 0.75).abs() < 1e-12);
         assert!((result.over_attributes.base - 2.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn images_of_the_own_sequence_are_neither_neighbours_nor_base() {
+        let rows = [0.0, 0.1, 3.0, 4.0, 5.0];
+        let sequences = [0, 0, 1, 1, 2];
+        let search = Search::leave_one_out(Rows::new(&rows, 1).unwrap()).unwrap();
+        let hidden = search
+            .visibility()
+            .without_own_sequence(&sequences, &sequences);
+        let search = search.with_visibility(hidden).unwrap();
+        let spots = vec![Present, Present, Absent, Ambiguous, Present];
+        let result = concentration(&search, &[spots], &[1]).unwrap();
+        // Rows 0 and 1 see 2 and 4 (- +), row 4 sees 0, 1 and 2, of which 2 is nearest.
+        let spots = result.per_attribute[0].as_ref().unwrap();
+        assert_eq!((spots.shares[0], spots.count), (0.0, 3));
+        let base = (0.5 + 0.5 + 2.0 / 3.0) / 3.0;
+        assert!((spots.base - base).abs() < 1e-12, "{}", spots.base);
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Search<'_> {
             None,
         );
         if !alone {
-            let mean = Predictions::nearest_class_mean(self.queries(), gallery)?;
+            let mean = Predictions::nearest_class_mean(self, gallery_labels)?;
             report.add_errors("nearest_class_mean", mean.errors(query_labels)?, None);
         }
         Ok(voted)

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::labelled::{distinct, same_count};
 use crate::predictions::KEPT;
-use crate::{Errors, EvalError, Labelled, Predictions, Search, SoftVote};
+use crate::{Errors, EvalError, Predictions, Search, SoftVote};
 
 /// How well fine classes are recovered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,50 +36,53 @@ pub struct Chance {
     pub at_5: f64,
 }
 
-/// Predicts the fine classes of `test` from `training`, both with fine labels, after training on coarse ones.
-///
-/// # Shapes
-/// - test_coarse: `[test]`, the coarse class of each test row; training_coarse: `[training]`. They serve the chance level only.
+/// Labels of one side at both levels, `[n]` each.
+#[derive(Debug, Clone, Copy)]
+pub struct Levels<'a> {
+    /// The classes that training did not know.
+    pub fine: &'a [usize],
+    /// The merged classes, for the chance level only.
+    pub coarse: &'a [usize],
+}
+
+/// Predicts the fine classes of the queries of `search` from its gallery, the training rows, after training on coarse classes.
+/// Rows that a query may not see take no part in its votes and means.
 ///
 /// # Errors
-/// If a coarse list has another length than its rows, the dimensions differ, or the variance is not above 0.
+/// If a list has another length than its rows, or the variance is not above 0.
 ///
 /// # Example
 /// ```
-/// use lodestone_eval::{Labelled, SoftVote, hierarchy_recovery};
+/// use lodestone_eval::{Levels, Rows, Search, SoftVote, hierarchy_recovery};
 ///
-/// let training = Labelled::new(&[0.0, 1.0, 8.0, 9.0], 1, &[0, 1, 2, 3])?;
-/// let test = Labelled::new(&[0.1, 7.9], 1, &[0, 3])?;
-/// let recovery = hierarchy_recovery(training, &[0, 0, 1, 1], test, &[0, 1], SoftVote::new(1.0))?;
+/// let training = Rows::new(&[0.0, 1.0, 8.0, 9.0], 1).unwrap();
+/// let test = Rows::new(&[0.1, 7.9], 1).unwrap();
+/// let search = Search::between(test, training)?;
+/// let training = Levels { fine: &[0, 1, 2, 3], coarse: &[0, 0, 1, 1] };
+/// let test = Levels { fine: &[0, 3], coarse: &[0, 1] };
+/// let recovery = hierarchy_recovery(&search, test, training, SoftVote::new(1.0))?;
 /// assert_eq!(recovery.nearest_class_mean.at_1, 0.5);
 /// assert_eq!((recovery.chance.at_1, recovery.chance.at_5), (0.5, 0.0));
 /// # Ok::<(), lodestone_eval::EvalError>(())
 /// ```
 pub fn hierarchy_recovery(
-    training: Labelled,
-    training_coarse: &[usize],
-    test: Labelled,
-    test_coarse: &[usize],
+    search: &Search,
+    test: Levels,
+    training: Levels,
     vote: SoftVote,
 ) -> Result<HierarchyRecovery, EvalError> {
     same_count(
         "coarse training labels",
-        training_coarse.len(),
-        training.rows(),
+        training.coarse.len(),
+        search.gallery(),
     )?;
-    same_count("coarse test labels", test_coarse.len(), test.rows())?;
-    let search = Search::between(test.rows(), training.rows())?;
-    let soft = Predictions::soft_vote(&search, training.labels(), vote)?;
-    let mean = Predictions::nearest_class_mean(test.rows(), training)?;
+    same_count("coarse test labels", test.coarse.len(), search.queries())?;
+    let soft = Predictions::soft_vote(search, training.fine, vote)?;
+    let mean = Predictions::nearest_class_mean(search, training.fine)?;
     Ok(HierarchyRecovery {
-        soft_knn: soft.errors(test.labels())?,
-        nearest_class_mean: mean.errors(test.labels())?,
-        chance: chance(
-            training.labels(),
-            training_coarse,
-            test.labels(),
-            test_coarse,
-        ),
+        soft_knn: soft.errors(test.fine)?,
+        nearest_class_mean: mean.errors(test.fine)?,
+        chance: chance(training.fine, training.coarse, test.fine, test.coarse),
         vote,
     })
 }

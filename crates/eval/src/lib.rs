@@ -104,7 +104,9 @@ pub use convention::Convention;
 pub use diagnostics::{Collapse, Diagnostics, diagnostics};
 pub use error::{EvalError, Side};
 pub use evaluate::ReportConfig;
-pub use hierarchy::{Chance, HierarchyRecovery, hierarchy_recovery, merge_at_random, merge_mixed};
+pub use hierarchy::{
+    Chance, HierarchyRecovery, Levels, hierarchy_recovery, merge_at_random, merge_mixed,
+};
 pub use kmeans::{KMeans, KMeansConfig};
 pub use labelled::Labelled;
 pub use lodestone_distances::Rows;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::labelled::{class_means, same_count};
 use crate::nearest::Neighbour;
 use crate::predictions::{KEPT, Predictions};
+use crate::visibility::Hidden;
 use crate::{EvalError, Labelled, Rows, Search};
 
 /// How many points vote, and how fast a vote fades with distance.
@@ -218,21 +219,90 @@ impl Predictions {
         Ok(Self { ranked })
     }
 
-    /// Classes in the order of the distance to their mean training embedding.
+    /// Classes in the order of the distance to the mean of their gallery rows, of those that the query may see: a row with both
+    /// roles takes no part in the mean that it is compared with.
     ///
     /// # Errors
-    /// As [`nearest_centre`](Self::nearest_centre).
-    pub fn nearest_class_mean(queries: Rows, training: Labelled) -> Result<Self, EvalError> {
-        let (classes, means) = class_means(training);
-        let means: Vec<f32> = means.iter().map(|&x| x as f32).collect();
-        let centres = Labelled::new(&means, training.rows().dim(), &classes)?;
-        Self::nearest_centre(queries, centres)
+    /// If `classes` has not one entry a gallery row.
+    ///
+    /// # Example
+    /// ```
+    /// use lodestone_eval::{Predictions, Rows, Search, Visibility};
+    ///
+    /// let gallery = Rows::new(&[0.0, 6.0, 2.0, 3.5], 1).unwrap();
+    /// let query = Rows::new(&[2.0], 1).unwrap();
+    /// let search = Search::between(query, gallery)?;
+    /// // Means 3 and 2.75: class 1 is nearer, until the query is known to be its row 2.
+    /// assert_eq!(Predictions::nearest_class_mean(&search, &[0, 0, 1, 1])?.ranked(), [[1, 0]]);
+    /// let search = search.with_visibility(Visibility::own_rows(&[Some(2)]))?;
+    /// assert_eq!(Predictions::nearest_class_mean(&search, &[0, 0, 1, 1])?.ranked(), [[0, 1]]);
+    /// # Ok::<(), lodestone_eval::EvalError>(())
+    /// ```
+    pub fn nearest_class_mean(search: &Search, classes: &[usize]) -> Result<Self, EvalError> {
+        let gallery = Labelled::from_rows(search.gallery(), classes)?;
+        let hidden = Hidden::new(search.visibility());
+        let (names, means) = class_means(gallery);
+        let place = |row: usize| names.partition_point(|&class| class < classes[row]);
+        let dim = gallery.rows().dim();
+        let narrowed: Vec<f32> = means.iter().map(|&x| x as f32).collect();
+        let rows = Rows::new(&narrowed, dim).map_err(|_| EvalError::Empty("means"))?;
+        let mut sizes = vec![0_usize; names.len()];
+        (0..classes.len()).for_each(|row| sizes[place(row)] += 1);
+
+        // Means that a query sees whole are found for all queries at once; the few that lose rows to it are looked at one by one.
+        let lost = (0..search.queries().len()).map(|query| {
+            let mut lost: Vec<usize> = hidden.of(query).into_iter().map(place).collect();
+            lost.sort_unstable();
+            lost.dedup();
+            lost
+        });
+        let lost: Vec<Vec<usize>> = lost.collect();
+        let most = lost.iter().map(Vec::len).max().unwrap_or(0);
+        let whole = search.against(rows)?.nearest(KEPT + most)?;
+        let one = |query: usize| {
+            let kept = whole[query]
+                .iter()
+                .filter(|mean| !lost[query].contains(&mean.row));
+            let mut best: Vec<(f64, usize)> =
+                kept.map(|mean| (mean.squared_distance, mean.row)).collect();
+            let unseen = hidden.of(query);
+            for &class in &lost[query] {
+                let gone: Vec<usize> = unseen
+                    .iter()
+                    .copied()
+                    .filter(|&row| place(row) == class)
+                    .collect();
+                let left = sizes[class] - gone.len();
+                if left == 0 {
+                    continue;
+                }
+                let distance = |at: usize| {
+                    let taken: f64 = gone
+                        .iter()
+                        .map(|&row| f64::from(gallery.rows().row(row)[at]))
+                        .sum();
+                    let mean =
+                        (means[class * dim + at] * sizes[class] as f64 - taken) / left as f64;
+                    (f64::from(search.queries().row(query)[at]) - f64::from(mean as f32)).powi(2)
+                };
+                best.push(((0..dim).map(distance).sum(), class));
+            }
+            best.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            best.iter()
+                .take(KEPT)
+                .map(|&(_, class)| names[class])
+                .collect()
+        };
+        Ok(Self {
+            ranked: (0..whole.len()).map(one).collect(),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Visibility;
 
     const CENTRES: [f32; 8] = [0.0, 0.0, 0.0, 4.0, 3.0, 0.0, 9.0, 9.0];
 
@@ -320,15 +390,57 @@ mod tests {
         assert_eq!(predictions.ranked(), [[0, 1, 2, 3, 4], [7, 6, 5, 4, 3]]);
     }
 
+    /// Means as plain loops, of the rows that are seen.
+    #[test]
+    fn a_class_mean_leaves_out_what_the_query_may_not_see() {
+        let values: Vec<f32> = (0..60).map(|i| ((i * 37) % 61) as f32 * 0.1).collect();
+        let labels: Vec<usize> = (0..30).map(|i| [7, 2, 9, 4, 5, 11, 3][i * 3 % 7]).collect();
+        let sequences: Vec<usize> = (0..30).map(|i| i / 4).collect();
+        let table = rows(&values, 2);
+        for visibility in [
+            Visibility::leave_one_out(),
+            Visibility::leave_one_out().without_own_sequence(&sequences, &sequences),
+        ] {
+            let search = Search::leave_one_out(table).unwrap();
+            let search = search.with_visibility(visibility).unwrap();
+            let found = Predictions::nearest_class_mean(&search, &labels).unwrap();
+            for query in 0..30 {
+                let mut best = Vec::new();
+                for class in [2, 3, 4, 5, 7, 9, 11] {
+                    let seen: Vec<usize> = (0..30)
+                        .filter(|&row| labels[row] == class && !visibility.hides(query, row))
+                        .collect();
+                    if seen.is_empty() {
+                        continue;
+                    }
+                    let squared: f64 = (0..2)
+                        .map(|at| {
+                            let sum: f64 = seen.iter().map(|&r| f64::from(table.row(r)[at])).sum();
+                            let mean = (sum / seen.len() as f64) as f32;
+                            (f64::from(table.row(query)[at]) - f64::from(mean)).powi(2)
+                        })
+                        .sum();
+                    best.push((squared, class));
+                }
+                best.sort_by(|a, b| a.partial_cmp(b).unwrap());
+                let best: Vec<usize> = best.iter().take(5).map(|b| b.1).collect();
+                assert_eq!(found.ranked()[query], best, "row {query}, {visibility:?}");
+            }
+        }
+    }
+
     #[test]
     fn class_means_classify() {
-        let training = Labelled::new(&[0.0, 2.0, 10.0, 12.0, 5.0], 1, &[1, 1, 2, 2, 4]).unwrap();
-        let predictions = Predictions::nearest_class_mean(rows(&[2.9, 3.0, 8.1], 1), training);
+        let (values, labels) = ([0.0, 2.0, 10.0, 12.0, 5.0], [1, 1, 2, 2, 4]);
+        let queries = [2.9, 3.0, 8.1];
+        let search = Search::between(rows(&queries, 1), rows(&values, 1)).unwrap();
+        let predictions = Predictions::nearest_class_mean(&search, &labels);
         // Means 1, 11 and 5; 3.0 is 2 from both 1 and 5.
         assert_eq!(
             predictions.unwrap().ranked(),
             [[1, 4, 2], [1, 4, 2], [2, 4, 1]]
         );
+        let training = Labelled::new(&values, 1, &labels).unwrap();
         assert_eq!(training.within_class_variance(), 1.0);
     }
 }

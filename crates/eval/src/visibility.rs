@@ -67,17 +67,23 @@ impl<'a> Visibility<'a> {
         }
     }
 
+    /// The gallery row that `query` is.
+    #[inline]
+    fn own_row(&self, query: usize) -> Option<usize> {
+        match self.own {
+            Own::Absent => None,
+            Own::SameRow => Some(query),
+            Own::Given(own) => own[query],
+        }
+    }
+
     /// Whether `query` must not see gallery row `row`.
     #[inline]
     pub fn hides(&self, query: usize, row: usize) -> bool {
-        let own = match self.own {
-            Own::Absent => false,
-            Own::SameRow => query == row,
-            Own::Given(own) => own[query] == Some(row),
-        };
-        own || self
-            .sequences
-            .is_some_and(|s| s.of_queries[query] == s.of_gallery[row])
+        self.own_row(query) == Some(row)
+            || self
+                .sequences
+                .is_some_and(|s| s.of_queries[query] == s.of_gallery[row])
     }
 
     /// The most rows of a gallery of `gallery` rows that any of `queries` queries may see.
@@ -87,11 +93,7 @@ impl<'a> Visibility<'a> {
             *sizes.entry(sequence).or_default() += 1;
         }
         let hidden = |query: usize| {
-            let own = match self.own {
-                Own::Absent => None,
-                Own::SameRow => Some(query),
-                Own::Given(own) => own[query],
-            };
+            let own = self.own_row(query);
             let Some(s) = self.sequences else {
                 return usize::from(own.is_some());
             };
@@ -124,11 +126,7 @@ impl<'a> Visibility<'a> {
     /// The own row of each of `queries`, and if sequences are hidden the sequences of both sides, for a search that asks only
     /// these.
     pub(crate) fn of_queries(&self, queries: &[usize]) -> OfQueries<'a> {
-        let own = |&query: &usize| match self.own {
-            Own::Absent => None,
-            Own::SameRow => Some(query),
-            Own::Given(own) => own[query],
-        };
+        let own = |&query: &usize| self.own_row(query);
         let sequences = self.sequences.map(|s| {
             let of_queries = queries.iter().map(|&query| s.of_queries[query]);
             (of_queries.collect(), s.of_gallery)
@@ -172,6 +170,41 @@ impl<'a> Visibility<'a> {
     }
 }
 
+/// The hidden rows of each query, found without a walk through the gallery.
+#[derive(Debug)]
+pub(crate) struct Hidden<'a> {
+    visibility: Visibility<'a>,
+    of_sequence: BTreeMap<usize, Vec<usize>>,
+}
+
+impl<'a> Hidden<'a> {
+    pub(crate) fn new(visibility: Visibility<'a>) -> Self {
+        let mut of_sequence = BTreeMap::<usize, Vec<usize>>::new();
+        let sequences = visibility.sequences.map_or(&[][..], |s| s.of_gallery);
+        for (row, &sequence) in sequences.iter().enumerate() {
+            of_sequence.entry(sequence).or_default().push(row);
+        }
+        Self {
+            visibility,
+            of_sequence,
+        }
+    }
+
+    /// The gallery rows that `query` does not see, ascending.
+    pub(crate) fn of(&self, query: usize) -> Vec<usize> {
+        let sequence = self.visibility.sequences.map(|s| s.of_queries[query]);
+        let mut rows = sequence
+            .and_then(|sequence| self.of_sequence.get(&sequence).cloned())
+            .unwrap_or_default();
+        if let Some(own) = self.visibility.own_row(query)
+            && let Err(place) = rows.binary_search(&own)
+        {
+            rows.insert(place, own);
+        }
+        rows
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +227,26 @@ mod tests {
                 counts.max().unwrap(),
                 "{visibility:?}"
             );
+        }
+    }
+
+    #[test]
+    fn hidden_rows_are_those_that_hides_names() {
+        let (of_queries, of_gallery) = ([3, 1, 3], [1, 3, 2, 3]);
+        let own = [Some(2), None, Some(3)];
+        for visibility in [
+            Visibility::everything(),
+            Visibility::leave_one_out(),
+            Visibility::own_rows(&own),
+            Visibility::own_rows(&own).without_own_sequence(&of_queries, &of_gallery),
+            Visibility::everything().without_own_sequence(&of_queries, &of_gallery),
+        ] {
+            let hidden = Hidden::new(visibility);
+            for query in 0..3 {
+                let named: Vec<usize> =
+                    (0..4).filter(|&row| visibility.hides(query, row)).collect();
+                assert_eq!(hidden.of(query), named, "{visibility:?}");
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Judging an embedding by the rule of its loss, beside the numbers that all losses share.
 
 use lodestone_eval::{
-    Labelled, Mode, Predictions, Report, ReportConfig, RetrievalConfig, Rows, Search, SoftVote,
-    diagnostics, hierarchy_recovery,
+    Labelled, Levels, Mode, Predictions, Report, ReportConfig, RetrievalConfig, Rows, Search,
+    SoftVote, diagnostics, hierarchy_recovery,
 };
 use lodestone_losses::ClassRule;
 use lodestone_sampling::Index;
@@ -138,18 +138,19 @@ pub(crate) fn judge_with(
         && gallery.within_class_variance() > 0.0
     {
         let fine_gallery = Labelled::from_rows(gallery.rows(), gallery_fine)?;
-        let fine_queries = Labelled::from_rows(queries.rows(), query_fine)?;
         let vote = SoftVote {
             nearest: config.nearest_neighbours,
             variance: config.vote_variance * fine_gallery.within_class_variance(),
         };
-        let recovery = hierarchy_recovery(
-            fine_gallery,
-            gallery.labels(),
-            fine_queries,
-            queries.labels(),
-            vote,
-        )?;
+        let test = Levels {
+            fine: query_fine,
+            coarse: queries.labels(),
+        };
+        let training = Levels {
+            fine: gallery_fine,
+            coarse: gallery.labels(),
+        };
+        let recovery = hierarchy_recovery(&search, test, training, vote)?;
         report.add_hierarchy(&recovery);
     }
     Ok(report)

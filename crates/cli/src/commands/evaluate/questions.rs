@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use lodestone_eval::{
-    Attribute, Clustering, Engine, KMeansConfig, Labelled, Pairs, Report, Search, SoftVote,
+    Attribute, Clustering, Engine, KMeansConfig, Labelled, Levels, Pairs, Report, Search, SoftVote,
     Verification, clustering_scores, concentration, hierarchy_recovery, merge_at_random,
     merge_mixed, sample_pairs,
 };
@@ -59,8 +59,15 @@ pub(crate) fn add_hierarchy(
         nearest: arguments.shown.neighbours,
         variance: gallery.within_class_variance(),
     };
-    let queries = Labelled::from_rows(search.queries(), &fine)?;
-    let recovery = hierarchy_recovery(gallery, &gallery_coarse, queries, &coarse, vote)?;
+    let test = Levels {
+        fine: &fine,
+        coarse: &coarse,
+    };
+    let training = Levels {
+        fine: &gallery_fine,
+        coarse: &gallery_coarse,
+    };
+    let recovery = hierarchy_recovery(search, test, training, vote)?;
     report.add_hierarchy(&recovery);
     match (tests.merge, &tests.hierarchy) {
         (Some(Merge::Random { groups }), _) => {
@@ -223,7 +230,14 @@ pub(crate) fn add_concentration(
         .iter()
         .map(|name| attribute(&table, name))
         .collect::<Result<Vec<_>>>()?;
+    let sequences = sides.whole().sequences();
     let mut search = Search::leave_one_out(rows)?.with_engine(engine);
+    if let Some(sequences) = &sequences {
+        let visibility = search
+            .visibility()
+            .without_own_sequence(sequences, sequences);
+        search = search.with_visibility(visibility)?;
+    }
     if let Some(limit) = arguments.memory {
         search = search.with_memory(limit);
     }

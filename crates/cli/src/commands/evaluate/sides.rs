@@ -43,6 +43,12 @@ impl Set {
         Ok(Self { matrix, table })
     }
 
+    /// The sequence of each row, where the labels say one.
+    pub(crate) fn sequences(&self) -> Option<Vec<usize>> {
+        let (numbers, _) = numbered(&[self.table.get("sequence")?]);
+        numbers.into_iter().next()
+    }
+
     fn gather(&self, rows: &[usize]) -> Self {
         Self {
             matrix: self.matrix.gather(rows),
