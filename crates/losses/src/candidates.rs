@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::relation::Relation;
+use crate::tensors::unit_rows;
 
 /// Embeddings in the form that is compared, with the relation of their labels.
 #[derive(Clone, Debug)]
@@ -36,6 +37,15 @@ impl<'a> Candidates<'a> {
             rows,
             columns,
             relation,
+        }
+    }
+
+    /// The same with rows and columns of length 1, outside any graph: for choices that are defined by angles.
+    pub(crate) fn of_unit_length(&self) -> Self {
+        Candidates {
+            rows: unit_rows(self.rows.clone().inner()),
+            columns: unit_rows(self.columns.clone().inner()),
+            relation: self.relation.clone(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The few tensor operations that several losses share.
 
-use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Element, Int, Tensor, TensorData};
 
 /// A logit that no real one comes near: finite, so that no `inf - inf` arises in a backward pass.
 const NEVER: f64 = -1e30;
@@ -22,8 +22,8 @@ pub(crate) fn epsilon(dtype: DType) -> f64 {
 }
 
 /// A constant matrix `[rows, columns]` of the type and on the device of `like`, outside any graph.
-pub(crate) fn constant(
-    values: Vec<f32>,
+pub(crate) fn constant<E: Element>(
+    values: Vec<E>,
     [rows, columns]: [usize; 2],
     like: &Tensor<2>,
 ) -> Tensor<2> {
@@ -112,14 +112,14 @@ pub(crate) fn softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     (x.clone() + x.abs()) / 2.0 + tail
 }
 
-/// Share of `true`, `[1]`.
+/// Share of `true`, `[1]`, counted in f32: a device may have f16 for its floats, which counts to 2048.
 pub(crate) fn share<const D: usize>(mask: Tensor<D, Bool>) -> Tensor<1> {
-    mask.float().mean()
+    mask.float().cast(DType::F32).mean()
 }
 
-/// Number of `true`, `[1]`.
+/// Number of `true`, `[1]`, counted in f32 as in [`share`].
 pub(crate) fn count<const D: usize>(mask: Tensor<D, Bool>, dtype: DType) -> Tensor<1> {
-    mask.float().sum().cast(dtype)
+    mask.float().cast(DType::F32).sum().cast(dtype)
 }
 
 /// `sum / count`, and 0 where nothing was counted.

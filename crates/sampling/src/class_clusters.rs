@@ -101,21 +101,19 @@ impl ClassPoints {
         })
     }
 
-    /// Lloyd's iterations from `clusters` clusters that the points were in: from the means of these as they are now. Where their
-    /// number is fixed and some are lost, K-means++ draws those anew.
+    /// Lloyd's iterations from `clusters` clusters that the points were in: from the means of these as they are now. Where some of
+    /// `count` are lost, K-means++ draws those anew.
     pub(crate) fn cluster_from(
         &self,
         assignment: &[usize],
         clusters: usize,
         config: &IndexConfig,
-        count: ClusterCount,
+        count: usize,
         from: Stream,
     ) -> ClassClusters {
         let mut start = vec![0.0; clusters * self.mean.len()];
         ClusterSums::of(self.rows(), assignment, clusters).write_means(&mut start);
-        if let ClusterCount::Fixed(count) = count
-            && clusters < count
-        {
+        if clusters < count {
             add_centres(self.rows(), &mut start, count, &mut from.generator());
         }
         self.restore(lloyd(self.rows(), start, config.iterations))

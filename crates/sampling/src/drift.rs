@@ -64,6 +64,23 @@ impl Probe {
         })
     }
 
+    /// The same rows, to be compared with these embeddings instead: for an index that was made of others than will be measured.
+    ///
+    /// # Errors
+    /// If there is not one for each of [`rows`](Self::rows), or they have another length.
+    pub fn since(self, embeddings: Rows) -> Result<Self, SamplingError> {
+        if embeddings.len() != self.rows.len() {
+            let (embeddings, rows) = (embeddings.len(), self.rows.len());
+            return Err(SamplingError::RowCount { embeddings, rows });
+        }
+        if embeddings.dim() != self.dim {
+            let (given, index) = (embeddings.dim(), self.dim);
+            return Err(SamplingError::Dimension { given, index });
+        }
+        let then = embeddings.values().to_vec();
+        Ok(Self { then, ..self })
+    }
+
     /// The rows to embed, on their evaluation view, for [`drift`](Self::drift).
     pub fn rows(&self) -> &[usize] {
         &self.rows
@@ -146,5 +163,19 @@ mod tests {
         };
         assert!(!policy.exceeded(at(0.01)) && policy.exceeded(at(10.0)));
         assert!(probe.drift(embeddings).is_err());
+    }
+
+    #[test]
+    fn drift_is_measured_from_the_embeddings_that_the_probe_was_given_last() {
+        let (values, classes) = crate::testing::scattered(2, 20, 1);
+        let rows = Rows::new(&values, 2).unwrap();
+        let index = Index::build(rows, &classes, &crate::IndexConfig::default(), 0).unwrap();
+        let probe = Probe::new(&index, rows, 8).unwrap();
+        let fresh: Vec<f32> = (0..16).map(|at| at as f32).collect();
+        let fresh = Rows::new(&fresh, 2).unwrap();
+        assert!(probe.drift(fresh).unwrap() > 0.0);
+        let probe = probe.since(fresh).unwrap();
+        assert_eq!(probe.drift(fresh).unwrap(), 0.0);
+        assert!(probe.since(rows).is_err());
     }
 }

@@ -53,7 +53,7 @@ pub enum Criterion {
 #[serde(rename_all = "lowercase")]
 pub enum RefreshStart {
     /// From the clusters of the old index, at the means of their members as these are embedded now, so that clusters keep their
-    /// numbers and their meaning.
+    /// numbers and their meaning. Where their number is `auto` it is found anew, from new centres as `cold` has them.
     #[default]
     Warm,
     /// From new K-means++ centres; clusters then take the number of the old cluster they match best.

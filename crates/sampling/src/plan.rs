@@ -60,11 +60,16 @@ impl PlanConfig {
             Self::Importance(config) | Self::Union(config) => config.check(classes)?,
         }
         let (config, fingerprint) = (self.clone(), classes.fingerprint());
+        let images_per_class = match self {
+            Self::PerClass(config) => config.expectation(classes),
+            _ => Vec::new(),
+        };
         Ok(Plan {
             config,
             classes: classes.clone(),
             fingerprint,
             seed,
+            images_per_class,
         })
     }
 
@@ -145,6 +150,8 @@ pub struct Plan {
     classes: Classes,
     fingerprint: u64,
     seed: u64,
+    /// Images of each class that a batch holds on average, of the plan by classes: asked for with every batch.
+    images_per_class: Vec<f64>,
 }
 
 /// How often one batch is expected to hold what.
@@ -243,7 +250,7 @@ impl Plan {
         };
         Ok(match &self.config {
             PlanConfig::Shuffled(config) => per_row(config.mean_batch(&self.classes)),
-            PlanConfig::PerClass(config) => Expectation::Classes(config.expectation(&self.classes)),
+            PlanConfig::PerClass(_) => Expectation::Classes(self.images_per_class.clone()),
             PlanConfig::Balanced(config) => {
                 let images = config.mean_batch(&self.classes) / self.classes.len() as f64;
                 Expectation::Classes(vec![images; self.classes.len()])

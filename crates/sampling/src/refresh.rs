@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::class_clusters::{ClassClusters, ClassPoints, Joined, Stream};
 use crate::index::{Record, check_embeddings};
 use crate::matching::match_centres;
-use crate::{Index, RefreshStart, SamplingError};
+use crate::{ClusterCount, Index, RefreshStart, SamplingError};
 
 /// What a refresh did. Its duration is for the caller to measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,12 +37,12 @@ pub struct RefreshReport {
 impl Index {
     /// Clusters new embeddings of the same rows, and replaces the index as a whole: centres and members change together.
     ///
-    /// A warm start runs Lloyd's iterations from the old clusters, from the means of their members as they are embedded now, so that
-    /// clusters follow their points wherever these went; the old centres themselves may lie where the network puts nothing of
-    /// the class any more, and whichever is nearest would take all of it. Clusters that a class lost in a collapse are drawn anew.
-    /// A cold start begins from scratch and gives each new cluster the
-    /// number of the old one it matches best. A [`LossCache`](crate::LossCache) needs no care: it averages under the new
-    /// members by itself.
+    /// A warm start runs Lloyd's iterations from the old clusters, from the means of their members as they are embedded now, so
+    /// that clusters follow their points wherever these went; the old centres themselves may lie where the network puts nothing
+    /// of the class any more, and whichever is nearest would take all of it. Clusters that a class lost in a collapse are drawn
+    /// anew. A cold start begins from scratch and gives each new cluster the number of the old one it matches best; where the
+    /// number of clusters is `auto` it is found anew, which always starts cold. A [`LossCache`](crate::LossCache) needs no care:
+    /// it averages under the new members by itself.
     ///
     /// # Errors
     /// If the embeddings have other rows or another length, or are not finite; the old index then stays.
@@ -74,13 +74,14 @@ impl Index {
                     generation,
                     class,
                 };
-                match self.config().refresh_start {
-                    RefreshStart::Warm => {
+                match (self.config().refresh_start, count) {
+                    (RefreshStart::Warm, ClusterCount::Fixed(count)) => {
                         let place = |&row: &usize| self.cluster_of(row) - clusters.start;
                         let old: Vec<usize> = members.iter().map(place).collect();
                         points.cluster_from(&old, clusters.len(), self.config(), count, from)
                     }
-                    RefreshStart::Cold => {
+                    // How many there are is to be found anew: an untrained network shows few of the modes that a class has.
+                    (RefreshStart::Warm, ClusterCount::Auto(_)) | (RefreshStart::Cold, _) => {
                         let found = points.cluster(self.config(), count, from);
                         renumber(found, self.centres().slice(clusters))
                     }
@@ -186,6 +187,7 @@ fn renumber(ClassClusters(found): ClassClusters, old: Rows) -> ClassClusters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index_config::Auto;
     use crate::testing::scattered;
     use crate::{Classes, IndexConfig};
 
@@ -272,6 +274,31 @@ mod tests {
             (index.len(), report.dropped, report.ids_kept),
             (6, 0, false)
         );
+    }
+
+    #[test]
+    fn an_automatic_number_of_clusters_grows_when_modes_come_to_be_seen() {
+        let classes = Classes::new(&[0; 40]).unwrap();
+        let (noise, _) = scattered(1, 40, 3);
+        let config = IndexConfig {
+            clusters_per_class: ClusterCount::Auto(Auto::Auto),
+            most_clusters: 6,
+            ..IndexConfig::default()
+        };
+        // Before training a class may be next to one point.
+        let mut index =
+            Index::build(Rows::new(&[0.5; 80], 2).unwrap(), &classes, &config, 1).unwrap();
+        assert_eq!(index.len(), 1);
+        let modes: Vec<f32> = noise
+            .chunks(2)
+            .enumerate()
+            .flat_map(|(row, point)| {
+                let (x, y) = ((row % 2) as f32, (row / 2 % 2) as f32);
+                [0.1 * point[0] + 100.0 * x, 0.1 * point[1] + 100.0 * y]
+            })
+            .collect();
+        let report = index.refresh(Rows::new(&modes, 2).unwrap()).unwrap();
+        assert_eq!((index.len(), report.ids_kept), (4, false));
     }
 
     #[test]

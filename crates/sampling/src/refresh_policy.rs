@@ -12,8 +12,8 @@ use crate::error::{at_least, setting};
 /// use lodestone_sampling::{Decision, RefreshPolicy};
 ///
 /// let policy = RefreshPolicy::Epochs { every: 2 };
-/// assert_eq!(policy.decide(200, 100), Decision::Refresh);
-/// assert_eq!(policy.decide(300, 100), Decision::Keep);
+/// assert_eq!(policy.decide(200, 1, 100), Decision::Refresh);
+/// assert_eq!(policy.decide(300, 1, 100), Decision::Keep);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "when", rename_all = "kebab-case", deny_unknown_fields)]
@@ -90,13 +90,20 @@ impl RefreshPolicy {
         }
     }
 
-    /// What to do after `steps` training steps in all, with `steps_per_epoch` in an epoch.
-    pub fn decide(&self, steps: u64, steps_per_epoch: u64) -> Decision {
+    /// What to do after `steps` training steps of `batches_per_step` batches, of which an epoch has `batches_per_epoch`. The end of
+    /// an epoch may fall inside a step; the refresh is then made behind it.
+    pub fn decide(&self, steps: u64, batches_per_step: u64, batches_per_epoch: u64) -> Decision {
+        let rounds =
+            |steps: u64, every: u64| steps * batches_per_step / (every * batches_per_epoch).max(1);
         let due = |every: u64| steps > 0 && steps.is_multiple_of(every);
         match *self {
             Self::Never => Decision::Keep,
             Self::Steps { every } if due(every) => Decision::Refresh,
-            Self::Epochs { every } if due(every * steps_per_epoch) => Decision::Refresh,
+            Self::Epochs { every }
+                if steps > 0 && rounds(steps, every) > rounds(steps - 1, every) =>
+            {
+                Decision::Refresh
+            }
             Self::Drift { check_every, .. } if due(check_every) => Decision::MeasureDrift,
             Self::Steps { .. } | Self::Epochs { .. } | Self::Drift { .. } => Decision::Keep,
         }
@@ -134,11 +141,22 @@ mod tests {
             (drift, 31, Keep),
         ] {
             assert_eq!(
-                policy.decide(steps, 10),
+                policy.decide(steps, 1, 10),
                 expected,
                 "{policy:?} after {steps}"
             );
         }
+        // Epochs of five batches, steps of four: the first ends in step 2, the second in step 3, the fourth with step 5.
+        let each = RefreshPolicy::Epochs { every: 1 };
+        let after: Vec<u64> = (0..11)
+            .filter(|&steps| each.decide(steps, 4, 5) == Refresh)
+            .collect();
+        assert_eq!(after, [2, 3, 4, 5, 7, 8, 9, 10]);
+        let second = RefreshPolicy::Epochs { every: 2 };
+        let after: Vec<u64> = (0..11)
+            .filter(|&steps| second.decide(steps, 4, 5) == Refresh)
+            .collect();
+        assert_eq!(after, [3, 5, 8, 10]);
         assert!(drift.exceeded(0.6) && !drift.exceeded(0.5));
         assert!(!RefreshPolicy::Never.exceeded(f64::INFINITY));
     }

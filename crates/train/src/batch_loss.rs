@@ -6,8 +6,10 @@ use lodestone_losses::{
     WeightedMean,
 };
 use lodestone_sampling::{Batch, PlanConfig};
+use rand::RngExt;
 
 use crate::config::RunConfig;
+use crate::random::{Purpose, generator};
 
 /// Loss of `embeddings` `[batch, dim]`, whose classes are `labels`; `draw` is the batch's number, for random miners.
 pub(crate) fn forward(
@@ -45,7 +47,9 @@ pub(crate) fn forward(
             &neighbourhoods,
         );
     }
-    let labels = Labels::new(labels).with_draw(draw as u64);
+    // The run's seed has a say beside the miner's own, so that seeds of a comparison differ in this too.
+    let draw = generator(config.seed, Purpose::Miner, draw).random();
+    let labels = Labels::new(labels).with_draw(draw);
     if batch.clusters.is_empty() {
         loss.forward(embeddings, labels)
     } else {

@@ -136,7 +136,8 @@ pub struct ModelConfig {
     /// Last stage of the trunk that stays as it is. Its outputs are computed once for each image and view and cached.
     #[serde(default)]
     pub freeze_until: Option<String>,
-    /// Augmented views of each training image in the cache of a frozen trunk, beside the plain and the flipped one.
+    /// Augmented views of each training image in the cache of a frozen trunk, beside the plain and the flipped one. All views are
+    /// drawn alike: of what `data.augmentation.flip_probability` says, only whether it is above 0 counts for the flipped one.
     #[serde(default)]
     pub frozen_views: usize,
     /// Where the cached outputs of a frozen trunk stand while they are read.
@@ -297,6 +298,13 @@ impl Default for EvaluationConfig {
 }
 
 impl RunConfig {
+    /// The same network without the file that it starts from, for a run whose weights are in a checkpoint.
+    pub(crate) fn without_weights(&self) -> Self {
+        let mut config = self.clone();
+        config.model.weights = None;
+        config
+    }
+
     /// How a picture becomes the network's input; the model file of the run carries the same.
     pub fn preprocessing(&self) -> Preprocessing {
         let usual = self.model.network.preprocessing();
@@ -387,11 +395,29 @@ impl RunConfig {
                 self.sampler.name()
             ));
         }
-        if self.loss.wants_clusters() && matches!(self.sampler, PlanConfig::Shuffled(_)) {
-            return wrong(format!(
-                "sampler.kind is {}, which may draw batches of one class or of single examples; this loss needs clusters",
-                self.sampler.name()
-            ));
+        if self.loss.wants_clusters() {
+            let groups = match &self.sampler {
+                PlanConfig::Shuffled(_) | PlanConfig::Balanced(_) => {
+                    return wrong(format!(
+                        "sampler.kind is {}, which may draw batches of one class or of single examples; this loss needs clusters",
+                        self.sampler.name()
+                    ));
+                }
+                PlanConfig::PerClass(plan) => Some([plan.classes_per_batch, plan.images_per_class]),
+                PlanConfig::HardClasses(plan) => {
+                    Some([plan.classes_per_batch, plan.images_per_class])
+                }
+                PlanConfig::Neighbourhood(_) | PlanConfig::Importance(_) | PlanConfig::Union(_) => {
+                    None
+                }
+            };
+            let fields = ["classes_per_batch", "images_per_class"];
+            let few = fields.into_iter().zip(groups.into_iter().flatten());
+            if let Some((field, count)) = few.into_iter().find(|&(_, count)| count < 2) {
+                return wrong(format!(
+                    "sampler.{field} is {count}, must be at least 2: this loss needs imposters, and a spread in each class"
+                ));
+            }
         }
         if self.evaluation.bs_val == 0 {
             return wrong("evaluation.bs_val is 0, must be at least 1".into());
@@ -445,6 +471,11 @@ impl TrainConfig {
             return Err(format!(
                 "train.average_decay is {}, must be in [0, 1)",
                 self.average_decay
+            ));
+        }
+        if let (Some(watch), 0) = (&self.watch, self.valid_period) {
+            return Err(format!(
+                "train.watch is {watch}, which needs train.valid_period"
             ));
         }
         if self.patience > 0 && self.valid_period == 0 {

@@ -12,6 +12,8 @@ pub(crate) enum Purpose {
     Device = 2,
     /// Starting values of the loss's own parameters.
     Parameters = 3,
+    /// Which negatives a random miner takes.
+    Miner = 4,
 }
 
 /// The generator of a purpose at a step.

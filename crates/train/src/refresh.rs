@@ -37,8 +37,8 @@ pub(crate) struct Refresher<'a> {
     pub(crate) classes: &'a Classes,
     /// A plain device.
     pub(crate) device: &'a Device,
-    /// Steps of the optimiser in an epoch of the plan.
-    epoch_steps: u64,
+    /// Batches in an epoch of the plan.
+    epoch_batches: u64,
     wanted: bool,
 }
 
@@ -50,13 +50,12 @@ impl<'a> Refresher<'a> {
         device: &'a Device,
         plan: &Plan,
     ) -> Self {
-        let batches = plan.epoch(0).steps();
         Self {
             config,
             rows,
             classes,
             device,
-            epoch_steps: batches.div_ceil(config.train.accumulate) as u64,
+            epoch_batches: plan.epoch(0).steps() as u64,
             wanted: config.sampler.needs_index(),
         }
     }
@@ -68,8 +67,11 @@ impl<'a> Refresher<'a> {
     }
 
     fn decide(&self, step: usize) -> Decision {
-        let policy = &self.config.train.refresh;
-        policy.decide(step as u64, self.epoch_steps)
+        let train = &self.config.train;
+        let batches = train.accumulate as u64;
+        train
+            .refresh
+            .decide(step as u64, batches, self.epoch_batches)
     }
 
     /// Measures and refreshes as the policy says, before the next step.
@@ -166,7 +168,8 @@ impl<'a> Refresher<'a> {
         let fresh = rows_of(&fresh, learner.embedder.embedding_size())?;
         let drift = fused.drift(index, probe.rows(), fresh)?;
         let mean_age = fused.mean_age(state.step as u64);
-        state.probe = Some(probe);
+        // What is measured later are evaluation views, as these are.
+        state.probe = Some(probe.since(fresh)?);
         state.drifted(drift);
         Ok(Refreshed {
             report: Some(report),

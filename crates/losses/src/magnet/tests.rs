@@ -163,6 +163,20 @@ fn a_temperature_multiplies_the_variance_and_leaves_the_loss_without_a_length_sc
 }
 
 #[test]
+fn embeddings_in_f64_get_the_loss_of_the_loops_to_the_last_digits() {
+    // Two of the clusters have three examples, whose mean no f32 weight gives.
+    let (x, clusters, classes) = mixed();
+    let loss = mean(1.0, &clusters, &classes, x.leaf(DType::F64));
+    let value = loss.into_data().convert::<f64>().as_slice::<f64>().unwrap()[0];
+    assert_close(
+        &[value],
+        &[by_loops((1.0, 1.0), &clusters, &classes, &x)],
+        1e-13,
+        0.0,
+    );
+}
+
+#[test]
 fn gradient_is_the_slope_through_means_and_variance() {
     let (x, clusters, classes) = mixed();
     assert_gradient_is_slope(&x, |x| mean(1.0, &clusters, &classes, x));

@@ -27,7 +27,7 @@ pub struct DistanceWeighting {
 /// `1 / q(d)`. The list has one entry per ordered positive pair; a pair whose negatives are all too far does not count.
 ///
 /// # Shapes
-/// - embeddings: `[batch, dim]`, of unit length
+/// - embeddings: `[batch, dim]`, of any length: rows are compared at length 1
 /// - labels: `[batch]`
 ///
 /// # Panics
@@ -42,6 +42,8 @@ pub fn distance_weighted(
 
 /// For each anchor and each of its positives a negative among the candidates, drawn by distance.
 pub(super) fn weighted(among: &Candidates<'_>, weighting: DistanceWeighting) -> Triplets {
+    // The density is that of points on a sphere.
+    let among = &among.of_unit_length();
     let device = among.device();
     let [_, dim] = among.rows.dims();
     let (dim, dtype) = (dim as f64, among.rows.dtype());

@@ -13,7 +13,7 @@ use crate::product::product;
 /// Rows without a positive or without a negative choose nothing.
 ///
 /// # Shapes
-/// - embeddings: `[batch, dim]`, of unit length; no gradient flows through the choice
+/// - embeddings: `[batch, dim]`, of any length: rows are compared at length 1; no gradient flows through the choice
 /// - labels: `[batch]`
 ///
 /// # Panics
@@ -24,6 +24,8 @@ pub fn multi_similarity(embeddings: Tensor<2>, labels: &[usize], epsilon: f64) -
 
 /// The pairs that are not yet in order among the candidates.
 pub(super) fn out_of_order(among: &Candidates<'_>, epsilon: f64) -> Pairs {
+    // The tolerance is one of cosines.
+    let among = &among.of_unit_length();
     let anchors = among.rows.clone().inner();
     let columns = among.columns.clone().inner().transpose();
     let (mut positives, mut negatives) = (Vec::new(), Vec::new());

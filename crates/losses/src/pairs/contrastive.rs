@@ -80,8 +80,9 @@ impl ContrastiveLossConfig {
 /// L = mean_{positive (i, j)} max(0, d(i, j) - positive_margin) + mean_{negative (i, j)} max(0, negative_margin - d(i, j))
 /// ```
 ///
-/// Each of the two means is reduced by itself; one without pairs is 0. The paper squares both terms; like most later
-/// work this does so only through [`Distance::SquaredEuclidean`]. The loss has the unit of the distance. Per example: its
+/// Each of the two means is reduced by itself; one without pairs is 0. The paper squares both terms, `max(0, m - d)²` for
+/// negatives; like most later work this does not. [`Distance::SquaredEuclidean`] squares positives as the paper does, but gives
+/// negatives `m - d²`, whose push is weakest where they are nearest. The loss has the unit of the distance. Per example: its
 /// positive plus its negative mean.
 /// Half precision is widened to f32 first.
 ///

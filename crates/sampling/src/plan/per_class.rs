@@ -201,7 +201,14 @@ fn timetable(mut visits: Vec<usize>, per_batch: usize, random: &mut ChaCha8Rng) 
                     ),
                 })
                 .collect();
-            order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let earlier =
+                |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+            if order.len() > per_batch {
+                // Only the first are asked for, and of a thousand classes these are few.
+                order.select_nth_unstable_by(per_batch, earlier);
+                order.truncate(per_batch);
+            }
+            order.sort_unstable_by(earlier);
             let chosen: Vec<usize> = order
                 .iter()
                 .take(per_batch)

@@ -40,8 +40,9 @@ pub enum Estimator {
 ///
 /// An epoch is as many batches as it takes to see as many images as the data set has, shared clusters counted each time.
 ///
-/// When the effective share `(Σ w)² / (S Σ w²)` of the neighbourhoods falls below 0.2, ratios are cut at `√S` times their mean, which adds
-/// a bias that [`BatchNotes`](crate::BatchNotes) tells (Ionides, *Truncated importance sampling*, 2008).
+/// When the effective share `(Σ w)² / (S Σ w²)` of the neighbourhoods falls below 0.2, ratios are cut at `√S` times their mean,
+/// which adds a bias that [`BatchNotes`](crate::BatchNotes) tells (Ionides, *Truncated importance sampling*, 2008). One weight
+/// that has everything leaves a share of `1 / S`, so that with five neighbourhoods or fewer nothing is ever cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WeightedConfig {
