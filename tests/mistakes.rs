@@ -176,7 +176,32 @@ fn a_checkpoint_of_other_settings_is_refused() {
     let resume = ["--quiet", "train", "--resume", out.to_str().unwrap()];
     let error = fails(&mut lodestone(folder.path(), &resume));
     assert!(
-        error.contains("the checkpoint belongs to other settings"),
+        error.contains(
+            "the checkpoint belongs to other settings: optimizer.trunk_rate is 0.003 there, 0.004 here"
+        ),
         "{error}"
     );
+}
+
+#[test]
+fn a_run_that_fails_before_it_begins_leaves_the_run_in_its_folder_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut arguments = vec![
+        "--quiet",
+        "train",
+        "--config",
+        "datasets/fashion-mini/softmax.toml",
+    ];
+    arguments.extend(["--out", out.to_str().unwrap()]);
+    arguments.extend(SHORT);
+    crate::lodestone::succeeds(&mut lodestone(folder.path(), &arguments));
+    let description = fs::read(out.join("run.json")).unwrap();
+    let text = folder.path().join("weights.safetensors");
+    fs::write(&text, "no weights at all").unwrap();
+    arguments.extend(["--weights", text.to_str().unwrap()]);
+    let error = fails(&mut lodestone(folder.path(), &arguments));
+    assert!(error.contains("weights.safetensors"), "{error}");
+    assert_eq!(fs::read(out.join("run.json")).unwrap(), description);
+    assert!(out.join("report.json").exists());
 }

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::lodestone::{SHORT, fails, lodestone, succeeds};
 
-/// Settings that put everything to work that a resumed run must continue: dropout, moving averages, accumulated batches,
-/// drift, embeddings that training saw, an evaluation now and then.
-const EVERYTHING: [&str; 9] = [
+/// Settings that put everything to work that a resumed run must continue: dropout, moving averages, decay that spares
+/// norms and biases, accumulated batches, drift, embeddings that training saw, an evaluation now and then.
+const EVERYTHING: [&str; 10] = [
     "train.checkpoint_period=1",
     "model.head.dropout=0.2",
     "train.average_decay=0.9",
+    "optimizer.weight_decay=0.1",
     "train.accumulate=2",
     "train.refresh={when=\"drift\",threshold=0.05,check_every=3,probe_rows=50}",
     "train.refresh_source=fused",

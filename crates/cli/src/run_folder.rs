@@ -41,6 +41,23 @@ pub(crate) struct Sitting {
     pub(crate) outcome: Option<String>,
 }
 
+/// What a folder holds before a run is started in it.
+pub(crate) struct Before {
+    description: Option<Vec<u8>>,
+    /// When its `run.toml` was written.
+    settings: Option<SystemTime>,
+}
+
+impl Before {
+    pub(crate) fn read(folder: &Path) -> Self {
+        let settings = std::fs::metadata(folder.join("run.toml"));
+        Self {
+            description: std::fs::read(folder.join(FILE)).ok(),
+            settings: settings.and_then(|file| file.modified()).ok(),
+        }
+    }
+}
+
 impl RunFolder {
     /// The file of a run, or an empty one if there is none or it cannot be read.
     pub(crate) fn read(folder: &Path) -> Self {
@@ -84,10 +101,24 @@ impl RunFolder {
         self.write(folder)
     }
 
-    /// Takes the file away again, and the folder if there is nothing else in it.
-    pub(crate) fn remove(folder: &Path) {
-        let _ = std::fs::remove_file(folder.join(FILE));
-        let _ = std::fs::remove_dir(folder);
+    /// Notes how a sitting failed. One that failed before it began, which leaves `run.toml` as it was `before`, is taken back: the
+    /// folder then still describes the run that is in it, or is gone if there is none.
+    pub(crate) fn failed(self, folder: &Path, error: &str, resumed: bool, before: &Before) {
+        // What went wrong is the error; that it could not be written down as well is not.
+        if resumed || Before::read(folder).settings != before.settings {
+            let _ = self.end(folder, error);
+            return;
+        }
+        match &before.description {
+            Some(text) => {
+                let file = folder.join(FILE);
+                let _ = lodestone_files::write_whole(&file, |file| file.write_all(text));
+            }
+            None => {
+                let _ = std::fs::remove_file(folder.join(FILE));
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
     }
 
     fn write(&self, folder: &Path) -> Result<()> {

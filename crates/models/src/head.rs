@@ -186,7 +186,8 @@ impl Head {
         let mean = outputs.clone().mean_dim(0);
         let variance = (outputs - mean.clone()).square().mean();
         // Features that are all equal have no variance to set; they keep their scale.
-        let scale = variance.clamp_min(f32::MIN_POSITIVE).sqrt().recip();
+        let flat = variance.clone().lower_equal_scalar(f32::MIN_POSITIVE);
+        let scale = variance.mask_fill(flat, 1.0).sqrt().recip();
         let Dense { weight, bias, name } = last;
         let trained = weight.is_require_grad();
         let weight = weight.map(|weight| {

@@ -40,10 +40,9 @@ pub(crate) fn whitening(features: &[f32], width: usize, size: usize) -> (Vec<f32
     let mut bias = vec![0.0; size];
     for column in 0..size.min(width) {
         let direction = directions.column(column);
-        // Features that are all equal have no variance to divide by.
-        let deviation = (variances[column].max(0.0) + RIDGE * average)
-            .max(f64::MIN_POSITIVE)
-            .sqrt();
+        // Features that are all equal have no variance to divide by, and keep their scale.
+        let ridge = if average > 0.0 { RIDGE * average } else { 1.0 };
+        let deviation = (variances[column].max(0.0) + ridge).sqrt();
         for row in 0..width {
             weight[row * size + column] = (direction[row] / deviation) as f32;
         }

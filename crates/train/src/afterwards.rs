@@ -11,7 +11,7 @@ use crate::judging::note_receipt;
 use crate::kept;
 use crate::learner::Learner;
 use crate::observer::{Event, Observer, Phase};
-use crate::save::load;
+use crate::save::{load_state, load_trained};
 use crate::setup::{Parts, Setup};
 use crate::state::State;
 use crate::trainer::Trainer;
@@ -26,31 +26,34 @@ impl Trainer {
         let config = &self.config;
         let device = self.device.clone().autodiff();
         let checkpoints = self.checkpoints();
-        let (_, saved, damaged) = checkpoints.newest()?;
+        let (_, mut saved, damaged) = checkpoints.newest()?;
         for reason in damaged {
             observer.on(Event::Warning(&Warning::DamagedCheckpoint { reason }));
         }
         let parts = Parts::new(&self.table, config)?;
         let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
-        let setup = Setup::new(config, &self.table, &parts, &device, observer)?;
-        let fresh = State::fresh(config, &setup.table_fingerprint, &classes);
-        let held_out = parts.require_held_out()?;
-        let all: [&[usize]; 2] = [&parts.train, parts.rows(held_out)];
-        let mut evaluation =
-            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
+        let start = config.without_weights();
+        let mut setup = Setup::new(&start, &self.table, &parts, &device, observer)?;
+        let state = load_state(&mut saved, &checkpoints)?;
+        state.check_trained(&State::fresh(config, &setup.table_fingerprint, &classes))?;
         let learner = Learner::new(
             config,
             setup.embedder.clone(),
             setup.auxiliary.clone(),
             setup.loss.clone(),
         );
-        let (state, learner) = load(saved, learner, &checkpoints)?;
-        state.check(&fresh)?;
+        let learner = load_trained(&mut saved, learner, config, &checkpoints)?;
+        // What is frozen computes as it did in the run, whatever the file of its weights holds by now.
+        setup.embedder = learner.embedder.clone();
+        let held_out = parts.require_held_out()?;
+        let all: [&[usize]; 2] = [&parts.train, parts.rows(held_out)];
+        let mut evaluation =
+            setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
         let judge = self.judge_of(&parts, &classes, &setup.loader);
         let judgement = judge.judge(&learner, &state, held_out, &mut evaluation, observer)?;
         let mut report = judgement.report;
-        if let Some(receipt) = &state.receipt {
-            note_receipt(&mut report, receipt);
+        if config.train.receipts {
+            note_receipt(&mut report, &state.last_receipt());
         }
         if let Some(folder) = &self.keep {
             kept::complete(folder, &report)?;

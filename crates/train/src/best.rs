@@ -2,12 +2,68 @@
 
 use std::path::Path;
 
+use lodestone_eval::Report;
+use lodestone_losses::ClassRule;
+
+use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::evaluate::headline;
+use crate::evaluate::{Centres, Judged, Part, headline, judge_with};
 use crate::judging::{Judge, Judgement};
 use crate::learner::Learner;
 use crate::observer::{Event, Observer};
+use crate::refresh::rows_of;
 use crate::state::State;
+
+/// Refuses a watched metric that no report of the run will have, before the first step: of eight points, judged as the validation
+/// images will be. `merged` says whether training merges classes.
+///
+/// # Errors
+/// If the report lacks it; the names that it has are told.
+pub(crate) fn check_watched(config: &RunConfig, merged: bool) -> Result<(), TrainError> {
+    let Some(metric) = &config.train.watch else {
+        return Ok(());
+    };
+    let points: Vec<f32> = (0..8).map(|at| (at / 2 * 10 + at) as f32).collect();
+    let (labels, fine) = ([0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3]);
+    let part = Part {
+        embeddings: &points,
+        labels: &labels,
+        fine: merged.then_some(&fine[..]),
+    };
+    let scores = [0.0; 16];
+    let rule = config.loss.class_rule();
+    let judged = Judged {
+        rule: Some(rule),
+        dim: 1,
+        gallery: part,
+        queries: part,
+        logits: match rule {
+            ClassRule::HighestScore => Some(rows_of(&scores, 2)?),
+            ClassRule::NearestNeighbours | ClassRule::NearestClusters => None,
+        },
+        clusters: None,
+    };
+    let centres = (rule == ClassRule::NearestClusters).then_some(Centres {
+        rows: rows_of(&points, 1)?,
+        classes: &labels,
+        variance: 1.0,
+    });
+    let report = judge_with(&judged, centres, &config.evaluation)?;
+    match report.measures.contains_key(metric) {
+        true => Ok(()),
+        false => Err(unknown(metric, &report)),
+    }
+}
+
+fn unknown(metric: &str, report: &Report) -> TrainError {
+    let known: Vec<&str> = report.measures.keys().map(String::as_str).collect();
+    TrainError::Setting {
+        reason: format!(
+            "train.watch is {metric}, which the report does not have; it has {}",
+            known.join(", ")
+        ),
+    }
+}
 
 /// Value of the watched metric, and whether it is the best so far, which is then kept as a model file in folder `run`.
 ///
@@ -26,12 +82,7 @@ pub(crate) fn keep_best(
     let metric = config.train.watch.clone().unwrap_or_else(own);
     let measures = &judgement.report.measures;
     let Some(measure) = measures.get(&metric) else {
-        let known: Vec<&str> = measures.keys().map(String::as_str).collect();
-        let reason = format!(
-            "train.watch is {metric}, which the report does not have; it has {}",
-            known.join(", ")
-        );
-        return Err(TrainError::Setting { reason });
+        return Err(unknown(&metric, &judgement.report));
     };
     let Some(value) = measure.value else {
         return Ok(None);
@@ -54,4 +105,37 @@ pub(crate) fn keep_best(
         best,
     });
     Ok(Some((value, best)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::small_config;
+
+    #[test]
+    fn a_watched_metric_that_no_report_has_is_told_before_the_first_step() {
+        let watching = |loss: &str, metric: &str, merged| {
+            let config = small_config(&[
+                loss,
+                "train.valid_period=4",
+                &format!("train.watch={metric:?}"),
+            ]);
+            check_watched(&config, merged).map_err(|error| error.to_string())
+        };
+        let softmax = "loss={kind=\"softmax\"}";
+        assert_eq!(watching(softmax, "argmax_error_at_1", false), Ok(()));
+        assert_eq!(watching(softmax, "map_at_r", false), Ok(()));
+        // Only magnet has a variance for its clusters to vote with.
+        assert!(watching(softmax, "knc_error_at_1", false).is_err());
+        let error = watching(softmax, "recall_at_l", false).unwrap_err();
+        assert!(
+            error.contains("recall_at_l") && error.contains("recall_at_1"),
+            "{error}"
+        );
+        assert!(watching(softmax, "hierarchy_soft_knn_error_at_1", false).is_err());
+        assert_eq!(
+            watching(softmax, "hierarchy_soft_knn_error_at_1", true),
+            Ok(())
+        );
+    }
 }

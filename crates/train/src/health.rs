@@ -207,7 +207,8 @@ impl HealthWatch {
         }
         if let Some(first) = self.first
             && full
-            && mean > RISE * first
+            // Above, also where a loss may be negative.
+            && mean > first + (RISE - 1.0) * first.abs()
         {
             let loss = mean;
             found.push((

@@ -32,6 +32,10 @@ pub enum RuleConfig {
         /// Memory of the mean squared gradient.
         #[serde(default = "beta_2")]
         beta_2: f32,
+        /// What is added to the root of the mean squared gradient. The paper and torch have 1e-8; burn's 1e-5 stands here, which
+        /// shortens the steps of parameters with gradients below it.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
     },
     /// Adam with decay applied to the weights themselves (Loshchilov & Hutter 2019).
     AdamW {
@@ -41,6 +45,9 @@ pub enum RuleConfig {
         /// Memory of the mean squared gradient.
         #[serde(default = "beta_2")]
         beta_2: f32,
+        /// As Adam's.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
     },
     /// The sign of an interpolated momentum (Chen et al. 2023).
     Lion,
@@ -58,6 +65,10 @@ fn beta_1() -> f32 {
 
 fn beta_2() -> f32 {
     0.999
+}
+
+fn epsilon() -> f32 {
+    1e-5
 }
 
 /// Optimiser, rates and decay of a run.
@@ -82,8 +93,9 @@ impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
             rule: RuleConfig::Adam {
-                beta_1: 0.9,
-                beta_2: 0.999,
+                beta_1: beta_1(),
+                beta_2: beta_2(),
+                epsilon: epsilon(),
             },
             trunk_rate: 1e-3,
             head_rate: 1e-3,
@@ -110,13 +122,23 @@ impl OptimizerConfig {
                 let decayed = plain.clone().with_weight_decay(decay);
                 decayed.init().with_group(undecayed, plain.build(), None)
             }
-            RuleConfig::Adam { beta_1, beta_2 } => {
+            RuleConfig::Adam {
+                beta_1,
+                beta_2,
+                epsilon,
+            } => {
                 let plain = AdamConfig::new().with_beta_1(beta_1).with_beta_2(beta_2);
+                let plain = plain.with_epsilon(epsilon);
                 let decayed = plain.clone().with_weight_decay(decay);
                 decayed.init().with_group(undecayed, plain.build(), None)
             }
-            RuleConfig::AdamW { beta_1, beta_2 } => {
+            RuleConfig::AdamW {
+                beta_1,
+                beta_2,
+                epsilon,
+            } => {
                 let plain = AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2);
+                let plain = plain.with_epsilon(epsilon);
                 let decayed = plain.clone().with_weight_decay(self.weight_decay);
                 let plain = plain.with_weight_decay(0.0);
                 decayed.init().with_group(undecayed, plain.build(), None)
@@ -152,18 +174,47 @@ impl OptimizerConfig {
                 return Err(format!("optimizer.{field} is {value}, must be at least 0"));
             }
         }
-        if let RuleConfig::Sgd {
-            momentum,
-            nesterov: true,
-        } = self.rule
-            && momentum == 0.0
-        {
-            return Err(
-                "optimizer.rule.nesterov is true, which needs optimizer.rule.momentum above 0"
-                    .into(),
-            );
+        match self.rule {
+            RuleConfig::Sgd { momentum, nesterov } => {
+                memory("momentum", momentum)?;
+                if nesterov && momentum == 0.0 {
+                    return Err(
+                        "optimizer.rule.nesterov is true, which needs optimizer.rule.momentum above 0"
+                            .into(),
+                    );
+                }
+            }
+            RuleConfig::Adam {
+                beta_1,
+                beta_2,
+                epsilon,
+            }
+            | RuleConfig::AdamW {
+                beta_1,
+                beta_2,
+                epsilon,
+            } => {
+                memory("beta_1", f64::from(beta_1))?;
+                memory("beta_2", f64::from(beta_2))?;
+                if !(epsilon > 0.0 && epsilon.is_finite()) {
+                    return Err(format!(
+                        "optimizer.rule.epsilon is {epsilon}, must be a number above 0"
+                    ));
+                }
+            }
+            RuleConfig::Lion | RuleConfig::RmsProp => {}
         }
         Ok(())
+    }
+}
+
+/// A share of what was that is kept each step: all of it would never move.
+fn memory(field: &str, share: f64) -> Result<(), String> {
+    match (0.0..1.0).contains(&share) {
+        true => Ok(()),
+        false => Err(format!(
+            "optimizer.rule.{field} is {share}, must be at least 0 and below 1"
+        )),
     }
 }
 
@@ -180,4 +231,35 @@ fn one_dimensional<M: Module>(module: &M) -> Vec<ParamId> {
     let mut collect = Collect(Vec::new());
     module.visit(&mut collect);
     collect.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_that_would_never_move_or_run_away_are_refused() {
+        let check = |rule| {
+            OptimizerConfig {
+                rule,
+                ..OptimizerConfig::default()
+            }
+            .validate()
+        };
+        let sgd = |momentum, nesterov| check(RuleConfig::Sgd { momentum, nesterov });
+        assert_eq!(sgd(0.9, true), Ok(()));
+        assert!(sgd(-0.9, false).unwrap_err().contains("momentum is -0.9"));
+        assert!(sgd(1.5, false).unwrap_err().contains("momentum is 1.5"));
+        assert!(sgd(0.0, true).unwrap_err().contains("nesterov"));
+        let adam = |beta_2, epsilon| {
+            check(RuleConfig::Adam {
+                beta_1: 0.9,
+                beta_2,
+                epsilon,
+            })
+        };
+        assert_eq!(adam(0.999, 1e-8), Ok(()));
+        assert!(adam(1.0, 1e-8).unwrap_err().contains("beta_2 is 1"));
+        assert!(adam(0.9, 0.0).unwrap_err().contains("epsilon is 0"));
+    }
 }

@@ -7,6 +7,7 @@ use burn::tensor::Bytes;
 
 use crate::average::Average;
 use crate::checkpoint::{CheckpointError, CheckpointFolder, Parts};
+use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::learner::Learner;
 use crate::state::State;
@@ -66,16 +67,62 @@ pub(crate) fn save(learner: &Learner, state: &State) -> Result<Parts, TrainError
         .with("average_loss", loss.to_vec()))
 }
 
-/// The run that a checkpoint holds, in the place of `learner`, which was made from the same settings.
+/// What a checkpoint knows beside its weights.
+///
+/// # Errors
+/// If it is missing or damaged.
+pub(crate) fn load_state(
+    parts: &mut Parts,
+    checkpoints: &CheckpointFolder,
+) -> Result<State, TrainError> {
+    let state = parts
+        .take("state")
+        .and_then(|bytes| State::from_bytes(&bytes));
+    state.map_err(|reason| damaged(reason, checkpoints))
+}
+
+/// The run that a checkpoint holds, in the place of `learner`, which was made from the same settings `config`.
 ///
 /// # Errors
 /// If a part is missing or of another network.
 pub(crate) fn load(
     mut parts: Parts,
     learner: Learner,
+    config: &RunConfig,
     checkpoints: &CheckpointFolder,
-) -> Result<(State, Learner), TrainError> {
-    let mut restore = || -> Result<(State, Learner), String> {
+) -> Result<Learner, TrainError> {
+    let trained = load_trained(&mut parts, learner, config, checkpoints)?;
+    let mut optimizer = |name: &str, fresh: ModuleOptimizer| {
+        let bytes = Bytes::from_bytes_vec(parts.take(name)?);
+        fresh.from_bytes(bytes).map_err(|error| error.to_string())
+    };
+    let restore = || -> Result<Learner, String> {
+        Ok(Learner {
+            trunk_optimizer: optimizer("trunk_optimizer", trained.trunk_optimizer)?,
+            head_optimizer: optimizer("head_optimizer", trained.head_optimizer)?,
+            auxiliary_optimizer: optimizer("auxiliary_optimizer", trained.auxiliary_optimizer)?,
+            loss_optimizer: optimizer("loss_optimizer", trained.loss_optimizer)?,
+            embedder: trained.embedder,
+            auxiliary: trained.auxiliary,
+            loss: trained.loss,
+            average: trained.average,
+        })
+    };
+    restore().map_err(|reason| damaged(reason, checkpoints))
+}
+
+/// The same with optimisers that have not moved anything yet, for a run that is not to go on: what these know may lie on another
+/// device than the one it is judged on.
+///
+/// # Errors
+/// If a part is missing or of another network.
+pub(crate) fn load_trained(
+    parts: &mut Parts,
+    learner: Learner,
+    config: &RunConfig,
+    checkpoints: &CheckpointFolder,
+) -> Result<Learner, TrainError> {
+    let mut restore = || -> Result<Learner, String> {
         let text = |error: RecordError| error.to_string();
         let mut record = |name: &str| {
             ModuleRecord::from_bytes(Bytes::from_bytes_vec(parts.take(name)?)).map_err(text)
@@ -102,26 +149,19 @@ pub(crate) fn load(
                 })
             }
         };
-        let mut optimizer = |name: &str, fresh: &ModuleOptimizer| {
-            fresh
-                .clone()
-                .from_bytes(Bytes::from_bytes_vec(parts.take(name)?))
-                .map_err(text)
-        };
-        let restored = Learner {
-            trunk_optimizer: optimizer("trunk_optimizer", &learner.trunk_optimizer)?,
-            head_optimizer: optimizer("head_optimizer", &learner.head_optimizer)?,
-            loss_optimizer: optimizer("loss_optimizer", &learner.loss_optimizer)?,
-            auxiliary_optimizer: optimizer("auxiliary_optimizer", &learner.auxiliary_optimizer)?,
-            embedder: embedder.map_err(|error| error.to_string())?,
-            auxiliary: auxiliary.map_err(|error| error.to_string())?,
-            loss: loss.map_err(|error| error.to_string())?,
-            average,
-        };
-        Ok((State::from_bytes(&parts.take("state")?)?, restored))
+        // Made for the restored parameters, which bring their own identities: which of them decay is known by these.
+        let fresh = Learner::new(
+            config,
+            embedder.map_err(text)?,
+            auxiliary.map_err(text)?,
+            loss.map_err(text)?,
+        );
+        Ok(Learner { average, ..fresh })
     };
-    restore().map_err(|reason| {
-        let path = checkpoints.path().to_path_buf();
-        CheckpointError::Damaged { path, reason }.into()
-    })
+    restore().map_err(|reason| damaged(reason, checkpoints))
+}
+
+fn damaged(reason: String, checkpoints: &CheckpointFolder) -> TrainError {
+    let path = checkpoints.path().to_path_buf();
+    CheckpointError::Damaged { path, reason }.into()
 }

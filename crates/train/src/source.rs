@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use lodestone_data::{DataError, Draws, Loader, Stream, View};
+use lodestone_data::{Augmentation, DataError, Draws, Loader, Stream, View};
 use lodestone_models::{AuxiliaryClassifiers, Embedder, SegmentedPass, StageId};
 use rand::RngExt;
 
@@ -299,11 +299,18 @@ pub(crate) fn frozen_training(
     folder: &Path,
     observer: &mut dyn Observer,
 ) -> Result<TrainingSource, TrainError> {
-    let views = training_views(
-        &config.data.augmentation,
-        config.seed,
-        config.model.frozen_views,
-    );
+    let augmentation = &config.data.augmentation;
+    let unused = Augmentation {
+        flip_probability: 0.0,
+        ..augmentation.clone()
+    };
+    if config.model.frozen_views == 0 && unused != Augmentation::default() {
+        observer.on(Event::Note(
+            "data.augmentation does no more than mirror: the outputs below model.freeze_until are kept of the plain image; \
+             model.frozen_views = 6 keeps those of six augmented views too",
+        ));
+    }
+    let views = training_views(augmentation, config.seed, config.model.frozen_views);
     let maps = FrozenSource {
         views: &views,
         ..*source

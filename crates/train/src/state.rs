@@ -1,14 +1,15 @@
 //! What a run knows beside its weights: all that a resumed run needs to go on as if it had never stopped.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lodestone_eval::Rows;
 use lodestone_losses::{LossReading, Statistic};
 use lodestone_sampling::{
     Batch, Classes, Clusters, FusedEmbeddings, Index, LossCache, Probe, ReceiptSummary, Receipts,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::config::RunConfig;
+use crate::config::{EvaluationConfig, FrozenCache, RunConfig};
 use crate::error::TrainError;
 use crate::precision::LossScale;
 use crate::variance::VarianceAverage;
@@ -16,8 +17,11 @@ use crate::variance::VarianceAverage;
 /// Progress, sampler and averages of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// Fingerprint of the resolved settings.
+    /// The settings that decide what is trained, as a run file.
     pub(crate) settings: String,
+    /// Those that decide how it is judged on the way.
+    #[serde(default)]
+    pub(crate) evaluation: String,
     /// Fingerprint of the table.
     pub(crate) table: String,
     /// Steps made.
@@ -59,6 +63,80 @@ pub(crate) struct State {
     pub(crate) seconds: f64,
 }
 
+/// The settings that decide what is trained and those that decide how it is judged, as TOML. Where things lie and how fast they are
+/// read decides neither: a run may go on with its data moved. Weights are in the checkpoint themselves.
+fn decisive(config: &RunConfig) -> (String, String) {
+    let mut trained = config.clone();
+    trained.tags.clear();
+    trained.data.dataset_root = None;
+    trained.data.threads = 1;
+    trained.model.weights = None;
+    trained.model.frozen_cache = FrozenCache::default();
+    trained.evaluation = EvaluationConfig::default();
+    // A run file is written as TOML too; what that cannot hold is still not taken for something else.
+    let text =
+        |settings: Result<String, toml::ser::Error>, debug: String| settings.unwrap_or(debug);
+    (
+        text(toml::to_string(&trained), format!("{trained:?}")),
+        text(
+            toml::to_string(&config.evaluation),
+            format!("{:?}", config.evaluation),
+        ),
+    )
+}
+
+/// Whether two texts of settings say the same.
+///
+/// # Errors
+/// The first key in which they differ, with both values.
+fn same_settings(saved: &str, now: &str) -> Result<(), TrainError> {
+    if saved == now {
+        return Ok(());
+    }
+    let [there, here] = [saved, now].map(|text| {
+        let mut flat = BTreeMap::new();
+        let table = text.parse::<toml::Table>().unwrap_or_default();
+        flatten("", &toml::Value::Table(table), &mut flat);
+        flat
+    });
+    let keys: BTreeSet<&String> = there.keys().chain(here.keys()).collect();
+    let said = |of: &BTreeMap<String, String>, key| {
+        of.get(key).map_or("absent", String::as_str).to_owned()
+    };
+    let differing = keys
+        .into_iter()
+        .find(|&key| there.get(key) != here.get(key));
+    let difference = differing.map_or_else(String::new, |key| {
+        format!(
+            ": {key} is {} there, {} here",
+            said(&there, key),
+            said(&here, key)
+        )
+    });
+    Err(TrainError::Resume {
+        reason: format!("the checkpoint belongs to other settings{difference}"),
+    })
+}
+
+/// Values of a tree of settings by their dotted keys.
+fn flatten(path: &str, value: &toml::Value, flat: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                flatten(&path, value, flat);
+            }
+        }
+        value => {
+            flat.insert(path.to_owned(), value.to_string());
+        }
+    }
+}
+
 /// How far embeddings have moved since the index was built, in standard deviations of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Drift {
@@ -69,10 +147,10 @@ pub(crate) struct Drift {
 impl State {
     /// Before the first step.
     pub(crate) fn fresh(config: &RunConfig, table: &str, classes: &Classes) -> Self {
-        // Debug prints every setting with all its digits, so equal text means equal settings.
-        let settings = Sha256::digest(format!("{config:?}"));
+        let (settings, evaluation) = decisive(config);
         Self {
-            settings: settings.iter().map(|byte| format!("{byte:02x}")).collect(),
+            settings,
+            evaluation,
             table: table.to_owned(),
             step: 0,
             batches: 0,
@@ -98,21 +176,25 @@ impl State {
     /// Refuses to continue a run of other settings or other data.
     ///
     /// # Errors
-    /// What differs.
+    /// What differs, with both values.
     pub(crate) fn check(&self, fresh: &Self) -> Result<(), TrainError> {
-        let differs = |what: &str, saved: &str, now: &str| {
-            let (saved, now) = (&saved[..saved.len().min(12)], &now[..now.len().min(12)]);
-            let reason =
-                format!("the checkpoint belongs to other {what}: {saved} there, {now} here");
-            Err(TrainError::Resume { reason })
-        };
-        if self.settings != fresh.settings {
-            return differs("settings", &self.settings, &fresh.settings);
+        self.check_trained(fresh)?;
+        same_settings(&self.evaluation, &fresh.evaluation)
+    }
+
+    /// Refuses to judge a run of other settings or other data; how it is judged may be asked anew.
+    ///
+    /// # Errors
+    /// What differs, with both values.
+    pub(crate) fn check_trained(&self, fresh: &Self) -> Result<(), TrainError> {
+        same_settings(&self.settings, &fresh.settings)?;
+        if self.table == fresh.table {
+            return Ok(());
         }
-        if self.table != fresh.table {
-            return differs("data", &self.table, &fresh.table);
-        }
-        Ok(())
+        let [saved, now] = [&self.table, &fresh.table].map(|table| &table[..table.len().min(12)]);
+        Err(TrainError::Resume {
+            reason: format!("the checkpoint belongs to other data: {saved} there, {now} here"),
+        })
     }
 
     /// What the neighbourhood sampler looks at.

@@ -13,7 +13,7 @@ use rand::RngExt;
 
 use crate::batch_loss;
 use crate::batch_norm;
-use crate::best::keep_best;
+use crate::best::{check_watched, keep_best};
 use crate::checkpoint::Parts as CheckpointParts;
 use crate::error::TrainError;
 use crate::fetch::Transfers;
@@ -27,7 +27,7 @@ use crate::pick::Picker;
 use crate::precision::Precision;
 use crate::random::{Purpose, generator};
 use crate::refresh::{Refresher, rows_of};
-use crate::save::{load, save};
+use crate::save::{load, load_state, save};
 use crate::setup::{Parts, Setup};
 use crate::source::Input;
 use crate::state::State;
@@ -65,7 +65,16 @@ fn remove_results(run: &Path) -> Result<(), TrainError> {
             _ => {}
         }
     }
-    Ok(())
+    let receipts = run.join("receipts");
+    match std::fs::remove_dir_all(&receipts) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(TrainError::Setting {
+            reason: format!(
+                "cannot remove {} of an earlier run: {error}",
+                receipts.display()
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 impl Trainer {
@@ -84,13 +93,41 @@ impl Trainer {
         let parts = Parts::new(&self.table, config)?;
         let labels = parts.labels(&parts.train);
         let classes = Classes::named(&labels, parts.class_names().to_vec())?;
+        if let [name] = parts.class_names() {
+            return Err(TrainError::Setting {
+                reason: format!("all training images are of one class, {name}: a loss needs two"),
+            });
+        }
         let plan = config.sampler.init(&classes, config.seed)?;
         if config.sampler.needs_index() {
             config.index.check(&classes)?;
             plan.check_settings(&config.index)?;
         }
-        let mut setup = Setup::new(config, &self.table, &parts, &device, observer)?;
+        // A run that goes on has its network from the checkpoint, what is frozen of it too.
+        let start = match saved {
+            None => config.clone(),
+            Some(_) => config.without_weights(),
+        };
+        let mut setup = Setup::new(&start, &self.table, &parts, &device, observer)?;
+        let fresh = State::fresh(config, &setup.table_fingerprint, &classes);
+        let saved = match saved {
+            None => None,
+            Some(mut saved) => {
+                let state = load_state(&mut saved, &checkpoints)?;
+                state.check(&fresh)?;
+                let learner = Learner::new(
+                    config,
+                    setup.embedder.clone(),
+                    setup.auxiliary.clone(),
+                    setup.loss.clone(),
+                );
+                let learner = load(saved, learner, config, &checkpoints)?;
+                setup.embedder = learner.embedder.clone();
+                Some((state, learner))
+            }
+        };
         workers::check(self.workers.len(), config, &setup.embedder)?;
+        check_watched(config, parts.fine_labels(&parts.train).is_some())?;
         let held_out = match config.evaluation.test {
             true => parts.held_out(),
             false => (!parts.validation.is_empty()).then_some(Split::Validation),
@@ -104,14 +141,7 @@ impl Trainer {
         if config.model.calibrate_head && saved.is_none() {
             setup.calibrate_head((&parts.train, &labels), &mut evaluation, &device, observer)?;
         }
-        let mut learner = Learner::new(
-            config,
-            setup.embedder.clone(),
-            setup.auxiliary.clone(),
-            setup.loss.clone(),
-        );
-        let mut state = State::fresh(config, &setup.table_fingerprint, &classes);
-        let mut watch = match saved {
+        let (mut state, mut learner, mut watch) = match saved {
             None => {
                 checkpoints.clear()?;
                 remove_results(run)?;
@@ -119,14 +149,19 @@ impl Trainer {
                 lodestone_files::write_whole(&run.join("run.toml"), |file| {
                     file.write_all(text.as_bytes())
                 })?;
-                Watch::open(run, None, observer)?
+                let learner = Learner::new(
+                    config,
+                    setup.embedder.clone(),
+                    setup.auxiliary.clone(),
+                    setup.loss.clone(),
+                );
+                let watch = Watch::open(run, None, observer)?;
+                (fresh, learner, watch)
             }
-            Some(saved) => {
-                let fresh = state;
-                (state, learner) = load(saved, learner, &checkpoints)?;
-                state.check(&fresh)?;
+            Some((state, learner)) => {
                 checkpoints.sweep();
-                Watch::open(run, Some(&state), observer)?
+                let watch = Watch::open(run, Some(&state), observer)?;
+                (state, learner, watch)
             }
         };
         let mut source = setup.training_source(

@@ -18,7 +18,7 @@ use crate::commands::open_table::open_table;
 use crate::device::DeviceName;
 use crate::progress::Progress;
 use crate::resources::peak_memory;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{Before, RunFolder};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result<()> {
@@ -90,6 +90,7 @@ impl Job {
             .map(DeviceName::with_model)
             .collect();
         let name = names.join(" + ");
+        let before = Before::read(&folder);
         let record = RunFolder::begin(&folder, fingerprint, name, self.resume)?;
         let start = progress.elapsed();
         let result = if self.resume {
@@ -111,13 +112,7 @@ impl Job {
                 record.end(&folder, "finished")
             }
             Err(error) => {
-                // What went wrong is the error; that it could not be written down as well is not.
-                if folder.join("run.toml").exists() {
-                    let _ = record.end(&folder, &error.to_string());
-                } else {
-                    // It never began: nothing of it stays.
-                    RunFolder::remove(&folder);
-                }
+                record.failed(&folder, &error.to_string(), self.resume, &before);
                 Err(error.into())
             }
         }
