@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -209,6 +210,11 @@ def main():
             "origin": status(port, "POST", "/search", b"x", {"Origin": "http://evil.example"}),
             "page": status(port, "GET", "/"),
         }
+        # A photograph that is announced and does not come keeps nobody else waiting.
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as stalled:
+            stalled.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n\0")
+            time.sleep(0.5)
+            served["statuses"]["beside_a_stalled_one"] = status(port, "GET", "/")
         seen["served"] = served
     finally:
         browser.close()

@@ -591,6 +591,7 @@ fn the_page_works_in_a_browser_and_the_server_answers_only_what_it_should() {
         ("host", 403),
         ("origin", 403),
         ("page", 200),
+        ("beside_a_stalled_one", 200),
     ] {
         assert_eq!(statuses[asked], expected, "{asked}: {seen:#}");
     }

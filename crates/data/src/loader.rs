@@ -27,8 +27,7 @@ pub enum Broken {
     Skip,
 }
 
-/// How a loader works. Only a cache of resized photographs changes the values it delivers; see
-/// [`CacheContent`](crate::CacheContent).
+/// How a loader works. Only a cache changes the values it delivers, and how is said at [`CacheContent`](crate::CacheContent).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderConfig {
     /// Threads that decode; at least 1.

@@ -6,7 +6,7 @@ use crate::augmentation::Draw;
 use crate::error::DataError;
 use crate::jpeg::{Jpeg, Shrink};
 use crate::photograph::Photograph;
-use crate::pixels::{DecodeLimits, Orientation, Pixels, decode};
+use crate::pixels::{DecodeLimits, Orientation, Pixels, decode, decode_stored};
 use crate::preprocessing::Preprocessing;
 use crate::resize::{Window, centre_window};
 use crate::table::PixelBox;
@@ -90,7 +90,7 @@ impl Encoded<'_> {
 
     /// A stream that can be decoded in parts, with the region in stored pixels.
     fn in_parts(&self) -> Result<Option<(Jpeg<'_>, Window)>, DataError> {
-        // What is turned upright first has other coordinates.
+        // What is turned upright has other coordinates for the draw than for the stream.
         if self.orientation != Orientation::AsStored {
             return Ok(None);
         }
@@ -104,8 +104,18 @@ impl Encoded<'_> {
     }
 
     fn whole_by_library(&self) -> Result<Pixels, DataError> {
-        let pixels = decode(self.bytes, self.orientation, self.limits)
-            .map_err(|source| DataError::image(self.name, source))?;
+        let broken = |source| DataError::image(self.name, source);
+        if self.region.is_some() && self.orientation == Orientation::Upright {
+            // Boxes are drawn on the pixels as stored: cut first, then turned.
+            let (stored, turn) = decode_stored(self.bytes, self.limits).map_err(broken)?;
+            let region = self.region_of((stored.width() as usize, stored.height() as usize))?;
+            let [left, top, width, height] =
+                [region.left, region.top, region.width, region.height].map(|side| side as u32);
+            let mut part = stored.crop_imm(left, top, width, height);
+            part.apply_orientation(turn);
+            return Ok(part.into());
+        }
+        let pixels = decode(self.bytes, self.orientation, self.limits).map_err(broken)?;
         let Some(region) = self.region else {
             return Ok(pixels);
         };
@@ -154,4 +164,47 @@ fn part(jpeg: &Jpeg<'_>, window: Window, shrink: Shrink, region: Window) -> Opti
     };
     let part = jpeg.decode(inside, shrink)?;
     Some(Photograph::of_part(part, region))
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{DynamicImage, ImageFormat};
+
+    use super::*;
+    use crate::pixels::tests::{encode, gradient};
+
+    /// The stream with an EXIF note that a quarter turn to the right is missing.
+    fn lying(jpeg: &[u8]) -> Vec<u8> {
+        let note = b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        [&jpeg[..2], note, &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn a_box_is_cut_from_the_stored_pixels_and_then_turned_upright() {
+        let bytes = lying(&encode(&gradient(40, 20).into(), ImageFormat::Jpeg));
+        let region = PixelBox {
+            left: 4,
+            top: 2,
+            right: 14,
+            bottom: 99,
+        };
+        let limits = DecodeLimits::default();
+        let seen = |orientation| {
+            let file = Encoded {
+                bytes: &bytes,
+                name: Path::new("lying.jpg"),
+                region: Some(region),
+                limits,
+                orientation,
+            };
+            file.whole_by_library().unwrap()
+        };
+        let upright = seen(Orientation::Upright);
+        assert_eq!((upright.width, upright.height), (18, 10));
+        let (stored, _) = decode_stored(&bytes, limits).unwrap();
+        let expected: DynamicImage = stored.crop_imm(4, 2, 10, 18).rotate90();
+        assert_eq!(upright, expected.into());
+        let stored = seen(Orientation::AsStored);
+        assert_eq!((stored.width, stored.height), (10, 18));
+    }
 }

@@ -1,7 +1,8 @@
 //! From the bytes of an image file to 8-bit RGB, whatever the file is called and however it stores colour.
 //!
 //! The conversion is that of Pillow's `convert("RGB")`: grey is copied to three channels, palettes are looked up, CMYK
-//! becomes (255 - C)(255 - K) / 255, alpha is dropped and not composited, 16-bit values keep their upper byte.
+//! becomes (255 - C)(255 - K) / 255, alpha is dropped and not composited, 16-bit values keep their upper byte
+//! (grey ones too, which Pillow 13 cuts off at 255 instead, so that nearly all are white).
 
 use std::io::Cursor;
 use std::path::Path;
@@ -73,7 +74,7 @@ pub enum Orientation {
     /// Pixels as they are stored, as torchvision's readers do.
     #[default]
     AsStored,
-    /// Turned upright.
+    /// Turned upright. A box is drawn on the pixels as stored: it is cut first and turned then.
     Upright,
 }
 
@@ -108,13 +109,18 @@ pub fn decode(
     if let Some(pixels) = decode_usual(bytes, orientation, limits)? {
         return Ok(pixels);
     }
-    let image = decode_any(bytes, orientation, limits)?;
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    Ok(Pixels {
-        width,
-        height,
-        bytes: to_rgb(image),
-    })
+    Ok(decode_any(bytes, orientation, limits)?.into())
+}
+
+impl From<DynamicImage> for Pixels {
+    fn from(image: DynamicImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        Pixels {
+            width,
+            height,
+            bytes: to_rgb(image),
+        }
+    }
 }
 
 /// The bytes of an image file. Something else than a file, such as a pipe that would never end, is an error, and so is a file
@@ -164,6 +170,18 @@ pub(crate) fn decode_any(
     orientation: Orientation,
     limits: DecodeLimits,
 ) -> Result<DynamicImage, DecodeError> {
+    let (mut image, turn) = decode_stored(bytes, limits)?;
+    if orientation == Orientation::Upright {
+        image.apply_orientation(turn);
+    }
+    Ok(image)
+}
+
+/// Decodes an image as it is stored, and says how it has to be turned to stand upright.
+pub(crate) fn decode_stored(
+    bytes: &[u8],
+    limits: DecodeLimits,
+) -> Result<(DynamicImage, image::metadata::Orientation), DecodeError> {
     let format = format(bytes)?;
     // The JPEG decoder fills the missing part of a cut-off file with grey and calls it a success.
     if format == ImageFormat::Jpeg && !jpeg::outline(bytes).whole {
@@ -191,15 +209,10 @@ pub(crate) fn decode_any(
     let mut bounds = Limits::no_limits();
     bounds.max_alloc = Some(limits.bytes);
     decoder.set_limits(bounds).map_err(broken)?;
-    let turn = match orientation {
-        Orientation::AsStored => None,
-        Orientation::Upright => Some(decoder.orientation().map_err(broken)?),
-    };
-    let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
-    if let Some(turn) = turn {
-        image.apply_orientation(turn);
-    }
-    Ok(image)
+    // A file that does not say so in a way that can be read stands as it is stored.
+    let turn = decoder.orientation();
+    let turn = turn.unwrap_or(image::metadata::Orientation::NoTransforms);
+    Ok((DynamicImage::from_decoder(decoder).map_err(broken)?, turn))
 }
 
 fn broken(error: ImageError) -> DecodeError {
@@ -212,7 +225,7 @@ fn broken(error: ImageError) -> DecodeError {
 }
 
 fn to_rgb(image: DynamicImage) -> Vec<u8> {
-    // The upper byte, as Pillow takes it; the image crate would round value / 257.
+    // The upper byte, as Pillow takes it of colours; the image crate would round value / 257.
     let upper = |value: u16| (value >> 8) as u8;
     match image {
         DynamicImage::ImageRgb8(image) => image.into_raw(),

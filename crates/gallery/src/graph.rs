@@ -14,22 +14,20 @@ const CONNECTIVITY: usize = 16;
 /// Candidates that are kept while a row is added or looked for.
 const EXPANSION: usize = 128;
 
+/// The graph of one gallery, as it stood when it was opened.
+pub struct Graph {
+    index: Index,
+    /// Keys of the gallery's rows.
+    keys: Vec<u64>,
+}
+
 impl Gallery {
-    /// [`search`](Self::search) through the graph that lies beside the gallery's file at `path`. A file that is missing or does
-    /// not fit is told, not passed over.
+    /// Reads the graph that lies beside the gallery's file at `path`, once for any number of searches. A file that is missing or
+    /// does not fit is told, not passed over.
     ///
     /// # Errors
-    /// As [`search`](Self::search), and if the graph cannot be read.
-    pub fn search_graph(
-        &self,
-        path: &Path,
-        queries: Rows,
-        count: usize,
-        precision: f64,
-    ) -> Result<Vec<Answer>, GalleryError> {
-        self.check(queries)?;
-        // Queries that no distance can be computed with, and counts of 0, are refused as by the exact search.
-        Search::between(queries, self.rows())?.forecast_nearest(count)?;
+    /// If the graph cannot be read, or holds another number of rows or values than the gallery.
+    pub fn open_graph(&self, path: &Path) -> Result<Graph, GalleryError> {
         let file = self.graph_file(path);
         let bytes = std::fs::read(&file).map_err(|error| unreadable(&file, error))?;
         let index = Index::restore_from_buffer(&bytes).map_err(|e| unreadable(&file, e))?;
@@ -43,10 +41,33 @@ impl Gallery {
             );
             return Err(unreadable(&file, reason));
         }
-        index.change_expansion_search(EXPANSION.max(count));
+        let keys = self.keys.clone();
+        Ok(Graph { index, keys })
+    }
+
+    /// [`search`](Self::search) through its graph.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), and if rows came or went since the graph was opened.
+    pub fn search_graph(
+        &self,
+        graph: &Graph,
+        queries: Rows,
+        count: usize,
+        precision: f64,
+    ) -> Result<Vec<Answer>, GalleryError> {
+        self.check(queries)?;
+        // Queries that no distance can be computed with, and counts of 0, are refused as by the exact search.
+        Search::between(queries, self.rows())?.forecast_nearest(count)?;
+        if graph.keys != self.keys {
+            return Err(GalleryError::Graph(
+                "rows came or went since it was opened".into(),
+            ));
+        }
+        graph.index.change_expansion_search(EXPANSION.max(count));
         let found: Vec<Vec<Neighbour>> = (0..queries.len())
             .into_par_iter()
-            .map(|query| self.ask(&index, queries.row(query), count))
+            .map(|query| self.ask(&graph.index, queries.row(query), count))
             .collect::<Result<_, _>>()?;
         self.answers(queries, found, precision)
     }
@@ -159,7 +180,8 @@ mod tests {
         let read = Gallery::read(&path).unwrap();
         let queries = [0.4, 0.1, 40.3, 0.2, 10.8, 0.7];
         let rows = Rows::new(&queries, 2).unwrap();
-        let by_graph = read.search_graph(&path, rows, 5, 0.95).unwrap();
+        let graph = read.open_graph(&path).unwrap();
+        let by_graph = read.search_graph(&graph, rows, 5, 0.95).unwrap();
         let exact = read.search(rows, 5, 0.95).unwrap();
         // A graph may miss some, but what it finds it finds with its true distance.
         let mut found = 0;
@@ -175,5 +197,10 @@ mod tests {
         assert!(found >= 12, "{found} of 15");
         // The graph of the first write is gone.
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        // One that is older than the rows is refused.
+        let mut fewer = read.clone();
+        fewer.remove(|path, _| path.ends_with("8.jpg")).unwrap();
+        let old = fewer.search_graph(&graph, rows, 5, 0.95).unwrap_err();
+        assert!(old.to_string().contains("came or went"), "{old}");
     }
 }

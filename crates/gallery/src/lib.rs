@@ -40,4 +40,6 @@ mod search;
 
 pub use error::GalleryError;
 pub use gallery::{Entry, Gallery, Kind, Settings};
+#[cfg(feature = "graph")]
+pub use graph::Graph;
 pub use search::{Answer, ClassVote, Near};

@@ -117,7 +117,7 @@ pub(crate) struct FilesArguments {
     pub(crate) candidates: usize,
     /// Ranks the I-th of N equal parts of the queries only, and writes their scores into the file of --scores: the long part of
     /// an evaluation, shared out.
-    #[arg(long, value_name = "I/N", requires_all = ["embeddings", "scores"], conflicts_with = "approximate")]
+    #[arg(long, value_name = "I/N", requires_all = ["embeddings", "scores"], conflicts_with_all = ["approximate", "out", "json"])]
     pub(crate) shard: Option<Shard>,
     /// With --shard the file to write; without it the files of all parts, which are put together instead of ranking.
     #[arg(

@@ -64,7 +64,7 @@ pub(crate) struct PretrainArguments {
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
     /// Continues the run in this folder from its newest checkpoint.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "epochs", "batch", "weights", "out"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,

@@ -1,7 +1,7 @@
 //! `lodestone index`: photographs in a file that is searched, grown and shrunk without training.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -171,6 +171,17 @@ pub(crate) fn same_model(gallery: &Gallery, index: &Path, model: Option<&str>) -
     Ok(())
 }
 
+/// Refuses photographs that lie in no class folder: votes for a class without a name are no answer.
+fn has_class<'a>(mut entries: impl Iterator<Item = (&'a Path, &'a str)>) -> Result<()> {
+    match entries.find(|(_, class)| class.is_empty()) {
+        Some((path, _)) => anyhow::bail!(
+            "{} lies in no class folder: say with --class what it shows, or put it into a folder of that name",
+            path.display()
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Embeddings with path and class of each.
 struct Embedded {
     values: Vec<f32>,
@@ -188,6 +199,10 @@ impl Embedded {
                 true => Self::of_file(source)?,
                 false => Self::of_photographs(source, arguments, progress)?,
             };
+            if is_file && arguments.class.is_none() {
+                let entries = one.entries.iter();
+                has_class(entries.map(|entry| (Path::new(&entry.path), entry.class.as_str())))?;
+            }
             all = Some(match all {
                 None => one,
                 Some(all) => all.and(one, source)?,
@@ -258,6 +273,17 @@ impl Embedded {
         })?;
         let opened = Opened::read(model, &arguments.device.device)?;
         let table = Arc::new(table_of(source)?);
+        // Told before hours of embedding.
+        if arguments.class.is_none() {
+            let described: Vec<_> = (0..table.rows.len())
+                .map(|row| table.describe(row))
+                .collect();
+            let classes = table
+                .rows
+                .iter()
+                .map(|row| table.class_names[row.label].as_str());
+            has_class(described.iter().map(PathBuf::as_path).zip(classes))?;
+        }
         let broken = if arguments.skip_broken {
             Broken::Skip
         } else {

@@ -102,6 +102,13 @@ impl Gathered {
     /// Reads a run folder, whose photographs are embedded anew, or an embedding file.
     pub(crate) fn read(arguments: &PageArguments, progress: &mut Progress) -> Result<Self> {
         ensure!(arguments.points > 0, "--points is 0, must be at least 1");
+        if let (true, Some(labels)) = (arguments.source.is_dir(), &arguments.labels) {
+            anyhow::bail!(
+                "--labels {} is for a file of embeddings; {} is a run, whose data set names the classes",
+                labels.display(),
+                arguments.source.display()
+            );
+        }
         match arguments.source.is_dir() {
             true => run::gather(arguments, progress),
             false => files::gather(arguments),

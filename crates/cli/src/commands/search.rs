@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use lodestone_data::DecodeLimits;
 use lodestone_eval::Rows;
+#[cfg(feature = "approximate")]
+use lodestone_gallery::Graph;
 use lodestone_gallery::{Answer, Gallery};
 use serde_json::{Value, json};
 
@@ -23,15 +25,15 @@ pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()
         "--precision is {}, must be between 0 and 1",
         arguments.precision
     );
-    let gallery = Gallery::read(&arguments.index)?;
+    let index = Index::open(&arguments.index)?;
     let opened = Opened::read(&arguments.model, &arguments.device.device)?;
-    same_model(&gallery, &arguments.index, Some(&opened.checksum))?;
+    same_model(&index.gallery, &arguments.index, Some(&opened.checksum))?;
     let photographs = photographs(&arguments.photographs)?;
     let mut broken = 0;
     for photograph in &photographs {
         let answer = photograph.embed(&opened).and_then(|embedding| {
             let rows = Rows::new(&embedding, opened.size())?;
-            let answers = ask(&gallery, arguments, rows)?;
+            let answers = index.ask(rows, arguments.nearest, arguments.precision)?;
             answers.into_iter().next().context("no answer")
         });
         let name = photograph.name();
@@ -61,19 +63,36 @@ pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()
     Ok(())
 }
 
-#[cfg(feature = "approximate")]
-fn ask(gallery: &Gallery, arguments: &SearchArguments, rows: Rows) -> Result<Vec<Answer>> {
-    let (count, precision) = (arguments.nearest, arguments.precision);
-    Ok(match gallery.wants_graph() {
-        true => gallery.search_graph(&arguments.index, rows, count, precision)?,
-        false => gallery.search(rows, count, precision)?,
-    })
+/// The index, opened once for all photographs.
+struct Index {
+    gallery: Gallery,
+    /// Without the graph the exact search answers the same question, only later.
+    #[cfg(feature = "approximate")]
+    graph: Option<Graph>,
 }
 
-/// Without the graph the exact search answers the same question, only later.
-#[cfg(not(feature = "approximate"))]
-fn ask(gallery: &Gallery, arguments: &SearchArguments, rows: Rows) -> Result<Vec<Answer>> {
-    Ok(gallery.search(rows, arguments.nearest, arguments.precision)?)
+impl Index {
+    fn open(path: &Path) -> Result<Self> {
+        let gallery = Gallery::read(path)?;
+        #[cfg(feature = "approximate")]
+        let graph = match gallery.wants_graph() {
+            true => Some(gallery.open_graph(path)?),
+            false => None,
+        };
+        Ok(Self {
+            #[cfg(feature = "approximate")]
+            graph,
+            gallery,
+        })
+    }
+
+    fn ask(&self, rows: Rows, count: usize, precision: f64) -> Result<Vec<Answer>> {
+        #[cfg(feature = "approximate")]
+        if let Some(graph) = &self.graph {
+            return Ok(self.gallery.search_graph(graph, rows, count, precision)?);
+        }
+        Ok(self.gallery.search(rows, count, precision)?)
+    }
 }
 
 /// A photograph to look up.

@@ -5,7 +5,9 @@
 
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use lodestone_eval::Rows;
@@ -19,6 +21,9 @@ use crate::progress::Progress;
 
 /// An announced body of more bytes is nobody's photograph.
 const MOST_ANNOUNCED: u64 = 1 << 30;
+
+/// Requests that are answered at once: a photograph that is slow to come keeps one of these, and nobody else, waiting.
+const AT_ONCE: usize = 16;
 
 /// Runs the command, until it is interrupted.
 pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result<()> {
@@ -50,7 +55,8 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
     let site = Site {
         html: gathered.page(page, progress)?.served_html(),
         gallery: gallery(&gathered)?,
-        opened,
+        embedding: opened.size(),
+        opened: Mutex::new(opened),
         largest: arguments.largest.0,
         nearest: arguments.nearest,
         precision: arguments.precision,
@@ -64,9 +70,18 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
         "http://{}/ shows the page; Ctrl-C ends it",
         server.server_addr()
     );
-    for request in server.incoming_requests() {
-        site.answer(request);
-    }
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Ok(request) = server.recv() {
+                    // One that cannot be answered costs none of those who answer.
+                    let _ = catch_unwind(AssertUnwindSafe(|| site.answer(request)));
+                }
+                // Nobody listens any more: each wakes the next, and the command ends.
+                server.unblock();
+            });
+        }
+    });
     Ok(())
 }
 
@@ -88,7 +103,10 @@ fn gallery(gathered: &Gathered) -> Result<Gallery> {
 struct Site {
     html: String,
     gallery: Gallery,
-    opened: Opened,
+    /// Photographs are embedded one after the other, each by all cores.
+    opened: Mutex<Opened>,
+    /// Values of an embedding.
+    embedding: usize,
     /// Bytes of a photograph.
     largest: u64,
     nearest: usize,
@@ -182,10 +200,12 @@ impl Site {
     }
 
     fn look_up(&self, bytes: &[u8]) -> Result<String> {
-        let embedding = self
-            .opened
-            .embed_bytes(bytes, Path::new("the photograph"))?;
-        let rows = Rows::new(&embedding, self.opened.size())?;
+        let embedding = {
+            // A request that ended in a panic changed nothing of the model.
+            let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.embed_bytes(bytes, Path::new("the photograph"))?
+        };
+        let rows = Rows::new(&embedding, self.embedding)?;
         let answers = self.gallery.search(rows, self.nearest, self.precision)?;
         let mut answer = answers.into_iter().next().context("no answer")?;
         for near in &mut answer.nearest {

@@ -40,7 +40,8 @@ pub struct CacheConfig {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum CacheContent {
-    /// All of them, before any crop: a kept row gives the values of one read anew.
+    /// All of them, before any crop. A kept row gives the values of one read anew, but for JPEGs of more than twice the size that is
+    /// asked for: those are decoded at a reduced scale where nothing is kept, which moves values by up to three of 255.
     #[default]
     Decoded,
     /// Those of the photograph resized to `preprocessing.resize`, if it was larger. Evaluation views keep their values;
