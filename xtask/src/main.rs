@@ -30,7 +30,7 @@ cargo xtask reproduce [NAME..]   the paper's experiments: tune every loss alike,
     --attributes FILE.csv          attribute labels of the test images, for e4
     --trunk googlenet|inception-v3 --losses NAME,.. --trials N --seeds N
     --device cuda|wgpu|..          computes there instead of on the processor; as the binary takes it
-    --budget 30m                   does what fits and goes on the next time
+    --budget 30m                   does what fits and goes on the next time (fashion-mini: 7.5m if not given)
     --forecast                     says how long and how much memory, and runs nothing
     --commands                     prints the command of each training that is left, for a shell in the workspace, and runs
                                    nothing: the folders may be made on other machines, with their paths, and brought here

@@ -3,7 +3,7 @@
 //! The plan is worked out anew after every cell from the ledger alone, so a stopped command is continued by starting it again.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -32,6 +32,12 @@ pub(crate) fn run(
 ) -> Result<()> {
     let suite = suite.ready()?;
     let inputs = Inputs::of(&suite, program)?;
+    let folder = folder_of(&suite);
+    // Before the ledger is read: what another command adds to it until it ends would be lost otherwise.
+    let _alone = match options.forecast {
+        true => None,
+        false => Some(Alone::in_folder(&folder)?),
+    };
     let mut ledger = Ledger::open(&suite.ledger(), &suite.name())?;
     let mut campaign = Campaign::new(&suite, &inputs, options, program)?;
     println!("{}", tuning_budget(&suite));
@@ -41,7 +47,6 @@ pub(crate) fn run(
     }
     let minutes = suite.set.minutes().map(|minutes| 60.0 * minutes);
     let budget = budget.or(minutes);
-    let _alone = Alone::in_folder(&campaign.workshop.folder)?;
     let complete = campaign.work(&mut ledger, budget)?;
     println!("\n{}", table::of(&ledger, suite.set)?);
     if !complete {
@@ -54,6 +59,11 @@ pub(crate) fn run(
     }
     println!("the page of all figures is {}", page.display());
     Ok(())
+}
+
+/// Where the run folders of a suite lie.
+fn folder_of(suite: &Suite) -> PathBuf {
+    target().join("reproduce").join(suite.name())
 }
 
 /// The command of each training that is left, a line for each; what it leaves in its folder is found when the suite is run.
@@ -120,7 +130,7 @@ impl<'a> Campaign<'a> {
             true => suite.set.experiments(),
             false => with_tuning(&options.experiments),
         };
-        let folder = target().join("reproduce").join(suite.name());
+        let folder = folder_of(suite);
         let commit = commit();
         Ok(Self {
             rerun: Rerun::open(&folder, &again(options))?,

@@ -96,7 +96,7 @@ const CLAIMS: [Claim; 9] = [
     Claim {
         id: "index-cost",
         text: "the cluster index costs little beside training (we ask for a tenth)",
-        provenance: Provenance::Recollection,
+        provenance: Provenance::Secondary,
         question: Question::CheapIndex { most: 10.0 },
     },
 ];
@@ -106,7 +106,7 @@ const CLAIMS: [Claim; 9] = [
 /// # Errors
 /// If that file is no TOML of texts.
 pub(super) fn tables(ledger: &Ledger, set: Set) -> Result<String> {
-    let findings = findings(set)?;
+    let findings = findings(set, &ledger.set)?;
     let paper = rows(ledger, set, Loss::Magnet, |claim, verdict| {
         let provenance = match claim.question {
             Question::Error => paper::provenance(set, Loss::Magnet),
@@ -114,7 +114,7 @@ pub(super) fn tables(ledger: &Ledger, set: Set) -> Result<String> {
         };
         let why = reason(&findings, claim.id, verdict);
         [
-            claim.text,
+            &(claim.text.to_owned() + &own_table(claim, set)),
             provenance.in_words(),
             &verdict.ours,
             &verdict.in_words(),
@@ -139,6 +139,20 @@ pub(super) fn tables(ledger: &Ledger, set: Set) -> Result<String> {
         text += &variant;
     }
     Ok(text)
+}
+
+/// What the paper's own table has of a set where its words are about all sets.
+fn own_table(claim: &Claim, set: Set) -> String {
+    let Question::Below { other, .. } = claim.question else {
+        return String::new();
+    };
+    let pair = paper::error(set, Loss::Magnet).zip(paper::error(set, other));
+    pair.map_or_else(String::new, |(magnet, other)| {
+        let below = 100.0 * (1.0 - magnet / other);
+        let side = if below < 0.0 { "above" } else { "below" };
+        let below = below.abs();
+        format!(" (by its table, as we recollect it, {below:.0} % {side} here, {magnet:.1} against {other:.1})")
+    })
 }
 
 /// A line for each claim that the ledger has the rows for.
@@ -166,15 +180,17 @@ fn reason<'a>(findings: &'a BTreeMap<String, String>, id: &str, verdict: &Verdic
     }
 }
 
-/// Reasons by claim; a set without the file has none yet.
+/// Reasons by claim, of `findings.toml` or, for the other trunk's ledger, of `findings-inception-v3.toml`; a ledger without the file
+/// has none yet.
 ///
 /// # Errors
 /// If the file is no TOML of texts.
-pub(super) fn findings(set: Set) -> Result<BTreeMap<String, String>> {
+pub(super) fn findings(set: Set, ledger: &str) -> Result<BTreeMap<String, String>> {
+    let trunk = ledger.strip_prefix(set.name()).unwrap_or_default();
     let path = root()
         .join("datasets")
         .join(set.name())
-        .join("findings.toml");
+        .join(format!("findings{trunk}.toml"));
     match path.exists() {
         false => Ok(BTreeMap::new()),
         true => toml::from_str(&read_text(&path)?)
@@ -191,7 +207,7 @@ mod tests {
     #[test]
     fn every_reason_belongs_to_a_claim() {
         for set in Set::ALL {
-            for id in findings(set).unwrap().keys() {
+            for id in findings(set, set.name()).unwrap().keys() {
                 let plain = id.strip_prefix(VARIANT).unwrap_or(id);
                 assert!(
                     id == NOT_RUN || CLAIMS.iter().any(|claim| claim.id == plain),
@@ -234,5 +250,31 @@ mod tests {
             "{text}"
         );
         assert_eq!(tables(&ledger(Vec::new()), Set::FashionMini).unwrap(), "");
+    }
+
+    #[test]
+    fn a_claim_on_all_sets_stands_beside_the_papers_own_numbers_of_this_one() {
+        let triplet = CLAIMS
+            .iter()
+            .find(|claim| claim.id == "below-triplet")
+            .unwrap();
+        let here = own_table(triplet, Set::Flowers102);
+        assert_eq!(
+            here,
+            " (by its table, as we recollect it, 22 % below here, 8.6 against 11.0)"
+        );
+        assert_eq!(own_table(triplet, Set::FashionMini), "");
+        let softmax = CLAIMS
+            .iter()
+            .find(|claim| claim.id == "below-softmax")
+            .unwrap();
+        assert!(own_table(softmax, Set::ImagenetAttributes).contains("13 % above here"));
+    }
+
+    #[test]
+    fn the_other_trunk_has_reasons_of_its_own() {
+        assert!(!findings(Set::Flowers102, "flowers-102").unwrap().is_empty());
+        let other = findings(Set::Flowers102, "flowers-102-inception-v3").unwrap();
+        assert!(other.is_empty());
     }
 }

@@ -7,10 +7,11 @@ use super::cell::Label;
 use super::concentration::{AT, BASE};
 use super::experiment::Experiment;
 use super::ledger::{Ledger, Outcome, Row};
+use super::levers;
 use super::loss::Loss;
 use super::runs::trial_name;
 use super::set::Set;
-use super::space;
+use super::space::{self, Lever};
 use super::stats::{mean, spread};
 use super::table::{counted, percent, titled, whole};
 
@@ -104,7 +105,9 @@ pub(super) fn ablation(ledger: &Ledger) -> String {
     }
     let head = "| changed | error@1 % | difference, seed by seed | seeds | training seconds | of which index % |\n|---|---:|---:|---:|---:|---:|";
     titled(
-        "Ablations of magnet, one change at a time from its tuned setting; a change to what the setting has already gives it again.",
+        "Ablations of magnet, one change at a time from its tuned setting; a change to what the setting has already gives it again. A batch \
+         with fewer clusters than the setting asks for (K 1 on few classes), or with neighbourhoods that share examples, is smaller, \
+         and the run has more steps for the same images.",
         head,
         rows,
     )
@@ -171,27 +174,67 @@ pub(super) fn settings(ledger: &Ledger, set: Set) -> String {
             row.map(|row| row.sets.as_slice()).unwrap_or_default()
         };
         let first = sets(0);
-        let chosen: Vec<&str> = sets(number)
-            .iter()
-            .filter(|set| !first.contains(set))
-            .map(String::as_str)
-            .collect();
-        let chosen = match chosen.is_empty() {
-            true => "the run file as it stands".into(),
-            false => format!("`{}`", chosen.join("` `")),
+        let drawn = sets(number).iter().filter(|set| !first.contains(set));
+        let own = loss.changes().iter().copied();
+        let settings: Vec<&str> = own.chain(drawn.map(String::as_str)).collect();
+        let settings = match settings.is_empty() {
+            true => String::new(),
+            false => format!(" with `{}`", settings.join("` `")),
         };
+        let errors: Vec<String> = (0..trials)
+            .map(|number| trial_error(ledger, loss, number))
+            .collect();
         let _ = writeln!(
             rows,
-            "| {} | {} | {trials} | {best} | {:.2} | {chosen} |",
+            "| {} | {} | {best} | {:.2} | {} | `{}.toml`{settings} |",
             loss.name(),
             space::levers(loss, set.scale()).len(),
-            100.0 * error
+            100.0 * error,
+            errors.join(", "),
+            loss.run_file(),
         );
     }
-    let head = "| loss | levers | trials | best | its validation error % | settings |\n|---|---:|---:|---:|---:|---|";
+    let head = "| loss | levers | best trial | its validation error % | of each trial % | settings |\n|---|---:|---:|---:|---|---|";
     titled(
-        "What the trials chose. Trial 0 is the run file, whose settings were set by hand; the others are points of one sequence.",
+        "What the trials chose. Trial 0 is the run file with what makes it that loss, whose settings were set by hand; the others are \
+         points of one sequence in the levers below.",
         head,
+        rows,
+    )
+}
+
+/// Validation error of a trial in percent, or what else became of it.
+fn trial_error(ledger: &Ledger, loss: Loss, number: usize) -> String {
+    let label = Label::new(Experiment::Tuning, loss, &trial_name(number), 0);
+    let outcome = ledger.row(&label).map(|row| &row.outcome);
+    match outcome.map(|outcome| (&outcome.failure, outcome.validation)) {
+        Some((None, Some(error))) => format!("{:.2}", 100.0 * error),
+        Some(_) => "broke down".into(),
+        None => "–".into(),
+    }
+}
+
+/// The space that the trials are drawn from, as the program declares it.
+pub(super) fn search_space(ledger: &Ledger, set: Set) -> String {
+    let words = |levers: Vec<Lever>| {
+        let words: Vec<String> = levers.iter().map(Lever::in_words).collect();
+        words.join("; ")
+    };
+    let mut rows = String::new();
+    for loss in Loss::ALL {
+        if !ledger.of(Experiment::Tuning, loss).is_empty() {
+            let own = words(levers::own(loss, set.scale()));
+            let own = if own.is_empty() { "–" } else { &own };
+            let _ = writeln!(rows, "| {} | {own} |", loss.name());
+        }
+    }
+    if !rows.is_empty() {
+        let shared = words(levers::shared(set.scale()));
+        rows.insert_str(0, &format!("| all losses | {shared} |\n"));
+    }
+    titled(
+        "Levers: those that all losses share, and those of a loss. Ranges are searched evenly on the logarithm.",
+        "| loss | levers |\n|---|---|",
         rows,
     )
 }

@@ -50,7 +50,7 @@ pub(crate) fn of(ledger: &Ledger) -> Result<Vec<Figure>> {
         convergence(ledger, 0, "images")?,
     );
     add(
-        "Validation error against seconds of training with refreshes of the index, a line a seed",
+        "Validation error against seconds of training with refreshes of the index, a line a seed of those on one machine",
         convergence(ledger, 1, "seconds")?,
     );
     add(
@@ -125,16 +125,34 @@ fn ablation(ledger: &Ledger) -> Result<Option<String>> {
 }
 
 fn convergence(ledger: &Ledger, axis: usize, unit: &str) -> Result<Option<String>> {
-    let lines = paper_lines(ledger, Experiment::Convergence, |row| {
+    let machine = usual_machine(ledger);
+    let mut lines = paper_lines(ledger, Experiment::Convergence, |row| {
+        // Seconds of two machines on one axis would compare machines.
+        if unit == "seconds" && machine != Some(row.machine.as_str()) {
+            return Vec::new();
+        }
         row.outcome
             .curve
             .iter()
             .map(|point| (point[axis], 100.0 * point[2]))
             .collect()
     });
+    lines.retain(|line| !line.points.is_empty());
     let digits = usize::from(unit == "seconds");
     let names = [unit, "validation error %"];
     chart(&lines, names, UpperRight, &|x| format!("{x:.digits$}"))
+}
+
+/// The machine that most runs of the convergence were made on.
+fn usual_machine(ledger: &Ledger) -> Option<&str> {
+    let losses = Loss::WITH_TEMPERED.into_iter();
+    let rows = losses.flat_map(|loss| ledger.of(Experiment::Convergence, loss));
+    let mut runs: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows {
+        *runs.entry(row.machine.as_str()).or_default() += 1;
+    }
+    let most = runs.into_iter().max_by_key(|&(_, count)| count);
+    most.map(|(machine, _)| machine)
 }
 
 fn variances(ledger: &Ledger) -> Result<Option<String>> {
@@ -242,5 +260,25 @@ mod tests {
         assert!(figures[0].svg.contains("softmax"), "{}", figures[0].svg);
         assert!(figures[1].svg.contains("magnet"), "{}", figures[1].svg);
         assert!(figures.iter().all(|figure| figure.svg.starts_with("<svg")));
+    }
+
+    #[test]
+    fn seconds_of_other_machines_than_the_usual_one_are_not_drawn() {
+        let curve = |seconds| Outcome {
+            curve: vec![[48.0, seconds, 0.5], [96.0, 2.0 * seconds, 0.25]],
+            ..Outcome::default()
+        };
+        let run =
+            |loss, seed, seconds| (Experiment::Convergence, loss, "tuned", seed, curve(seconds));
+        let mut ledger = testing::ledger(vec![
+            run(Loss::Magnet, 0, 1.0),
+            run(Loss::Magnet, 1, 1.0),
+            run(Loss::Triplet, 0, 1.0),
+        ]);
+        ledger.rows[2].machine = "cuda (a card), another".into();
+        let drawn = |axis, unit| convergence(&ledger, axis, unit).unwrap().unwrap();
+        assert!(drawn(0, "images").contains("triplet"));
+        let seconds = drawn(1, "seconds");
+        assert!(seconds.contains("magnet") && !seconds.contains("triplet"));
     }
 }

@@ -44,7 +44,7 @@ fn ours(ledger: &Ledger, set: Set, loss: Loss) -> Result<(String, String)> {
     let experiment = classified(ledger, &Loss::PAPER);
     let rows = ledger.of(experiment, loss);
     if rows.is_empty() {
-        let why = findings(set)?.remove(NOT_RUN);
+        let why = findings(set, set.name())?.remove(NOT_RUN);
         return Ok(("–".into(), why.unwrap_or_else(|| "not run".into())));
     }
     let error = percent(&whole(&rows), &format!("{}_error_at_1", loss.rule()));

@@ -8,6 +8,8 @@ use super::set::Set;
 pub(super) enum Provenance {
     /// Read in the paper: its abstract.
     Paper,
+    /// Told by others who read it.
+    Secondary,
     /// Remembered, and seen in no text of the paper.
     Recollection,
     /// Remembered, and cited so by another paper's code.
@@ -19,6 +21,7 @@ impl Provenance {
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Paper => "paper",
+            Self::Secondary => "told by others",
             Self::Recollection => "recollection",
             Self::Corroborated => "recollection, cited elsewhere",
         }

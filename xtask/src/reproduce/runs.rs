@@ -32,7 +32,8 @@ pub(super) fn merged(suite: &Suite, loss: Loss, sets: Vec<String>, merging: &str
 pub(super) fn last(suite: &Suite, loss: Loss, sets: Vec<String>) -> Run {
     let protocol = suite.set.protocol();
     let run = Run::new(suite, loss, protocol.images.1, protocol.judged.1);
-    run.with(protocol.last).with_owned(sets)
+    run.with_owned(suite.on_trunk(protocol.last))
+        .with_owned(sets)
 }
 
 /// A run that is reported, with nothing frozen.
@@ -56,7 +57,7 @@ pub(super) fn trials(suite: &Suite) -> Vec<Cell> {
     pairs
         .map(|(number, loss)| {
             let run = Run::new(suite, loss, protocol.images.0, protocol.judged.0)
-                .with(protocol.trial)
+                .with_owned(suite.on_trunk(protocol.trial))
                 .with(&[AT_THE_END])
                 .with_owned(space::trial(loss, suite.set.scale(), number));
             Label::new(Experiment::Tuning, loss, &trial_name(number), 0).trains(run)
@@ -75,7 +76,7 @@ pub(super) fn convergence(suite: &Suite, loss: Loss, sets: Vec<String>) -> Run {
     let judged = protocol.judged.0 * POINTS;
     let run = Run::new(suite, loss, protocol.images.1, judged);
     let period = (protocol.images.1 / 48 / POINTS).max(1);
-    run.with(protocol.trial)
+    run.with_owned(suite.on_trunk(protocol.trial))
         .with(&[&format!("train.valid_period={period}")])
         .with_owned(sets)
 }
@@ -110,7 +111,7 @@ pub(super) fn index_costs(suite: &Suite, tuned: &dyn Fn(Loss) -> Option<Vec<Stri
         .into_iter()
         .map(|(name, changes)| {
             let run = Run::new(suite, Loss::Magnet, protocol.images.1, 0)
-                .with(protocol.last)
+                .with_owned(suite.on_trunk(protocol.last))
                 .with(&[NO_TEST])
                 .with_owned(sets.clone())
                 .with(changes);

@@ -57,7 +57,9 @@ pub(crate) struct AllLayers {
 /// What a run that only serves to choose settings has set.
 pub(crate) const NO_TEST: &str = "evaluation.test=false";
 /// The last three of nine inception blocks and the head learn; the rest is computed once.
-const UPPER_BLOCKS: &str = "model.freeze_until=\"inception4d\"";
+pub(super) const UPPER_BLOCKS: &str = "model.freeze_until=\"inception4d\"";
+/// The same of Inception V3: the last three of eleven.
+pub(super) const UPPER_BLOCKS_V3: &str = "model.freeze_until=\"Mixed_6e\"";
 /// Augmented views of each photograph whose frozen part is kept, beside the plain and the mirrored one.
 const VIEWS: &str = "model.frozen_views=8";
 const TRAINVAL: &str = "data.set={name=\"flowers-102\",protocol=\"trainval\"}";

@@ -1,6 +1,6 @@
 //! What tuning may change: the same number of trials for every loss, at points of one sequence, from spaces declared here.
 //!
-//! Trial 0 is the run file as it stands. The others are points of Halton's sequence in the levers that all losses share,
+//! Trial 0 is the run file with what makes it the loss. The others are points of Halton's sequence in the levers that all losses share,
 //! followed by those of the loss itself; the shared ones get the same coordinates whatever the loss.
 
 use super::halton;
@@ -65,9 +65,22 @@ impl Lever {
     pub(crate) fn in_words(&self) -> String {
         match &self.range {
             Range::Log { from, to, .. } => format!("{} {from} to {to}", self.name),
-            Range::OneOf(choices) => format!("{}, {} choices", self.name, choices.len()),
+            Range::OneOf(choices) => {
+                let choices: Vec<String> = choices.iter().map(|sets| values(sets)).collect();
+                format!("{} one of {}", self.name, choices.join(", "))
+            }
         }
     }
+}
+
+/// The values of settings, without their keys.
+fn values(sets: &[&str]) -> String {
+    let value = |set: &&str| {
+        set.split_once('=')
+            .map_or("", |(_, value)| value)
+            .replace('"', "")
+    };
+    sets.iter().map(value).collect::<Vec<_>>().join("/")
 }
 
 /// The levers of a loss: first those that all share.
@@ -120,6 +133,7 @@ mod tests {
             assert!((0.25..=8.0).contains(&gap), "{gap}");
         }
         let lever = Lever::one_of("x", &[&["a=1"], &["a=2"]]);
+        assert_eq!(lever.in_words(), "x one of 1, 2");
         assert_eq!(
             [0.0, 0.49, 0.5, 0.99].map(|c| lever.at(c)[0].clone()),
             ["a=1", "a=1", "a=2", "a=2"]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::loss::Loss;
-use super::set::{Scale, Set};
+use super::set::{Scale, Set, UPPER_BLOCKS, UPPER_BLOCKS_V3};
 use crate::process::root;
 
 /// Where Debian's package `dataset-fashion-mnist` puts the full set.
@@ -66,6 +66,15 @@ impl Suite {
             .collect()
     }
 
+    /// Settings of a protocol, which are written for GoogLeNet, with the stages of this trunk.
+    pub(super) fn on_trunk(&self, sets: &[&str]) -> Vec<String> {
+        let own = |&set: &&str| match (self.trunk, set) {
+            (Trunk::InceptionV3, UPPER_BLOCKS) => UPPER_BLOCKS_V3.to_owned(),
+            (_, set) => set.to_owned(),
+        };
+        sets.iter().map(own).collect()
+    }
+
     /// The ledger, which is committed.
     pub(crate) fn ledger(&self) -> PathBuf {
         let file = match self.trunk {
@@ -113,4 +122,25 @@ impl Suite {
 fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize()
         .with_context(|| format!("cannot find {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Options;
+    use super::super::runs::last;
+    use super::*;
+
+    #[test]
+    fn each_trunk_freezes_a_stage_that_it_has() {
+        for (trunk, stage) in [("googlenet", "inception4d"), ("inception-v3", "Mixed_6e")] {
+            let options = Options::read(&["flowers-102", "--trunk", trunk]).unwrap();
+            let suite = options.suites().remove(0);
+            let sets = last(&suite, Loss::Softmax, Vec::new()).sets;
+            let frozen: Vec<&String> = sets
+                .iter()
+                .filter(|set| set.starts_with("model.freeze_until"))
+                .collect();
+            assert_eq!(frozen, [&format!("model.freeze_until=\"{stage}\"")]);
+        }
+    }
 }

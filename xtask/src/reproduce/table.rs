@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::claims;
 use super::convergence;
-use super::details::{ablation, concentration, index_cost, maps, settings};
+use super::details::{ablation, concentration, index_cost, maps, search_space, settings};
 use super::experiment::Experiment;
 use super::ledger::{Ledger, Outcome, Row};
 use super::loss::Loss;
@@ -50,6 +50,7 @@ pub(crate) fn of(ledger: &Ledger, set: Set) -> Result<String> {
         ablation(ledger),
         index_cost(ledger),
         settings(ledger, set),
+        search_space(ledger, set),
         claims::tables(ledger, set)?,
         circumstances(ledger),
     ]))
@@ -126,7 +127,14 @@ fn errors(ledger: &Ledger, set: Set, experiment: Experiment) -> String {
             percent(&cells, &error),
             between.map_or_else(
                 || "–".into(),
-                |(low, high)| format!("{low:.2} to {high:.2}")
+                |(low, high)| {
+                    let alone = if cells.len() == 1 {
+                        ", images alone"
+                    } else {
+                        ""
+                    };
+                    format!("{low:.2} to {high:.2}{alone}")
+                }
             ),
             paper::error(set, loss).map_or_else(|| "–".into(), |error| format!("{error:.1}")),
             percent(&cells, &format!("{rule}_error_at_5")),
@@ -243,7 +251,8 @@ fn hierarchy(ledger: &Ledger) -> String {
          |---|---|---:|---:|---:|---:|---:|";
     titled(
         "Hierarchy recovery: trained on merged classes, tested on those below them, with the votes of the published rule for every \
-         loss. Each seed merges at random anew.",
+         loss. Each seed merges at random anew; the claims below are asked of that. \"Unlike kinds\" stands for the paper's Mixed, \
+         whose definition we have not seen.",
         head,
         rows,
     )
