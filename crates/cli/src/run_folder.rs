@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::resources::machine;
+use crate::resources::{machine, peak_memory};
 
 /// Name of the file in the folder of a run.
 pub(crate) const FILE: &str = "run.json";
@@ -39,6 +39,9 @@ pub(crate) struct Sitting {
     pub(crate) ended: Option<u64>,
     /// How it ended.
     pub(crate) outcome: Option<String>,
+    /// The most memory that it had, at its end.
+    #[serde(default)]
+    pub(crate) peak_memory_bytes: Option<u64>,
 }
 
 /// What a folder holds before a run is started in it.
@@ -86,6 +89,7 @@ impl RunFolder {
             started: now(),
             ended: None,
             outcome: None,
+            peak_memory_bytes: None,
         });
         let run = Self { data, sittings };
         run.write(folder)?;
@@ -97,6 +101,7 @@ impl RunFolder {
         if let Some(sitting) = self.sittings.last_mut() {
             sitting.ended = Some(now());
             sitting.outcome = Some(outcome.to_owned());
+            sitting.peak_memory_bytes = peak_memory();
         }
         self.write(folder)
     }

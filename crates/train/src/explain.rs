@@ -215,10 +215,30 @@ impl<'a> Place<'a> {
             text: plain(text),
             default: default
                 .filter(|value| !value.is_null())
-                .map(Value::to_string),
+                .map(|value| short(value).to_string()),
             values,
             keys,
         }
+    }
+}
+
+/// The value with numbers that came from single precision in as few digits as a run file has them: 0.9, not 0.8999999761581421.
+fn short(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => {
+            let wide = number.as_f64().filter(|_| number.is_f64());
+            let narrow = wide.filter(|&wide| f64::from(wide as f32) == wide);
+            let digits = narrow.and_then(|wide| (wide as f32).to_string().parse::<f64>().ok());
+            digits.map_or_else(|| value.clone(), Value::from)
+        }
+        Value::Array(values) => values.iter().map(short).collect(),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), short(value)));
+            Value::Object(fields.collect())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => value.clone(),
     }
 }
 
@@ -355,6 +375,15 @@ mod tests {
         assert_eq!(
             plain("See [`A`](crate::A) and [`B`], not [c]."),
             "See `A` and `B`, not [c]."
+        );
+    }
+
+    #[test]
+    fn defaults_have_the_digits_of_a_run_file() {
+        let meaning = &explain("optimizer.rule").unwrap().meanings[0];
+        assert_eq!(
+            meaning.default.as_deref(),
+            Some(r#"{"beta_1":0.9,"beta_2":0.999,"epsilon":0.00001,"kind":"adam"}"#)
         );
     }
 }

@@ -45,6 +45,7 @@ struct Sitting {
     machine: String,
     started: u64,
     ended: Option<u64>,
+    peak_memory_bytes: Option<u64>,
 }
 
 /// The commit of a sitting that had no repository around it.
@@ -120,7 +121,7 @@ pub(crate) fn outcome(folder: &Path, tested: bool) -> Result<Outcome> {
         training_seconds: round(seconds.last().copied().unwrap_or(0.0)),
         refresh_seconds: round(refreshes.column("seconds")?.iter().flatten().sum()),
         refreshes: refreshes.rows.len() as u64,
-        peak_memory_bytes: cost.peak_memory_bytes,
+        peak_memory_bytes: most_memory(&record).max(cost.peak_memory_bytes),
         // A single point at the end is the validation error itself.
         curve: if curve.len() > 1 { curve } else { Vec::new() },
         variance: variances(&images, &log.column("variance")?),
@@ -144,6 +145,14 @@ fn count(report: &Report) -> Option<u64> {
         .iter()
         .filter(|(name, _)| name.ends_with("_error_at_1"));
     errors.next().map(|(_, measure)| measure.count)
+}
+
+/// The most memory that any sitting had which lived to say it.
+fn most_memory(record: &Record) -> Option<u64> {
+    let sittings = record.sittings.iter();
+    sittings
+        .filter_map(|sitting| sitting.peak_memory_bytes)
+        .max()
 }
 
 /// Seconds of the sittings before the last one, which cost.json tells by itself.
@@ -255,7 +264,7 @@ mod tests {
             ),
             (
                 "run.json",
-                r#"{"sittings":[{"commit":"abc with changes","device":"cpu","machine":"m","started":10,"ended":14},
+                r#"{"sittings":[{"commit":"abc with changes","device":"cpu","machine":"m","started":10,"ended":14,"peak_memory_bytes":9},
                     {"commit":"abc","device":"cpu","machine":"m","started":20,"ended":null},
                     {"commit":null,"device":"cuda","machine":"m","started":30,"ended":33}]}"#,
             ),
@@ -296,6 +305,7 @@ mod tests {
             .collect();
         assert_eq!(devices, ["cpu", "cpu", "cuda"]);
         assert_eq!(found.seconds, 7.0);
+        assert_eq!(found.peak_memory_bytes, Some(9));
         assert_eq!(found.training_seconds, 0.5);
         assert_eq!((found.refresh_seconds, found.refreshes), (0.1, 1));
         assert_eq!(found.validation, Some(0.25));
