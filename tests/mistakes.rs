@@ -155,18 +155,19 @@ fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
     assert_eq!(names, Vec::<String>::new());
 }
 
+/// A short run of softmax on fashion-mini into `out`.
+fn short_run(out: &str) -> Vec<&str> {
+    let config = "datasets/fashion-mini/softmax.toml";
+    let mut arguments = vec!["--quiet", "train", "--config", config, "--out", out];
+    arguments.extend(SHORT);
+    arguments
+}
+
 #[test]
 fn a_checkpoint_of_other_settings_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let mut arguments = vec![
-        "--quiet",
-        "train",
-        "--config",
-        "datasets/fashion-mini/softmax.toml",
-    ];
-    arguments.extend(["--out", out.to_str().unwrap()]);
-    arguments.extend(SHORT);
+    let arguments = short_run(out.to_str().unwrap());
     crate::lodestone::succeeds(&mut lodestone(folder.path(), &arguments));
     let file = out.join("run.toml");
     let changed = fs::read_to_string(&file)
@@ -187,14 +188,7 @@ fn a_checkpoint_of_other_settings_is_refused() {
 fn a_run_that_fails_before_it_begins_leaves_the_run_in_its_folder_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let mut arguments = vec![
-        "--quiet",
-        "train",
-        "--config",
-        "datasets/fashion-mini/softmax.toml",
-    ];
-    arguments.extend(["--out", out.to_str().unwrap()]);
-    arguments.extend(SHORT);
+    let mut arguments = short_run(out.to_str().unwrap());
     crate::lodestone::succeeds(&mut lodestone(folder.path(), &arguments));
     let description = fs::read(out.join("run.json")).unwrap();
     let text = folder.path().join("weights.safetensors");

@@ -36,13 +36,7 @@ impl Trainer {
         let mut setup = Setup::new(&start, &self.table, &parts, &device, observer)?;
         let state = load_state(&mut saved, &checkpoints)?;
         state.check_trained(&State::fresh(config, &setup.table_fingerprint, &classes))?;
-        let learner = Learner::new(
-            config,
-            setup.embedder.clone(),
-            setup.auxiliary.clone(),
-            setup.loss.clone(),
-        );
-        let learner = load_trained(&mut saved, learner, config, &checkpoints)?;
+        let learner = load_trained(&mut saved, setup.learner(config), config, &checkpoints)?;
         // What is frozen computes as it did in the run, whatever the file of its weights holds by now.
         setup.embedder = learner.embedder.clone();
         let held_out = parts.require_held_out()?;

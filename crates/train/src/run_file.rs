@@ -1,7 +1,9 @@
 //! Run files: TOML, every unknown key refused with the nearest known one, single values overridden from outside.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -165,6 +167,35 @@ fn insert(table: &mut Table, key: &[String], value: Value) -> Result<(), String>
             }
         }
     }
+}
+
+/// Values of a tree of settings, as text, by their dotted keys; a text stands without its quotes. Of what no run file can hold there
+/// are none.
+pub fn by_key(settings: &impl Serialize) -> BTreeMap<String, String> {
+    fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+        match value {
+            Value::Table(fields) => {
+                for (name, value) in fields {
+                    let path = match path {
+                        "" => name.clone(),
+                        path => format!("{path}.{name}"),
+                    };
+                    walk(&path, value, found);
+                }
+            }
+            Value::String(text) => {
+                found.insert(path.to_owned(), text.clone());
+            }
+            other => {
+                found.insert(path.to_owned(), other.to_string());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    if let Ok(value) = Value::try_from(settings) {
+        walk("", &value, &mut found);
+    }
+    found
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::batch_norm;
 use crate::config::{BatchNormUse, CoarseConfig, FrozenCache, RunConfig};
 use crate::error::TrainError;
 use crate::frozen::FrozenSource;
+use crate::learner::Learner;
 use crate::observer::{Event, Observer};
 use crate::preprocess::loader_preprocessing;
 use crate::random::{Purpose, generator};
@@ -247,6 +248,16 @@ impl Setup {
         let features = burn::tensor::Tensor::<2>::from_data(features, device);
         self.embedder = self.embedder.clone().calibrate_head(features, &labels);
         Ok(())
+    }
+
+    /// What is trained, before the first step.
+    pub(crate) fn learner(&self, config: &RunConfig) -> Learner {
+        Learner::new(
+            config,
+            self.embedder.clone(),
+            self.auxiliary.clone(),
+            self.loss.clone(),
+        )
     }
 
     /// Where evaluation views come from, with the frozen part's outputs cached for the given parts of the table.

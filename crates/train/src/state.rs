@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{EvaluationConfig, FrozenCache, RunConfig};
 use crate::error::TrainError;
 use crate::precision::LossScale;
+use crate::run_file::by_key;
 use crate::variance::VarianceAverage;
 
 /// Progress, sampler and averages of a run.
@@ -93,12 +94,8 @@ fn same_settings(saved: &str, now: &str) -> Result<(), TrainError> {
     if saved == now {
         return Ok(());
     }
-    let [there, here] = [saved, now].map(|text| {
-        let mut flat = BTreeMap::new();
-        let table = text.parse::<toml::Table>().unwrap_or_default();
-        flatten("", &toml::Value::Table(table), &mut flat);
-        flat
-    });
+    let [there, here] =
+        [saved, now].map(|text| by_key(&text.parse::<toml::Table>().unwrap_or_default()));
     let keys: BTreeSet<&String> = there.keys().chain(here.keys()).collect();
     let said = |of: &BTreeMap<String, String>, key| {
         of.get(key).map_or("absent", String::as_str).to_owned()
@@ -116,25 +113,6 @@ fn same_settings(saved: &str, now: &str) -> Result<(), TrainError> {
     Err(TrainError::Resume {
         reason: format!("the checkpoint belongs to other settings{difference}"),
     })
-}
-
-/// Values of a tree of settings by their dotted keys.
-fn flatten(path: &str, value: &toml::Value, flat: &mut BTreeMap<String, String>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                flatten(&path, value, flat);
-            }
-        }
-        value => {
-            flat.insert(path.to_owned(), value.to_string());
-        }
-    }
 }
 
 /// How far embeddings have moved since the index was built, in standard deviations of the index.

@@ -19,7 +19,6 @@ use crate::error::TrainError;
 use crate::fetch::Transfers;
 use crate::gradients::{GroupGradients, differentiate};
 use crate::judging::note_receipt;
-use crate::learner::Learner;
 use crate::look::{Look, seed_entropy};
 use crate::not_finite::{last_good, not_finite};
 use crate::observer::{Event, Observer, Phase};
@@ -115,13 +114,7 @@ impl Trainer {
             Some(mut saved) => {
                 let state = load_state(&mut saved, &checkpoints)?;
                 state.check(&fresh)?;
-                let learner = Learner::new(
-                    config,
-                    setup.embedder.clone(),
-                    setup.auxiliary.clone(),
-                    setup.loss.clone(),
-                );
-                let learner = load(saved, learner, config, &checkpoints)?;
+                let learner = load(saved, setup.learner(config), config, &checkpoints)?;
                 setup.embedder = learner.embedder.clone();
                 Some((state, learner))
             }
@@ -149,14 +142,8 @@ impl Trainer {
                 lodestone_files::write_whole(&run.join("run.toml"), |file| {
                     file.write_all(text.as_bytes())
                 })?;
-                let learner = Learner::new(
-                    config,
-                    setup.embedder.clone(),
-                    setup.auxiliary.clone(),
-                    setup.loss.clone(),
-                );
                 let watch = Watch::open(run, None, observer)?;
-                (fresh, learner, watch)
+                (fresh, setup.learner(config), watch)
             }
             Some((state, learner)) => {
                 checkpoints.sweep();

@@ -86,8 +86,6 @@ impl Run {
         let whole = |key: &str| number(key).map(|value| value as u64);
         let measures = report["measures"].as_object();
         let measures = measures.into_iter().flatten();
-        let mut settings = BTreeMap::new();
-        flatten("", &serde_json::to_value(&config)?, &mut settings);
         Ok(Self {
             folder: folder.to_path_buf(),
             state: match last.map(|sitting| &sitting.outcome) {
@@ -106,7 +104,7 @@ impl Run {
             measures: measures
                 .filter_map(|(name, measure)| Some((name.clone(), measure["value"].as_f64()?)))
                 .collect(),
-            settings,
+            settings: run_file::by_key(&config),
         })
     }
 
@@ -131,26 +129,6 @@ fn last_row(path: &Path) -> BTreeMap<String, String> {
     pairs
         .map(|(name, cell)| (name.to_owned(), cell.to_owned()))
         .collect()
-}
-
-fn flatten(path: &str, value: &Value, settings: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let path = match path {
-                    "" => name.clone(),
-                    path => format!("{path}.{name}"),
-                };
-                flatten(&path, value, settings);
-            }
-        }
-        Value::String(text) => {
-            settings.insert(path.to_owned(), text.clone());
-        }
-        other => {
-            settings.insert(path.to_owned(), other.to_string());
-        }
-    }
 }
 
 /// Three tables: the runs, their measures side by side, the settings that are not the same in all.
