@@ -89,3 +89,29 @@ fn the_small_network_trains_to_the_losses_of_the_cpu() {
         );
     }
 }
+
+#[test]
+fn a_run_of_the_cpu_goes_on_where_no_gpu_answers() {
+    let Some(_) = name() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    train("cpu", "triplet", 96, folder.path());
+    let run = run_folder("cpu", folder.path());
+    std::fs::remove_file(run.join("report.json")).unwrap();
+    let mut resume = Command::new(env!("CARGO_BIN_EXE_lodestone"));
+    resume
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .env("XDG_CACHE_HOME", folder.path().join("cache"))
+        .env_remove("BURN_DEVICE")
+        .args(["--quiet", "train", "--resume"])
+        .arg(&run);
+    let drivers = [
+        "VK_DRIVER_FILES",
+        "VK_ICD_FILENAMES",
+        "__EGL_VENDOR_LIBRARY_FILENAMES",
+    ];
+    for drivers in drivers {
+        resume.env(drivers, folder.path().join("none.json"));
+    }
+    resume.env("CUDA_VISIBLE_DEVICES", "");
+    finish(&mut resume, "triplet", &run);
+}

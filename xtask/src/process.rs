@@ -6,10 +6,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// The folder with the workspace's manifest.
+/// The folder with the workspace's manifest, as cargo says it at the start: two checkouts with one build folder share this binary,
+/// which was compiled in one of them. Started without cargo it is that one's.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let started = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = started.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    here.parent()
+        .map_or_else(|| here.clone(), Path::to_path_buf)
 }
 
 /// Cargo's build folder.

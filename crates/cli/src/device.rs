@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(all(feature = "cpu", feature = "device"))]
+mod default;
 #[cfg(feature = "device")]
 mod kernels;
 mod remote;
@@ -177,6 +179,19 @@ impl DeviceName {
             #[cfg(not(feature = "remote"))]
             Self::Remote(_) => Err(not_built_in(self, "remote")),
         }
+    }
+
+    /// The same for a run that goes on: where it is no GPU of this machine, none is asked, built in as one may be. To be called
+    /// before anything else of the command, which may begin anew with it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_to_resume(&self) -> Result<Device> {
+        #[cfg(all(feature = "cpu", feature = "device"))]
+        if self.is_cpu() || matches!(self, Self::Remote(_)) {
+            default::make_cpu()?;
+        }
+        self.open()
     }
 }
 

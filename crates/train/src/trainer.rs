@@ -96,6 +96,9 @@ impl Trainer {
     ///
     /// On the same device the result is that of the unbroken run, bit by bit.
     ///
+    /// What the optimisers know passes through burn's default device, a GPU in a program with one built in: on a machine without
+    /// it, start such a program with `BURN_DEVICE=flex` in its environment, as `lodestone train --resume --device cpu` does itself.
+    ///
     /// # Errors
     /// If the checkpoint belongs to other settings or other data, and as [`run`](Self::run).
     pub fn resume(&self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {

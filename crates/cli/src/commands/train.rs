@@ -63,7 +63,11 @@ impl Job {
     /// Trains, and says what it cost. Ctrl-C ends it after its step with [`Interrupted`].
     pub(crate) fn run(self, progress: &mut Progress) -> Result<()> {
         let Self { config, folder, .. } = self;
-        let device = self.device.open()?;
+        let device = if self.resume {
+            self.device.open_to_resume()?
+        } else {
+            self.device.open()?
+        };
         let workers: Result<Vec<_>> = self.workers.iter().map(DeviceName::open).collect();
         let workers = workers?;
         if let Some(hint) = self.device.hint() {
