@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::lodestone::{SHORT, fails, lodestone, succeeds};
 
 /// Blocks of colours that differ for every seed.
-fn picture(seed: u32) -> RgbImage {
+pub(crate) fn picture(seed: u32) -> RgbImage {
     RgbImage::from_fn(72, 72, |x, y| {
         let block = (x / 6) * 31 + (y / 6) * 17 + seed * 101;
         let value = block.wrapping_mul(2_654_435_761);

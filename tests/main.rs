@@ -10,6 +10,7 @@
 //! - `weights`: weight files looked into, converted, loaded in part, refused
 //! - `networks`: less memory, auxiliary classifiers, another image size
 //! - `clusters`: the modes of each class, as a table and as photographs
+//! - `unseen`: classes that training never saw
 //! - `evaluating`: embedding files evaluated alone
 //! - `everyday`: from a folder of photographs to answers: init, index, search, report and serve in a browser
 //! - `exchange`: our files as numpy, pandas, usearch and others read them
@@ -35,5 +36,6 @@ mod resume;
 mod run_log;
 mod shards;
 mod training;
+mod unseen;
 mod watching;
 mod weights;

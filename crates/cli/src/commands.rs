@@ -9,6 +9,7 @@ pub(crate) mod embed_rows;
 pub(crate) mod embedded_files;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod headlines;
 pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod merge;

@@ -5,8 +5,48 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::error::DataError;
 use crate::table::{Split, Table};
+
+/// Classes that are tested on and never trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "expected one of { share = 0.5, seed = 0 }, { first = 100 } or { classes = [\"..\"] }"
+)]
+pub enum UnseenClasses {
+    /// A share of the classes, dealt at random.
+    Share {
+        /// Share of the classes that is unseen, above 0 and below 1.
+        share: f64,
+        /// Seed of the shuffle, kept apart from the run's so that several runs can share one split.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// The first classes by number train, all others are unseen: the convention of the field, half and half.
+    First {
+        /// How many classes train.
+        first: usize,
+    },
+    /// Those that are listed by name.
+    Listed {
+        /// Names of the unseen classes.
+        classes: Vec<String>,
+    },
+}
+
+/// A share of some classes, rounded to whole ones, at random by `seed`; ascending.
+fn dealt(mut classes: Vec<usize>, share: f64, seed: u64) -> Vec<usize> {
+    let count = (classes.len() as f64 * share).round() as usize;
+    classes.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    classes.truncate(count);
+    classes.sort_unstable();
+    classes
+}
 
 impl Table {
     /// Moves `fraction` of the training rows of every class to the validation split, at random by `seed`.
@@ -39,32 +79,98 @@ impl Table {
         Ok(())
     }
 
-    /// Splits by class instead of by photograph: all rows of the `training_classes` train, all others test. The protocol
-    /// of zero-shot retrieval; labels stay as they are.
+    /// Sets classes aside that no training sees: all their rows become test rows, whatever they were before. Rows of the other
+    /// classes stay in their split. This is how benchmarks of metric learning ask whether an embedding serves for the classes of
+    /// tomorrow; labels stay as they are.
     ///
     /// # Errors
-    /// If a class is not of the table, or if no class is left for one of the sides.
-    pub fn split_by_class(&mut self, training_classes: &[usize]) -> Result<(), DataError> {
-        let mut trains = vec![false; self.classes()];
-        for &class in training_classes {
-            *trains.get_mut(class).ok_or_else(|| {
-                let problem = format!("class {class}, the largest is {}", self.classes() - 1);
-                DataError::setting("training_classes", problem)
-            })? = true;
+    /// If a listed class is none of the table, or if no class would be left on one of the sides.
+    pub fn set_unseen(&mut self, unseen: &UnseenClasses) -> Result<(), DataError> {
+        let present = self.present();
+        let classes = present.len();
+        let wrong = |problem: String| Err(DataError::setting("data.unseen", problem));
+        let chosen: Vec<usize> = match unseen {
+            UnseenClasses::Share { share, seed } => {
+                if !(*share > 0.0 && *share < 1.0) {
+                    return wrong(format!("share is {share}, must be above 0 and below 1"));
+                }
+                dealt(present, *share, *seed)
+            }
+            UnseenClasses::First { first } => present.iter().skip(*first).copied().collect(),
+            UnseenClasses::Listed { classes } => {
+                let numbers = classes.iter().map(|name| self.class_named(name)).collect();
+                match numbers {
+                    Ok(numbers) => numbers,
+                    Err(name) => {
+                        return wrong(format!("`{name}` is no class of {}", self.name));
+                    }
+                }
+            }
+        };
+        let mut unseen_class = vec![false; self.classes()];
+        chosen.iter().for_each(|&class| unseen_class[class] = true);
+        for row in self.rows.iter_mut().filter(|row| unseen_class[row.label]) {
+            row.split = Split::Test;
         }
-        let count = trains.iter().filter(|&&train| train).count();
-        if count == 0 || count == trains.len() {
-            let problem = format!("{count} of {} classes train", trains.len());
-            return Err(DataError::setting("training_classes", problem));
-        }
-        for row in &mut self.rows {
-            row.split = if trains[row.label] {
-                Split::Train
-            } else {
-                Split::Test
-            };
+        let count = unseen_class.iter().filter(|&&unseen| unseen).count();
+        if count == 0 || self.split(Split::Train).is_empty() {
+            return wrong(format!(
+                "{count} of {classes} classes of {} would be unseen, and {} photographs train: both sides need some",
+                self.name,
+                self.split(Split::Train).len()
+            ));
         }
         Ok(())
+    }
+
+    /// Holds whole classes out of training, a `share` of them at random by `seed`: their training rows become validation rows, so
+    /// that settings are chosen on classes that were not trained on either.
+    ///
+    /// # Errors
+    /// If `share` is not within 0 to 1, both excluded, the table has validation rows already, or a side would have no class.
+    pub fn hold_out_classes(&mut self, share: f64, seed: u64) -> Result<(), DataError> {
+        let wrong = |problem: String| Err(DataError::setting("data.validation_classes", problem));
+        if !(share > 0.0 && share < 1.0) {
+            return wrong(format!("{share}, must be above 0 and below 1"));
+        }
+        let official = self.split(Split::Validation).len();
+        if official > 0 {
+            return wrong(format!(
+                "{share}, but {} has {official} validation photographs of its own, of classes that are trained on",
+                self.name
+            ));
+        }
+        let mut training = self.labels(&self.split(Split::Train));
+        training.sort_unstable();
+        training.dedup();
+        let classes = training.len();
+        let chosen = dealt(training, share, seed);
+        if chosen.is_empty() || chosen.len() == classes {
+            return wrong(format!(
+                "{share}, which is {} of {classes} training classes: both sides need some",
+                chosen.len()
+            ));
+        }
+        for row in &mut self.rows {
+            if row.split == Split::Train && chosen.binary_search(&row.label).is_ok() {
+                row.split = Split::Validation;
+            }
+        }
+        Ok(())
+    }
+
+    /// Classes that have a row, ascending.
+    fn present(&self) -> Vec<usize> {
+        let mut present: Vec<usize> = self.rows.iter().map(|row| row.label).collect();
+        present.sort_unstable();
+        present.dedup();
+        present
+    }
+
+    /// The number of the class of this name, or the name.
+    fn class_named<'a>(&self, name: &'a str) -> Result<usize, &'a str> {
+        let known = self.class_names.iter().position(|known| known == name);
+        known.ok_or(name)
     }
 
     /// Fills the coarse column by merging classes at random into `groups` of nearly equal size, by `seed`.
@@ -104,7 +210,7 @@ impl Table {
             .enumerate()
             .flat_map(|(group, names)| names.iter().map(move |name| (group, name)))
         {
-            let Some(class) = self.class_names.iter().position(|known| known == name) else {
+            let Ok(class) = self.class_named(name) else {
                 return wrong(format!("`{name}` is no class of {}", self.name));
             };
             if let Some(first) = group_of[class].replace(group) {
@@ -188,16 +294,73 @@ mod tests {
         assert!((440..560).contains(&total), "{total}");
     }
 
+    /// Classes with a row of the split.
+    fn classes_of(table: &Table, split: Split) -> Vec<usize> {
+        let mut classes = table.labels(&table.split(split));
+        classes.dedup();
+        classes
+    }
+
     #[test]
-    fn classes_are_split_whole() {
-        let mut split = table(&[3, 2, 4]);
-        split.split_by_class(&[2, 0]).unwrap();
-        assert_eq!(split.split(Split::Train).len(), 4 + 5);
+    fn unseen_classes_are_tested_on_whole_and_the_others_stay_as_they_are() {
+        let mut first = table(&[3, 2, 4]);
+        first
+            .set_unseen(&UnseenClasses::First { first: 2 })
+            .unwrap();
+        assert_eq!(classes_of(&first, Split::Train), [0, 1]);
+        // Class 2 with all of its rows, classes 0 and 1 with their test row.
+        assert_eq!(
+            first.labels(&first.split(Split::Test)),
+            [0, 1, 2, 2, 2, 2, 2]
+        );
+
+        let mut listed = table(&[3, 2, 4]);
+        let classes = vec!["c0".to_owned()];
+        listed
+            .set_unseen(&UnseenClasses::Listed { classes })
+            .unwrap();
+        assert_eq!(classes_of(&listed, Split::Train), [1, 2]);
+
+        let share = |seed| {
+            let mut shared = table(&[2; 40]);
+            let unseen = UnseenClasses::Share { share: 0.25, seed };
+            shared.set_unseen(&unseen).unwrap();
+            classes_of(&shared, Split::Train)
+        };
+        assert_eq!(share(1).len(), 30);
+        assert_eq!(share(1), share(1));
+        assert_ne!(share(1), share(2));
+    }
+
+    #[test]
+    fn a_class_without_rows_counts_for_neither_side() {
+        let mut gap = table(&[3, 2, 4]);
+        gap.rows.retain(|row| row.label != 1);
+        gap.set_unseen(&UnseenClasses::First { first: 1 }).unwrap();
+        assert_eq!(classes_of(&gap, Split::Train), [0]);
+        let error = gap.set_unseen(&UnseenClasses::First { first: 2 });
+        let error = error.unwrap_err().to_string();
         assert!(
-            split
-                .labels(&split.split(Split::Test))
-                .iter()
-                .all(|&label| label == 1)
+            error.contains("0 of 2 classes of t would be unseen"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn classes_of_validation_are_training_classes_held_out_whole() {
+        let mut held = table(&[2; 10]);
+        held.set_unseen(&UnseenClasses::First { first: 5 }).unwrap();
+        held.hold_out_classes(0.4, 3).unwrap();
+        let validation = classes_of(&held, Split::Validation);
+        assert_eq!(
+            (validation.len(), classes_of(&held, Split::Train).len()),
+            (2, 3)
+        );
+        assert!(validation.iter().all(|&class| class < 5), "{validation:?}");
+        let error = held.hold_out_classes(0.4, 3).unwrap_err().to_string();
+        assert!(
+            error.contains("has 4 validation photographs of its own"),
+            "{error}"
         );
     }
 
@@ -244,12 +407,36 @@ mod tests {
         let cases = [
             (three.hold_out(1.0, 0), "validation_fraction: 1 is not"),
             (
-                three.split_by_class(&[3]),
-                "training_classes: class 3, the largest is 2",
+                three.set_unseen(&UnseenClasses::Listed {
+                    classes: vec!["c9".into()],
+                }),
+                "data.unseen: `c9` is no class of t",
             ),
             (
-                three.split_by_class(&[0, 1, 2]),
-                "training_classes: 3 of 3 classes train",
+                three.set_unseen(&UnseenClasses::First { first: 3 }),
+                "data.unseen: 0 of 3 classes of t would be unseen",
+            ),
+            (
+                three.clone().set_unseen(&UnseenClasses::First { first: 0 }),
+                "data.unseen: 3 of 3 classes of t would be unseen, and 0 photographs train",
+            ),
+            (
+                three.set_unseen(&UnseenClasses::Share {
+                    share: 1.0,
+                    seed: 0,
+                }),
+                "data.unseen: share is 1, must be above 0 and below 1",
+            ),
+            (
+                three.set_unseen(&UnseenClasses::Share {
+                    share: 0.1,
+                    seed: 0,
+                }),
+                "data.unseen: 0 of 3 classes of t would be unseen",
+            ),
+            (
+                three.hold_out_classes(0.1, 0),
+                "data.validation_classes: 0.1, which is 0 of 3 training classes",
             ),
             (three.merge_classes(4, 0), "groups: 4 is not within 2..=3"),
             (three.merge_classes(1, 0), "groups: 1 is not within 2..=3"),

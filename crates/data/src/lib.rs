@@ -92,6 +92,7 @@ pub use doctor::{
 };
 pub use error::{DataError, DecodeError};
 pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
+pub use hold_out::UnseenClasses;
 pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, Stream};
 pub use official::{Archive, Official, catalogue, official};
 pub use pixels::{DecodeLimits, Orientation, Pixels, decode};

@@ -1,7 +1,9 @@
 //! How far a mean would move with other queries: the percentile bootstrap.
 //!
-//! Efron, Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13. Queries are drawn with replacement, the gallery is
-//! kept; the interval says nothing about other training runs.
+//! Efron, Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13. Queries, or whole classes of them, are drawn with
+//! replacement, the gallery is kept; the interval says nothing about other training runs.
+
+use std::collections::BTreeMap;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -48,20 +50,58 @@ impl Bootstrap {
         if self.resamples == 0 {
             return Err(EvalError::Empty("resamples"));
         }
+        let single: Vec<(f64, usize)> = values.iter().map(|&value| (value, 1)).collect();
+        Ok(self.of_sums(&single))
+    }
+
+    /// The 95 % interval of the mean of all values where whole groups of them are drawn: the values of one class depend on each
+    /// other, and another benchmark has other classes. As many groups are drawn as there are; a resample's mean is over all values
+    /// of its groups.
+    ///
+    /// # Errors
+    /// If there is no value or no resample.
+    ///
+    /// # Example
+    /// ```
+    /// // Ten classes that are found always or never: 500 queries say as much as ten.
+    /// let values: Vec<(usize, f64)> = (0..500).map(|i| (i % 10, f64::from(i % 2 == 0))).collect();
+    /// let [low, high] = lodestone_eval::Bootstrap::new(1).interval_over_groups(&values)?;
+    /// assert!((0.1..=0.3).contains(&low) && (0.7..=0.9).contains(&high));
+    /// # Ok::<(), lodestone_eval::EvalError>(())
+    /// ```
+    pub fn interval_over_groups(self, values: &[(usize, f64)]) -> Result<[f64; 2], EvalError> {
+        if values.is_empty() {
+            return Err(EvalError::Empty("values to resample"));
+        }
+        if self.resamples == 0 {
+            return Err(EvalError::Empty("resamples"));
+        }
+        let mut groups = BTreeMap::<usize, (f64, usize)>::new();
+        for &(group, value) in values {
+            let (sum, count) = groups.entry(group).or_default();
+            *sum += value;
+            *count += 1;
+        }
+        let sums: Vec<(f64, usize)> = groups.into_values().collect();
+        Ok(self.of_sums(&sums))
+    }
+
+    /// The interval of the mean where (sum, count) are drawn, of which there is at least one.
+    fn of_sums(self, sums: &[(f64, usize)]) -> [f64; 2] {
         let mut means: Vec<f64> = (0..self.resamples as u64)
             .into_par_iter()
             .map(|resample| {
                 // A stream of its own for each resample, so that threads do not change the draws.
                 let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
                 rng.set_stream(resample);
-                let sum: f64 = (0..values.len())
-                    .map(|_| values[rng.random_range(0..values.len())])
-                    .sum();
-                sum / values.len() as f64
+                let (sum, count) = (0..sums.len())
+                    .map(|_| sums[rng.random_range(0..sums.len())])
+                    .fold((0.0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+                sum / count as f64
             })
             .collect();
         means.sort_unstable_by(f64::total_cmp);
-        Ok([quantile(&means, 0.025), quantile(&means, 0.975)])
+        [quantile(&means, 0.025), quantile(&means, 0.975)]
     }
 }
 
@@ -81,6 +121,26 @@ impl Retrieval {
             .map(|v| v.into_iter().map(|(_, value)| value).collect());
         match values {
             Some(values) if !values.is_empty() => bootstrap.interval(&values).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The 95 % interval of [`mean`](Self::mean) over resampled classes of queries; `None` where that has no value.
+    ///
+    /// # Errors
+    /// If there is no resample.
+    pub fn interval_over_classes(
+        &self,
+        metric: RankingMetric,
+        convention: Convention,
+        bootstrap: Bootstrap,
+    ) -> Result<Option<[f64; 2]>, EvalError> {
+        let of_class = |(query, value): (usize, f64)| (self.labels()[query], value);
+        let values: Option<Vec<(usize, f64)>> = self
+            .values(metric, convention)
+            .map(|values| values.into_iter().map(of_class).collect());
+        match values {
+            Some(values) if !values.is_empty() => bootstrap.interval_over_groups(&values).map(Some),
             _ => Ok(None),
         }
     }

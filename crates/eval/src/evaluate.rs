@@ -25,7 +25,7 @@ pub struct ReportConfig {
     pub lone_as_miss: bool,
     /// Adds the mean of each class.
     pub per_class: bool,
-    /// Adds 95 % intervals of the means over queries.
+    /// Adds 95 % intervals of the means over queries, by drawing queries and by drawing whole classes.
     pub bootstrap: Option<Bootstrap>,
 }
 
@@ -140,9 +140,11 @@ impl Search<'_> {
                 report.add(format!("{}_lone_as_miss", metric.name()), value, count);
             }
             if let Some(bootstrap) = config.bootstrap {
-                let interval = retrieval.interval(metric, Convention::Lodestone, bootstrap)?;
                 if let Some(measure) = report.measures.get_mut(&metric.name()) {
-                    measure.interval = interval;
+                    let ours = Convention::Lodestone;
+                    measure.interval = retrieval.interval(metric, ours, bootstrap)?;
+                    measure.interval_over_classes =
+                        retrieval.interval_over_classes(metric, ours, bootstrap)?;
                 }
             }
             if config.per_class {

@@ -25,7 +25,7 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | who looks for whom, in which memory, on which engine | [`Search`], [`Visibility`], [`Roles`], [`Bytes`], [`Forecast`], [`Engine`] |
+//! | who looks for whom, in which memory, on which engine | [`Search`], [`Mode`], [`Protocol`], [`Visibility`], [`Roles`], [`Bytes`], [`Forecast`], [`Engine`] |
 //! | are the nearest rows of the same class | [`Search::retrieval`] → [`Retrieval`], [`RankingMetric`], [`Convention`] |
 //! | the same for lists made elsewhere | [`Search::score_lists`] |
 //! | which class would be predicted | [`Predictions`] → [`Errors`], [`Confusion`]; [`SoftVote`] for kNC and soft kNN |
@@ -74,6 +74,7 @@ mod kmeans;
 mod labelled;
 mod lists;
 mod memory;
+mod mode;
 mod nearest;
 mod pair_sample;
 mod parts;
@@ -111,13 +112,12 @@ pub use kmeans::{KMeans, KMeansConfig};
 pub use labelled::Labelled;
 pub use lodestone_distances::Rows;
 pub use memory::{Bytes, Forecast};
+pub use mode::{Mode, Protocol};
 pub use nearest::Neighbour;
 pub use pair_sample::sample_pairs;
 pub use parts::{PartError, RetrievalPart};
 pub use predictions::{Confusion, Errors, Predictions};
-pub use report::{
-    ApproximateNote, Clustering, Distance, KMeansRun, Measure, Mode, Report, Setting,
-};
+pub use report::{ApproximateNote, Clustering, Distance, KMeansRun, Measure, Report, Setting};
 pub use retrieval::{Depth, Mean, RankingMetric, Retrieval, RetrievalConfig};
 pub use roles::Roles;
 pub use scores::{AtCut, QueryScores};

@@ -15,7 +15,8 @@
 //! | `notes` | what only the caller knows, by name, as text: seed, weights, split protocol; also `k_effective_at_K` where K exceeds what a query sees, `bootstrap_resamples`, `bootstrap_seed`, and `approximate_..` |
 //! | `measures.NAME.value` | the number |
 //! | `measures.NAME.count` | how many queries (or rows, or classes for `.._per_class_mean`) it rests on |
-//! | `measures.NAME.interval` | optional: bootstrap 95 % interval `[low, high]` |
+//! | `measures.NAME.interval` | optional: bootstrap 95 % interval `[low, high]` over queries |
+//! | `measures.NAME.interval_over_classes` | optional: the same where whole classes are drawn: how far the number would move with other classes |
 //! | `measures.NAME.vote` | for kNC and soft kNN: `nearest` (L or k) and `variance` (σ²) |
 //! | `per_class.CLASS.NAME` | optional: `value` and `count` of one class |
 //! | `class_names` | optional: name of each class number |
@@ -25,6 +26,7 @@
 //! | `diagnostics` | optional: [`Diagnostics`] |
 //! | `confusion` | optional: [`Confusion`] |
 //! | `approximate` | optional: [`ApproximateNote`]: how the neighbours were found, and the measured recall |
+//! | `parts.PART` | optional: a whole report of some of the queries: `seen`, those of classes that were trained on, and `unseen`, those of others |
 //! | `warnings` | sentences about the data that a reader of the numbers must know |
 //!
 //! NAME is one of
@@ -44,7 +46,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ClusteringScores, Concentration, Confusion, Convention, Diagnostics, Errors, HierarchyRecovery,
-    KMeans, KMeansConfig, Mean, RankingMetric, Retrieval, SoftVote, Verification,
+    KMeans, KMeansConfig, Mean, Mode, RankingMetric, Retrieval, SoftVote, Verification,
 };
 
 /// What was measured, on what, and how sure it is.
@@ -83,21 +85,11 @@ pub struct Report {
     /// How far the neighbours can be trusted, where the search was not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approximate: Option<ApproximateNote>,
+    /// Reports of some of the queries each, by [`SEEN`](Self::SEEN) and [`UNSEEN`](Self::UNSEEN).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, Report>,
     /// Sentences that a reader of the numbers must know.
     pub warnings: Vec<String>,
-}
-
-/// Which rows were searched for which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Each row against all the others.
-    #[serde(rename = "self")]
-    LeaveOneOut,
-    /// Separate queries and gallery of one split.
-    Split,
-    /// Test rows against training rows.
-    TrainGallery,
 }
 
 /// The distance that ranks.
@@ -205,9 +197,12 @@ pub struct Measure {
     pub value: Option<f64>,
     /// How many rows (or classes, for `_per_class_mean`) it rests on.
     pub count: usize,
-    /// 95 % interval, if it was resampled.
+    /// 95 % interval over queries, if it was resampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
+    /// 95 % interval over classes, which are drawn whole, if it was resampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_over_classes: Option<[f64; 2]>,
     /// The vote behind it, for kNC and soft kNN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vote: Option<SoftVote>,
@@ -216,6 +211,10 @@ pub struct Measure {
 impl Report {
     /// Version of the meaning of the keys.
     pub const SCHEMA: u32 = 1;
+    /// The part of the queries whose classes were trained on.
+    pub const SEEN: &str = "seen";
+    /// The part of the queries whose classes were not.
+    pub const UNSEEN: &str = "unseen";
 
     /// An empty report.
     pub fn new(setting: Setting) -> Self {
@@ -232,8 +231,26 @@ impl Report {
             concentration: None,
             confusion: None,
             approximate: None,
+            parts: BTreeMap::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// A number by its name, or that of a part by `PART.NAME`.
+    pub fn measure(&self, name: &str) -> Option<&Measure> {
+        self.measures.get(name).or_else(|| {
+            let (part, name) = name.split_once('.')?;
+            self.parts.get(part)?.measures.get(name)
+        })
+    }
+
+    /// The names that [`measure`](Self::measure) knows.
+    pub fn names(&self) -> Vec<String> {
+        let of_parts = self.parts.iter().flat_map(|(part, report)| {
+            let names = report.measures.keys();
+            names.map(move |name| format!("{part}.{name}"))
+        });
+        self.measures.keys().cloned().chain(of_parts).collect()
     }
 
     /// Notes something that only the caller knows.
@@ -247,6 +264,7 @@ impl Report {
             value: value.filter(|v| v.is_finite()),
             count,
             interval: None,
+            interval_over_classes: None,
             vote: None,
         };
         self.measures.insert(name.into(), measure);
@@ -283,6 +301,7 @@ impl Report {
                 value: Some(value),
                 count: errors.rows,
                 interval: None,
+                interval_over_classes: None,
                 vote,
             };
             self.measures

@@ -6,7 +6,7 @@ use crate::table_parts::{
     alias, approximate, classes, clusters, concentration, mistakes, percent, shape, verification,
     vote_note,
 };
-use crate::{Distance, Mode, Report};
+use crate::{Distance, Report};
 
 impl Report {
     /// The report as a Markdown table, in percent, with the number of rows behind each number.
@@ -24,11 +24,7 @@ impl Report {
     /// ```
     pub fn to_markdown(&self) -> String {
         let s = &self.setting;
-        let mode = match s.mode {
-            Mode::LeaveOneOut => "each row against all the others",
-            Mode::Split => "queries against a separate gallery",
-            Mode::TrainGallery => "held-out rows against training rows",
-        };
+        let mode = s.mode.words();
         let distance = match s.distance {
             Distance::SquaredEuclidean => "squared Euclidean",
             Distance::Cosine => "cosine",
@@ -39,7 +35,9 @@ impl Report {
         );
         let any_interval = self.measures.values().any(|m| m.interval.is_some());
         text += match any_interval {
-            true => "| measure | value | 95 % interval | rows |\n|---|---:|---:|---:|\n",
+            true => {
+                "| measure | value | 95 % interval over queries | over classes | rows |\n|---|---:|---:|---:|---:|\n"
+            }
             false => "| measure | value | rows |\n|---|---:|---:|\n",
         };
         for (name, measure) in &self.measures {
@@ -51,10 +49,12 @@ impl Report {
             // Writing to a string cannot fail.
             let _ = write!(text, "| {name}{} | {value} |", vote_note(measure.vote));
             if any_interval {
-                let interval = measure.interval.map_or(String::new(), |[low, high]| {
-                    format!("{} to {}", percent(low), percent(high))
-                });
-                let _ = write!(text, " {interval} |");
+                for interval in [measure.interval, measure.interval_over_classes] {
+                    let interval = interval.map_or(String::new(), |[low, high]| {
+                        format!("{} to {}", percent(low), percent(high))
+                    });
+                    let _ = write!(text, " {interval} |");
+                }
             }
             let _ = writeln!(text, " {} |", measure.count);
         }
@@ -76,6 +76,14 @@ impl Report {
         }
         for warning in &self.warnings {
             let _ = write!(text, "\nWarning: {warning}.\n");
+        }
+        for (name, part) in &self.parts {
+            let what = match name.as_str() {
+                Self::SEEN => "Classes that were trained on",
+                Self::UNSEEN => "Classes never seen in training",
+                other => other,
+            };
+            let _ = write!(text, "\n## {what}\n\n{}", part.to_markdown());
         }
         text
     }

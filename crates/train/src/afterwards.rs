@@ -5,7 +5,7 @@ use lodestone_models::HeadInitialisation;
 use lodestone_sampling::Classes;
 
 use crate::error::TrainError;
-use crate::evaluate::{Judged, Part, judge};
+use crate::evaluate::{Judged, headline, judge};
 use crate::health::Warning;
 use crate::judging::note_receipt;
 use crate::kept;
@@ -31,7 +31,10 @@ impl Trainer {
             observer.on(Event::Warning(&Warning::DamagedCheckpoint { reason }));
         }
         let parts = Parts::new(&self.table, config)?;
-        let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
+        let classes = Classes::named(
+            &parts.labels(&parts.train),
+            parts.training_class_names().to_vec(),
+        )?;
         let start = config.without_weights();
         let mut setup = Setup::new(&start, &self.table, &parts, &device, observer)?;
         let state = load_state(&mut saved, &checkpoints)?;
@@ -97,25 +100,24 @@ impl Trainer {
         };
         let gallery = features(&parts.train, observer)?;
         let queries = features(rows, observer)?;
+        let (of_gallery, of_queries) = (parts.columns(&parts.train), parts.columns(rows));
+        let (seen, roles) = (parts.seen(rows), parts.roles(rows));
+        let protocol = parts.protocol(held_out, &config.evaluation);
         let judged = Judged {
             rule: None,
             dim: gallery.len() / parts.train.len(),
-            gallery: Part {
-                embeddings: &gallery,
-                labels: &parts.labels(&parts.train),
-                fine: None,
-            },
-            queries: Part {
-                embeddings: &queries,
-                labels: &parts.labels(rows),
-                fine: None,
-            },
+            gallery: of_gallery.part(&gallery),
+            queries: of_queries.part(&queries),
+            protocol,
+            seen: &seen,
+            roles: roles.as_deref(),
             logits: None,
             clusters: None,
         };
         let mut report = judge(&judged, &config.evaluation)?;
         report.note("data", &self.table.name);
         report.note("part", held_out.name());
+        report.note("rule", headline(None, protocol.whole()));
         let features = match fitted {
             Some(fitted) => format!("none: frozen features, {fitted}"),
             None => "none: frozen features".to_owned(),

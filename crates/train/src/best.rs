@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use lodestone_eval::Report;
+use lodestone_data::{Roles, Split};
+use lodestone_eval::{Protocol, Report};
 use lodestone_losses::ClassRule;
 
 use crate::config::RunConfig;
@@ -12,14 +13,21 @@ use crate::judging::{Judge, Judgement};
 use crate::learner::Learner;
 use crate::observer::{Event, Observer};
 use crate::refresh::rows_of;
+use crate::setup::Parts;
 use crate::state::State;
 
 /// Refuses a watched metric that no report of the run will have, before the first step: of eight points, judged as the validation
-/// images will be. `merged` says whether training merges classes.
+/// images will be.
 ///
 /// # Errors
 /// If the report lacks it; the names that it has are told.
-pub(crate) fn check_watched(config: &RunConfig, merged: bool) -> Result<(), TrainError> {
+pub(crate) fn check_watched(config: &RunConfig, parts: &Parts) -> Result<(), TrainError> {
+    let protocol = parts.protocol(Split::Validation, &config.evaluation);
+    let merged = parts.fine_labels(&parts.train).is_some();
+    check_name(config, protocol, merged)
+}
+
+fn check_name(config: &RunConfig, protocol: Protocol, merged: bool) -> Result<(), TrainError> {
     let Some(metric) = &config.train.watch else {
         return Ok(());
     };
@@ -29,14 +37,22 @@ pub(crate) fn check_watched(config: &RunConfig, merged: bool) -> Result<(), Trai
         embeddings: &points,
         labels: &labels,
         fine: merged.then_some(&fine[..]),
+        sequences: None,
     };
     let scores = [0.0; 16];
     let rule = config.loss.class_rule();
+    let both = Roles {
+        query: true,
+        gallery: true,
+    };
     let judged = Judged {
         rule: Some(rule),
         dim: 1,
         gallery: part,
         queries: part,
+        protocol,
+        seen: &[true, true, true, true, false, false, false, false],
+        roles: Some(&[both; 8]),
         logits: match rule {
             ClassRule::HighestScore => Some(rows_of(&scores, 2)?),
             ClassRule::NearestNeighbours | ClassRule::NearestClusters => None,
@@ -49,18 +65,17 @@ pub(crate) fn check_watched(config: &RunConfig, merged: bool) -> Result<(), Trai
         variance: 1.0,
     });
     let report = judge_with(&judged, centres, &config.evaluation)?;
-    match report.measures.contains_key(metric) {
-        true => Ok(()),
-        false => Err(unknown(metric, &report)),
+    match report.measure(metric) {
+        Some(_) => Ok(()),
+        None => Err(unknown(metric, &report)),
     }
 }
 
 fn unknown(metric: &str, report: &Report) -> TrainError {
-    let known: Vec<&str> = report.measures.keys().map(String::as_str).collect();
     TrainError::Setting {
         reason: format!(
             "train.watch is {metric}, which the report does not have; it has {}",
-            known.join(", ")
+            report.names().join(", ")
         ),
     }
 }
@@ -78,10 +93,12 @@ pub(crate) fn keep_best(
     observer: &mut dyn Observer,
 ) -> Result<Option<(f64, bool)>, TrainError> {
     let (config, parts) = (judge.config, judge.parts);
-    let own = || headline(Some(config.loss.class_rule()));
+    let own = || {
+        let mode = judgement.report.setting.mode;
+        headline(Some(config.loss.class_rule()), mode)
+    };
     let metric = config.train.watch.clone().unwrap_or_else(own);
-    let measures = &judgement.report.measures;
-    let Some(measure) = measures.get(&metric) else {
+    let Some(measure) = judgement.report.measure(&metric) else {
         return Err(unknown(&metric, &judgement.report));
     };
     let Some(value) = measure.value else {
@@ -109,19 +126,23 @@ pub(crate) fn keep_best(
 
 #[cfg(test)]
 mod tests {
+    use lodestone_eval::Mode;
+
     use super::*;
     use crate::testing::small_config;
 
     #[test]
     fn a_watched_metric_that_no_report_has_is_told_before_the_first_step() {
-        let watching = |loss: &str, metric: &str, merged| {
+        let judged = |protocol, loss: &str, metric: &str, merged| {
             let config = small_config(&[
                 loss,
                 "train.valid_period=4",
                 &format!("train.watch={metric:?}"),
             ]);
-            check_watched(&config, merged).map_err(|error| error.to_string())
+            check_name(&config, protocol, merged).map_err(|error| error.to_string())
         };
+        let closed = Protocol::All(Mode::TrainGallery);
+        let watching = |loss: &str, metric: &str, merged| judged(closed, loss, metric, merged);
         let softmax = "loss={kind=\"softmax\"}";
         assert_eq!(watching(softmax, "argmax_error_at_1", false), Ok(()));
         assert_eq!(watching(softmax, "map_at_r", false), Ok(()));
@@ -137,5 +158,17 @@ mod tests {
             watching(softmax, "hierarchy_soft_knn_error_at_1", true),
             Ok(())
         );
+        // A class never seen has no score; parts are watched by their names.
+        let unseen = Protocol::All(Mode::LeaveOneOut);
+        assert_eq!(judged(unseen, softmax, "map_at_r", false), Ok(()));
+        assert!(judged(unseen, softmax, "argmax_error_at_1", false).is_err());
+        let both = Protocol::SeenAndUnseen;
+        assert_eq!(judged(both, softmax, "unseen.map_at_r", false), Ok(()));
+        assert_eq!(
+            judged(both, softmax, "seen.argmax_error_at_1", false),
+            Ok(())
+        );
+        let error = judged(both, softmax, "unseen.argmax_error_at_1", false).unwrap_err();
+        assert!(error.contains("unseen.precision_at_1"), "{error}");
     }
 }

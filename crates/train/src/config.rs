@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use lodestone_data::{Augmentation, CacheConfig, Dataset, Orientation};
+use lodestone_data::{Augmentation, CacheConfig, Dataset, Orientation, UnseenClasses};
+use lodestone_eval::Mode;
 use lodestone_losses::{LossConfig, ProxyNcaForm};
 use lodestone_models::{self as models, EmbedderConfig, HeadConfig, NetworkConfig, Preprocessing};
 use lodestone_sampling::{IndexConfig, PlanConfig, RefreshPolicy, RefreshSource};
@@ -58,9 +59,18 @@ pub struct DataConfig {
     /// Where the set lies; `--data` on the command line goes before it. Embedded sets need none.
     #[serde(default)]
     pub dataset_root: Option<PathBuf>,
+    /// Classes that are tested on and never trained on, such as `{ share = 0.5, seed = 0 }`, `{ first = 100 }` (the first 100
+    /// classes train: the convention of the field) or `{ classes = ["..", ".."] }`. All of their images become test images; the
+    /// images of other classes stay in their split. Classes that have test images alone are unseen without being named here.
+    #[serde(default)]
+    pub unseen: Option<UnseenClasses>,
     /// Share of each class's training images held out for choosing settings, in `[0, 1)`.
     #[serde(default)]
     pub validation: f64,
+    /// Share of the training classes held out whole for choosing settings, in `[0, 1)`: settings for classes never seen are
+    /// chosen on such. Not together with `validation`.
+    #[serde(default)]
+    pub validation_classes: f64,
     /// Trains on coarser classes and tests on the fine ones as well: hierarchy recovery.
     #[serde(default)]
     pub coarse: Option<CoarseConfig>,
@@ -222,8 +232,8 @@ pub struct TrainConfig {
     /// Steps between two evaluations on the validation part; 0 for none.
     #[serde(default)]
     pub valid_period: usize,
-    /// The metric that is watched on the validation part, a name from the report; error@1 of the loss's rule if absent.
-    /// Errors are to fall, everything else to rise. Weights of the best value are kept.
+    /// The metric that is watched on the validation part, a name from the report; if absent error@1 of the loss's rule, or
+    /// `map_at_r` where the validation classes are not trained on. `unseen.map_at_r` is that of a part. Errors are to fall, everything else to rise. Weights of the best value are kept.
     #[serde(default)]
     pub watch: Option<String>,
     /// Evaluations without a better value after which the run ends as if its images were through; 0 for never.
@@ -278,6 +288,10 @@ pub struct EvaluationConfig {
     pub vote_variance: f64,
     /// The k of recall@k.
     pub recall_at: Vec<usize>,
+    /// Who looks for whom: `self` (each held-out image among the others), `split` (as the table marks queries and gallery) or
+    /// `train-gallery` (held-out images among training images). If absent as suits the images: marks where the table has some,
+    /// else training images for classes that were trained on, and the images themselves for others.
+    pub mode: Option<Mode>,
     /// Whether the test images are judged at the end. Without, a run that only serves to choose settings, by its validation
     /// part, neither spends time on them nor has a test error that anyone could look at: its report is on the validation
     /// images, as that of a set without test images is.
@@ -292,6 +306,7 @@ impl Default for EvaluationConfig {
             nearest_neighbours: 128,
             vote_variance: 1.0,
             recall_at: vec![1, 2, 4, 8],
+            mode: None,
             test: true,
         }
     }
@@ -337,6 +352,19 @@ impl RunConfig {
             return wrong(format!(
                 "data.validation is {}, must be in [0, 1)",
                 self.data.validation
+            ));
+        }
+        if !(0.0..1.0).contains(&self.data.validation_classes) {
+            return wrong(format!(
+                "data.validation_classes is {}, must be in [0, 1)",
+                self.data.validation_classes
+            ));
+        }
+        if self.data.validation > 0.0 && self.data.validation_classes > 0.0 {
+            return wrong(format!(
+                "data.validation is {} and data.validation_classes is {}: settings are chosen on images of trained classes or on \
+                 classes held out, so one of them must be 0",
+                self.data.validation, self.data.validation_classes
             ));
         }
         if self.data.threads == 0 {

@@ -1,8 +1,9 @@
 //! Judging an embedding by the rule of its loss, beside the numbers that all losses share.
 
+use lodestone_data::Roles;
 use lodestone_eval::{
-    Labelled, Levels, Mode, Predictions, Report, ReportConfig, RetrievalConfig, Rows, Search,
-    SoftVote, diagnostics, hierarchy_recovery,
+    Bootstrap, Labelled, Levels, Mode, Predictions, Protocol, Report, ReportConfig,
+    RetrievalConfig, Rows, Search, SoftVote, Visibility, diagnostics, hierarchy_recovery,
 };
 use lodestone_losses::ClassRule;
 use lodestone_sampling::Index;
@@ -15,10 +16,12 @@ use crate::error::TrainError;
 pub struct Part<'a> {
     /// `[n, dim]`, row-major.
     pub embeddings: &'a [f32],
-    /// The classes that were trained on, `[n]`.
+    /// The classes that training sees, `[n]`; those of other images have numbers that no training image has.
     pub labels: &'a [usize],
     /// The fine classes, where training merged them.
     pub fine: Option<&'a [usize]>,
+    /// Sequences: an image does not look for those of its own.
+    pub sequences: Option<&'a [usize]>,
 }
 
 /// What is judged.
@@ -32,6 +35,12 @@ pub struct Judged<'a> {
     pub gallery: Part<'a>,
     /// Held-out images.
     pub queries: Part<'a>,
+    /// Who looks for whom.
+    pub protocol: Protocol,
+    /// Whether the class of each held-out image was trained on, `[n]`.
+    pub seen: &'a [bool],
+    /// Query and gallery marks of the held-out images, `[n]`, which the mode `split` goes by.
+    pub roles: Option<&'a [Roles]>,
     /// Scores of the queries, `[n, classes]`, for the rule of the highest score.
     pub logits: Option<Rows<'a>>,
     /// Clusters of the gallery and the variance of training, for the rule of the nearest clusters.
@@ -47,12 +56,16 @@ pub fn rule_name(rule: ClassRule) -> &'static str {
     }
 }
 
-/// Key of the number a run is chosen by: error@1 of its loss's rule.
-pub fn headline(rule: Option<ClassRule>) -> String {
-    format!(
-        "{}_error_at_1",
-        rule.map_or("nearest_class_mean", rule_name)
-    )
+/// Key of the number a run is chosen by: error@1 of its loss's rule among training images, and MAP@R elsewhere, where no image
+/// has the class of a training image for a rule to predict.
+pub fn headline(rule: Option<ClassRule>, mode: Mode) -> String {
+    match mode {
+        Mode::TrainGallery => format!(
+            "{}_error_at_1",
+            rule.map_or("nearest_class_mean", rule_name)
+        ),
+        Mode::LeaveOneOut | Mode::Split => "map_at_r".to_owned(),
+    }
 }
 
 /// Computes the report.
@@ -85,17 +98,84 @@ pub(crate) fn judge_with(
     centres: Option<Centres<'_>>,
     config: &EvaluationConfig,
 ) -> Result<Report, TrainError> {
+    let one = |what: &Judged<'_>, mode| match mode {
+        Mode::TrainGallery => among_training(what, centres, config),
+        Mode::LeaveOneOut => among_themselves(what, config),
+        Mode::Split => by_roles(what, config),
+    };
+    let mut report = one(what, what.protocol.whole())?;
+    if what.protocol == Protocol::SeenAndUnseen {
+        for (name, wanted, mode) in [
+            (Report::SEEN, true, Mode::TrainGallery),
+            (Report::UNSEEN, false, Mode::LeaveOneOut),
+        ] {
+            let rows = (0..what.seen.len()).filter(|&row| what.seen[row] == wanted);
+            let chosen = Chosen::of(&what.queries, &rows.collect::<Vec<_>>(), what.dim);
+            let logits = what.logits.map(|logits| {
+                let values = lodestone_eval::Roles::gather(logits, &chosen.rows);
+                (values, logits.dim())
+            });
+            let part = Judged {
+                queries: chosen.part(),
+                logits: logits
+                    .as_ref()
+                    .and_then(|(values, dim)| Rows::new(values, *dim).ok()),
+                ..*what
+            };
+            report.parts.insert(name.to_owned(), one(&part, mode)?);
+        }
+    }
+    Ok(report)
+}
+
+/// Some rows of a part.
+struct Chosen {
+    rows: Vec<usize>,
+    embeddings: Vec<f32>,
+    labels: Vec<usize>,
+    fine: Option<Vec<usize>>,
+    sequences: Option<Vec<usize>>,
+}
+
+impl Chosen {
+    fn of(part: &Part<'_>, rows: &[usize], dim: usize) -> Self {
+        let of = |list: &[usize]| rows.iter().map(|&row| list[row]).collect::<Vec<_>>();
+        let embedding = |&row: &usize| &part.embeddings[row * dim..(row + 1) * dim];
+        Self {
+            embeddings: rows.iter().flat_map(embedding).copied().collect(),
+            labels: of(part.labels),
+            fine: part.fine.map(of),
+            sequences: part.sequences.map(of),
+            rows: rows.to_vec(),
+        }
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part {
+            embeddings: &self.embeddings,
+            labels: &self.labels,
+            fine: self.fine.as_deref(),
+            sequences: self.sequences.as_deref(),
+        }
+    }
+}
+
+/// Held-out images among training images: retrieval, and the rules that predict a class of training.
+fn among_training(
+    what: &Judged<'_>,
+    centres: Option<Centres<'_>>,
+    config: &EvaluationConfig,
+) -> Result<Report, TrainError> {
     let gallery = Labelled::new(what.gallery.embeddings, what.dim, what.gallery.labels)?;
     let queries = Labelled::new(what.queries.embeddings, what.dim, what.queries.labels)?;
-    let search = Search::between(queries.rows(), gallery.rows())?;
-
-    // Retrieval.
-    let retrieval = RetrievalConfig {
-        cuts: config.recall_at.clone(),
-        ..RetrievalConfig::default()
+    let visibility = match (what.queries.sequences, what.gallery.sequences) {
+        (Some(of_queries), Some(of_gallery)) => {
+            Visibility::everything().without_own_sequence(of_queries, of_gallery)
+        }
+        _ => Visibility::everything(),
     };
-    let shown = ReportConfig::new(Mode::TrainGallery, retrieval);
-    let (mut report, _) = search.report(queries.labels(), gallery.labels(), &shown)?;
+    let search = Search::between(queries.rows(), gallery.rows())?.with_visibility(visibility)?;
+    let mut report = retrieval(&search, Mode::TrainGallery, queries, gallery, config)?;
 
     // Rules of classification: the loss's own, and those that any embedding can be judged by.
     if let Some(logits) = what.logits {
@@ -129,29 +209,101 @@ pub(crate) fn judge_with(
         config.nearest_neighbours,
         config.vote_variance,
     )?;
+    add_recovery(&mut report, &search, what.queries, what.gallery, config)?;
+    Ok(report)
+}
+
+/// Each held-out image among all the others: no image of training takes part.
+fn among_themselves(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, TrainError> {
+    let queries = Labelled::new(what.queries.embeddings, what.dim, what.queries.labels)?;
+    let visibility = match what.queries.sequences {
+        Some(of_all) => Visibility::leave_one_out().without_own_sequence(of_all, of_all),
+        None => Visibility::leave_one_out(),
+    };
+    let search = Search::leave_one_out(queries.rows())?.with_visibility(visibility)?;
+    let mut report = retrieval(&search, Mode::LeaveOneOut, queries, queries, config)?;
+    add_recovery(&mut report, &search, what.queries, what.queries, config)?;
+    Ok(report)
+}
+
+/// Held-out images that ask among those that may be found, as the table marks them.
+fn by_roles(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, TrainError> {
+    let Some(roles) = what.roles else {
+        return Err(TrainError::Setting {
+            reason: "evaluation.mode is split, but the held-out images have no marks of query and gallery: a table with the \
+                     columns is_query and is_gallery says them"
+                .to_owned(),
+        });
+    };
+    let marks = |of: fn(&Roles) -> bool| roles.iter().map(of).collect::<Vec<bool>>();
+    let sides = lodestone_eval::Roles::new(&marks(|role| role.query), &marks(|role| role.gallery))?;
+    let asking = Chosen::of(&what.queries, &sides.queries, what.dim);
+    let found = Chosen::of(&what.queries, &sides.gallery, what.dim);
+    let (asking, found) = (asking.part(), found.part());
+    let queries = Labelled::new(asking.embeddings, what.dim, asking.labels)?;
+    let gallery = Labelled::new(found.embeddings, what.dim, found.labels)?;
+    let visibility = match (asking.sequences, found.sequences) {
+        (Some(of_queries), Some(of_gallery)) => {
+            Visibility::own_rows(&sides.own).without_own_sequence(of_queries, of_gallery)
+        }
+        _ => Visibility::own_rows(&sides.own),
+    };
+    let search = Search::between(queries.rows(), gallery.rows())?.with_visibility(visibility)?;
+    let mut report = retrieval(&search, Mode::Split, queries, gallery, config)?;
+    add_recovery(&mut report, &search, asking, found, config)?;
+    Ok(report)
+}
+
+/// Ranking metrics with their intervals, and the shape of the queries' cloud.
+fn retrieval(
+    search: &Search<'_>,
+    mode: Mode,
+    queries: Labelled<'_>,
+    gallery: Labelled<'_>,
+    config: &EvaluationConfig,
+) -> Result<Report, TrainError> {
+    let retrieval = RetrievalConfig {
+        cuts: config.recall_at.clone(),
+        ..RetrievalConfig::default()
+    };
+    let shown = ReportConfig {
+        bootstrap: Some(Bootstrap::new(0)),
+        ..ReportConfig::new(mode, retrieval)
+    };
+    let (mut report, _) = search.report(queries.labels(), gallery.labels(), &shown)?;
     if queries.len() > 1 {
         report.add_diagnostics(diagnostics(queries)?);
     }
+    Ok(report)
+}
 
-    // Hierarchy recovery: fine classes by embeddings that were trained on merged ones.
-    if let (Some(gallery_fine), Some(query_fine)) = (what.gallery.fine, what.queries.fine)
-        && gallery.within_class_variance() > 0.0
-    {
-        let fine_gallery = Labelled::from_rows(gallery.rows(), gallery_fine)?;
+/// Hierarchy recovery: fine classes by embeddings that were trained on merged ones.
+fn add_recovery(
+    report: &mut Report,
+    search: &Search<'_>,
+    queries: Part<'_>,
+    gallery: Part<'_>,
+    config: &EvaluationConfig,
+) -> Result<(), TrainError> {
+    let (Some(query_fine), Some(gallery_fine)) = (queries.fine, gallery.fine) else {
+        return Ok(());
+    };
+    let fine_gallery = Labelled::from_rows(search.gallery(), gallery_fine)?;
+    let variance = config.vote_variance * fine_gallery.within_class_variance();
+    if variance > 0.0 {
         let vote = SoftVote {
             nearest: config.nearest_neighbours,
-            variance: config.vote_variance * fine_gallery.within_class_variance(),
+            variance,
         };
         let test = Levels {
             fine: query_fine,
-            coarse: queries.labels(),
+            coarse: queries.labels,
         };
         let training = Levels {
             fine: gallery_fine,
-            coarse: gallery.labels(),
+            coarse: gallery.labels,
         };
-        let recovery = hierarchy_recovery(&search, test, training, vote)?;
-        report.add_hierarchy(&recovery);
+        report.add_hierarchy(&hierarchy_recovery(search, test, training, vote)?);
     }
-    Ok(report)
+    Ok(())
 }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use lodestone_data::{Loader, Split, Table};
-use lodestone_eval::Report;
+use lodestone_eval::{Mode, Report};
 use lodestone_files::write_whole;
 use lodestone_sampling::{Classes, Index, ReceiptSummary, RefreshSource};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::evaluate::{Judged, Part, headline, judge};
+use crate::evaluate::{Judged, headline, judge};
 use crate::events::Value;
 use crate::kept;
 use crate::learner::Learner;
@@ -60,9 +60,8 @@ impl Judge<'_> {
             |rows: &[usize]| learner.embed_judged(rows, evaluation, self.device, observer);
         let (gallery, queries) = (embed(&parts.train)?, embed(rows)?);
         let logits = learner.logits(&queries, dim, self.device);
-        let number_of_classes = parts.class_names().len();
         let logits = match &logits {
-            Some(logits) => Some(rows_of(logits, number_of_classes)?),
+            Some(logits) => Some(rows_of(logits, parts.trained())?),
             None => None,
         };
         // The rule of the nearest clusters reads the clusters of the finished embedding, not those of the last refresh.
@@ -74,21 +73,17 @@ impl Judge<'_> {
             }
             _ => None,
         };
-        let (gallery_labels, query_labels) = (parts.labels(&parts.train), parts.labels(rows));
-        let (gallery_fine, query_fine) = (parts.fine_labels(&parts.train), parts.fine_labels(rows));
+        let (of_gallery, of_queries) = (parts.columns(&parts.train), parts.columns(rows));
+        let (seen, roles) = (parts.seen(rows), parts.roles(rows));
+        let protocol = parts.protocol(held_out, &config.evaluation);
         let judged = Judged {
             rule: Some(config.loss.class_rule()),
             dim,
-            gallery: Part {
-                embeddings: &gallery,
-                labels: &gallery_labels,
-                fine: gallery_fine.as_deref(),
-            },
-            queries: Part {
-                embeddings: &queries,
-                labels: &query_labels,
-                fine: query_fine.as_deref(),
-            },
+            gallery: of_gallery.part(&gallery),
+            queries: of_queries.part(&queries),
+            protocol,
+            seen: &seen,
+            roles: roles.as_deref(),
             logits,
             clusters: index.as_ref().map(|(index, variance)| (index, *variance)),
         };
@@ -97,7 +92,7 @@ impl Judge<'_> {
         report.note("part", held_out.name());
         report.note("seed", config.seed);
         report.note("loss", loss_name(config));
-        report.note("rule", headline(judged.rule));
+        report.note("rule", headline(judged.rule, protocol.whole()));
         report.note("step", state.step);
         report.note("images_seen", state.images);
         if let Some(weights) = &config.model.weights {
@@ -109,7 +104,8 @@ impl Judge<'_> {
         note_index(&mut report, state, config);
         report.warnings.extend(self.table.notices.iter().cloned());
         if let Some(folder) = self.keep {
-            kept::write(folder, &judged, &config.evaluation, &report)?;
+            let photographs = [rows, &parts.train].map(|rows| parts.photographs(rows));
+            kept::write(folder, &judged, &photographs, &config.evaluation, &report)?;
             let sheet = sheet(rows, self.loader)?;
             write_whole(&folder.join("queries.jpg"), |file| file.write_all(&sheet))?;
         }
@@ -119,12 +115,12 @@ impl Judge<'_> {
             labels,
             embeddings,
         };
-        let strip = strips(
-            shown(rows, &query_labels, &queries),
-            shown(&parts.train, &gallery_labels, &gallery),
-            dim,
-            self.loader,
-        )?;
+        let asking = shown(rows, &of_queries.labels, &queries);
+        let found = match protocol.whole() {
+            Mode::TrainGallery => shown(&parts.train, &of_gallery.labels, &gallery),
+            Mode::LeaveOneOut | Mode::Split => asking,
+        };
+        let strip = strips(asking, found, dim, self.loader)?;
         Ok(Judgement { report, strip })
     }
 

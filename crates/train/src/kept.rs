@@ -3,7 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `queries.npy`, `gallery.npy` | held-out and training images, f32 `[rows, dim]` |
-//! | `queries.csv`, `gallery.csv` | `label`, and `fine` where training merged classes |
+//! | `queries.csv`, `gallery.csv` | `path`, `label`, `class_name`, `split`; of queries `seen`, whether their class was trained on; `fine` where training merged classes, `is_query`, `is_gallery` and `sequence` where the table has them |
 //! | `logits.npy` | scores of the queries `[rows, classes]`, if the loss has a head |
 //! | `centres.npy`, `centres.csv` | cluster centres and their `label`, if the rule is kNC |
 //! | `queries.jpg` | small pictures of the queries, row by row on a nearly square sheet, for maps; the report needs it not |
@@ -15,7 +15,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use lodestone_eval::{Report, Rows};
+use lodestone_data::{Roles, Split};
+use lodestone_eval::{Protocol, Report, Rows};
 use lodestone_files::write_whole;
 use ndarray::{Array2, ArrayView2};
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
@@ -23,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::EvaluationConfig;
 use crate::error::TrainError;
-use crate::evaluate::{Centres, Judged, Part, judge_with};
+use crate::evaluate::{Centres, Judged, judge_with};
+use crate::setup::Columns;
 
 /// The file with what is no matrix.
 const SETTINGS: &str = "evaluation.json";
@@ -38,13 +40,44 @@ struct Settings {
     warnings: Vec<String>,
 }
 
-/// Writes everything that `report` was computed from into `folder`.
+/// What a reader of embeddings wants to know of a row, beside what the report needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Photograph {
+    pub(crate) path: String,
+    pub(crate) class_name: String,
+    pub(crate) split: Split,
+}
+
+/// A line of the list beside a matrix; columns that say nothing are left out.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Line {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    label: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<Split>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fine: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    is_query: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    is_gallery: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<usize>,
+}
+
+/// Writes everything that `report` was computed from into `folder`. `photographs` are those of queries and gallery.
 ///
 /// # Errors
 /// What the file system says, with the path.
 pub(crate) fn write(
     folder: &Path,
     what: &Judged<'_>,
+    photographs: &[Vec<Photograph>; 2],
     config: &EvaluationConfig,
     report: &Report,
 ) -> Result<(), TrainError> {
@@ -53,13 +86,31 @@ pub(crate) fn write(
         classes: index.cluster_classes(),
         variance,
     });
-    for (name, part) in [("queries", &what.queries), ("gallery", &what.gallery)] {
+    let sides = [
+        ("queries", &what.queries, Some(what.seen), what.roles),
+        ("gallery", &what.gallery, None, None),
+    ];
+    for ((name, part, seen, roles), photographs) in sides.into_iter().zip(photographs) {
         write_matrix(
             &folder.join(format!("{name}.npy")),
             part.embeddings,
             what.dim,
         )?;
-        write_labels(&folder.join(format!("{name}.csv")), part.labels, part.fine)?;
+        let lines = photographs
+            .iter()
+            .enumerate()
+            .map(|(row, photograph)| Line {
+                path: Some(photograph.path.clone()),
+                label: part.labels[row],
+                class_name: Some(photograph.class_name.clone()),
+                split: Some(photograph.split),
+                seen: seen.map(|seen| seen[row]),
+                fine: part.fine.map(|fine| fine[row]),
+                is_query: roles.map(|roles| roles[row].query),
+                is_gallery: roles.map(|roles| roles[row].gallery),
+                sequence: part.sequences.map(|sequences| sequences[row]),
+            });
+        write_lines(&folder.join(format!("{name}.csv")), lines)?;
     }
     // Files of another model that was kept here before.
     for name in ["logits.npy", "centres.npy", "centres.csv"] {
@@ -73,7 +124,11 @@ pub(crate) fn write(
     }
     if let Some(centres) = centres {
         write_matrix(&folder.join("centres.npy"), centres.rows.values(), what.dim)?;
-        write_labels(&folder.join("centres.csv"), centres.classes, None)?;
+        let lines = centres.classes.iter().map(|&label| Line {
+            label,
+            ..Line::default()
+        });
+        write_lines(&folder.join("centres.csv"), lines)?;
     }
     let settings = Settings {
         evaluation: config.clone(),
@@ -116,18 +171,18 @@ pub fn report_of_kept(folder: &Path) -> Result<Report, TrainError> {
     let settings = read_settings(folder)?;
     let side = |name: &str| -> Result<_, TrainError> {
         let (values, dim) = read_matrix(&folder.join(format!("{name}.npy")))?;
-        let (labels, fine) = read_labels(&folder.join(format!("{name}.csv")))?;
-        Ok((values, dim, labels, fine))
+        let lines = read_lines(&folder.join(format!("{name}.csv")))?;
+        Ok((values, dim, lines))
     };
-    let (queries, dim, query_labels, query_fine) = side("queries")?;
-    let (gallery, _, gallery_labels, gallery_fine) = side("gallery")?;
+    let (queries, dim, of_queries) = side("queries")?;
+    let (gallery, _, of_gallery) = side("gallery")?;
     let optional = |name: &str| {
         let file = folder.join(name);
         file.exists().then(|| read_matrix(&file)).transpose()
     };
     let (logits, centres) = (optional("logits.npy")?, optional("centres.npy")?);
     let classes = match &centres {
-        Some(_) => read_labels(&folder.join("centres.csv"))?.0,
+        Some(_) => labels(&read_lines(&folder.join("centres.csv"))?),
         None => Vec::new(),
     };
     let centres = rows_of(&centres)
@@ -137,19 +192,27 @@ pub fn report_of_kept(folder: &Path) -> Result<Report, TrainError> {
             classes: &classes,
             variance,
         });
+    let (of_query, of_found) = (Columns::of(&of_queries), Columns::of(&of_gallery));
+    let seen: Vec<bool> = of_queries
+        .iter()
+        .map(|line| line.seen.unwrap_or(true))
+        .collect();
+    let role = |line: &Line| {
+        let (query, gallery) = line.is_query.zip(line.is_gallery)?;
+        Some(Roles { query, gallery })
+    };
+    let roles: Option<Vec<Roles>> = of_queries.iter().map(role).collect();
     let judged = Judged {
         rule: None,
         dim,
-        gallery: Part {
-            embeddings: &gallery,
-            labels: &gallery_labels,
-            fine: gallery_fine.as_deref(),
+        gallery: of_found.part(&gallery),
+        queries: of_query.part(&queries),
+        protocol: match settings.evaluation.mode {
+            Some(mode) => Protocol::All(mode),
+            None => Protocol::suiting(&seen, roles.is_some()),
         },
-        queries: Part {
-            embeddings: &queries,
-            labels: &query_labels,
-            fine: query_fine.as_deref(),
-        },
+        seen: &seen,
+        roles: roles.as_deref(),
         logits: rows_of(&logits),
         clusters: None,
     };
@@ -189,39 +252,37 @@ fn read_matrix(file: &Path) -> Result<(Vec<f32>, usize), TrainError> {
     }
 }
 
-fn write_labels(file: &Path, labels: &[usize], fine: Option<&[usize]>) -> Result<(), TrainError> {
-    write_whole(file, |out| match fine {
-        Some(fine) => {
-            writeln!(out, "label,fine")?;
-            let mut pairs = labels.iter().zip(fine);
-            pairs.try_for_each(|(label, fine)| writeln!(out, "{label},{fine}"))
-        }
-        None => {
-            writeln!(out, "label")?;
-            labels.iter().try_for_each(|label| writeln!(out, "{label}"))
-        }
-    })?;
+fn write_lines(file: &Path, lines: impl Iterator<Item = Line>) -> Result<(), TrainError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for line in lines {
+        writer
+            .serialize(line)
+            .map_err(|error| unreadable(file, error))?;
+    }
+    let bytes = writer.into_inner();
+    let bytes = bytes.map_err(|error| unreadable(file, error.error()))?;
+    write_whole(file, |out| out.write_all(&bytes))?;
     Ok(())
 }
 
-type Labels = (Vec<usize>, Option<Vec<usize>>);
+fn read_lines(file: &Path) -> Result<Vec<Line>, TrainError> {
+    let mut reader = csv::Reader::from_path(file).map_err(|error| unreadable(file, error))?;
+    let lines: Result<Vec<Line>, csv::Error> = reader.deserialize().collect();
+    lines.map_err(|error| unreadable(file, error))
+}
 
-fn read_labels(file: &Path) -> Result<Labels, TrainError> {
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?;
-    let has_fine = text.starts_with("label,fine\n");
-    let (mut labels, mut fine) = (Vec::new(), Vec::new());
-    for (number, line) in text.lines().enumerate().skip(1) {
-        let mut fields = line.split(',').map(str::parse::<usize>);
-        match (fields.next(), fields.next(), has_fine) {
-            (Some(Ok(label)), Some(Ok(of_label)), true) => {
-                labels.push(label);
-                fine.push(of_label);
-            }
-            (Some(Ok(label)), None, false) => labels.push(label),
-            _ => return Err(unreadable(file, format!("line {} is `{line}`", number + 1))),
+fn labels(lines: &[Line]) -> Vec<usize> {
+    lines.iter().map(|line| line.label).collect()
+}
+
+impl Columns {
+    fn of(lines: &[Line]) -> Self {
+        Self {
+            labels: labels(lines),
+            fine: lines.iter().map(|line| line.fine).collect(),
+            sequences: lines.iter().map(|line| line.sequence).collect(),
         }
     }
-    Ok((labels, has_fine.then_some(fine)))
 }
 
 /// A matrix that was read has whole rows.
@@ -233,7 +294,7 @@ fn rows_of(matrix: &Option<(Vec<f32>, usize)>) -> Option<Rows<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::judge;
+    use crate::evaluate::{Part, judge};
 
     #[test]
     fn kept_embeddings_give_the_same_report() {
@@ -246,29 +307,58 @@ mod tests {
         let (gallery_labels, query_labels) = (labels(24, 2), labels(10, 2));
         let (gallery_fine, query_fine) = (labels(24, 4), labels(10, 4));
         let logits = values(10, 3)[..20].to_vec();
-        let part = |embeddings, labels, fine| Part {
+        let sequences = [labels(24, 5), labels(10, 5)];
+        let part = |embeddings, labels, fine, sequences| Part {
             embeddings,
             labels,
             fine: Some(fine),
+            sequences: Some(sequences),
         };
-        let judged = Judged {
-            rule: None,
-            dim: 3,
-            gallery: part(&gallery, &gallery_labels, &gallery_fine),
-            queries: part(&queries, &query_labels, &query_fine),
-            logits: Rows::new(&logits, 2).ok(),
-            clusters: None,
+        let photographs = [10, 24].map(|count| {
+            let named = |row: usize| Photograph {
+                path: format!("a, \"b\"/{row}.jpg"),
+                class_name: format!("class {}", row % 2),
+                split: Split::Test,
+            };
+            (0..count).map(named).collect()
+        });
+        let seen: Vec<bool> = (0..10).map(|row| row % 2 == 0).collect();
+        let role = |row| Roles {
+            query: row % 2 == 0,
+            gallery: row % 3 > 0,
         };
-        let config = EvaluationConfig::default();
-        let mut report = judge(&judged, &config).unwrap();
-        report.note("seed", 3);
-        report.warnings.push("two files were left out".into());
-        write(folder.path(), &judged, &config, &report).unwrap();
-        assert_eq!(report_of_kept(folder.path()).unwrap(), report);
+        let roles: Vec<Roles> = (0..10).map(role).collect();
+        for (seen, roles) in [
+            (vec![true; 10], None),
+            (vec![false; 10], None),
+            (seen, None),
+            (vec![false; 10], Some(&roles[..])),
+        ] {
+            let judged = Judged {
+                rule: None,
+                dim: 3,
+                gallery: part(&gallery, &gallery_labels, &gallery_fine, &sequences[0]),
+                queries: part(&queries, &query_labels, &query_fine, &sequences[1]),
+                protocol: Protocol::suiting(&seen, roles.is_some()),
+                seen: &seen,
+                roles,
+                logits: Rows::new(&logits, 2).ok(),
+                clusters: None,
+            };
+            let config = EvaluationConfig::default();
+            let mut report = judge(&judged, &config).unwrap();
+            report.note("seed", 3);
+            report.warnings.push("two files were left out".into());
+            write(folder.path(), &judged, &photographs, &config, &report).unwrap();
+            assert_eq!(report_of_kept(folder.path()).unwrap(), report);
+        }
 
         let file = folder.path().join("gallery.csv");
         write_whole(&file, |out| writeln!(out, "label,fine\n1,x")).unwrap();
         let error = report_of_kept(folder.path()).unwrap_err().to_string();
-        assert!(error.ends_with("gallery.csv: line 2 is `1,x`"), "{error}");
+        assert!(
+            error.contains("gallery.csv: CSV deserialize error: record 1 (line: 2"),
+            "{error}"
+        );
     }
 }

@@ -215,7 +215,7 @@ impl Learner {
                 } else {
                     Distance::Euclidean
                 },
-                class_names: parts.class_names().to_vec(),
+                class_names: parts.training_class_names().to_vec(),
             },
         }
     }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lodestone_data::Dataset;
+use lodestone_data::{Dataset, UnseenClasses};
 use lodestone_models::{
     ConvNetConfig, GoogLeNetConfig, GoogLeNetForm, InceptionV3Config, NetworkConfig, WeightFile,
 };
@@ -48,12 +48,14 @@ impl Goal {
 }
 
 /// What only the user knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wishes {
     /// The loss; without, one that suits the network.
     pub goal: Option<Goal>,
     /// Pretrained weights; the network is read off them.
     pub weights: Option<PathBuf>,
+    /// Classes that are only tested on, beside those that have test photographs alone.
+    pub unseen: Option<UnseenClasses>,
     /// Threads that decode photographs; 0 for two.
     pub threads: usize,
 }
@@ -101,8 +103,15 @@ pub fn suggest(
         0 => 2,
         threads => threads,
     };
-    let validation = validation(survey);
-    let run = Run::new(survey, &network);
+    let unseen = wishes.unseen.as_ref().map_or_else(String::new, |unseen| {
+        format!("unseen = {}\n", inline(unseen))
+    });
+    let held_out = HeldOut::new(survey, wishes);
+    let HeldOut {
+        validation,
+        validation_classes,
+    } = held_out;
+    let run = Run::new(survey, &network, &held_out);
     let augmentation = match network {
         NetworkConfig::ConvNet(_) => "flip_probability = 0.5\n",
         NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => {
@@ -121,7 +130,7 @@ pub fn suggest(
     } = run;
     let [trunk, head_rate] = rates;
     Ok(format!(
-        "seed = 0\n\n[data]\nset = {set}\n{root}validation = {validation}\nthreads = {threads}\n\n\
+        "seed = 0\n\n[data]\nset = {set}\n{root}{unseen}validation = {validation}\nvalidation_classes = {validation_classes}\nthreads = {threads}\n\n\
          [data.augmentation]\n{augmentation}\n[model]\nnetwork = {network_text}\n{model}\n[model.head]\n{head}\n{loss}\n{sampler}\n\
          [optimizer]\nrule = {{ kind = \"adam\" }}\ntrunk_rate = {trunk}\nhead_rate = {head_rate}\nloss_rate = {head_rate}\n\n\
          [schedule]\nwarm_up_steps = {warm_up_steps}\n\n[train]\nimages = {images}\nvalid_period = {valid_period}\n"
@@ -141,7 +150,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(survey: &Survey, network: &NetworkConfig) -> Self {
+    fn new(survey: &Survey, network: &NetworkConfig, held_out: &HeldOut) -> Self {
         let from_nothing = matches!(network, NetworkConfig::ConvNet(_));
         // From nothing many passes are needed; the two blocks of a pretrained network are soon where they stay.
         let (passes, least, most) = match from_nothing {
@@ -149,7 +158,7 @@ impl Run {
             false => (16, 4_000, 60_000),
         };
         let images = (passes * survey.train).clamp(least, most);
-        let validates = validation(survey) > 0.0 || survey.validation > 0;
+        let validates = held_out.any() || survey.validation > 0;
         Self {
             images,
             valid_period: if validates {
@@ -166,12 +175,30 @@ impl Run {
     }
 }
 
-/// A fifth of each class where nothing else could say how good the run is.
-fn validation(survey: &Survey) -> f64 {
-    let nothing_held_out = survey.test == 0 && survey.validation == 0;
-    match nothing_held_out && survey.class_sizes[1] >= 5 {
-        true => 0.2,
-        false => 0.0,
+/// What is held out of training to choose the best step, as shares of each class and of the classes.
+struct HeldOut {
+    validation: f64,
+    validation_classes: f64,
+}
+
+impl HeldOut {
+    /// A fifth of the classes where classes are asked for that training does not see; of each class where nothing else could say
+    /// how good the run is.
+    fn new(survey: &Survey, wishes: &Wishes) -> Self {
+        let nothing = survey.test == 0 && survey.validation == 0;
+        let of_classes = wishes.unseen.is_some() && survey.validation == 0 && survey.classes >= 10;
+        Self {
+            validation: if nothing && survey.class_sizes[1] >= 5 {
+                0.2
+            } else {
+                0.0
+            },
+            validation_classes: if of_classes { 0.2 } else { 0.0 },
+        }
+    }
+
+    fn any(&self) -> bool {
+        self.validation > 0.0 || self.validation_classes > 0.0
     }
 }
 
@@ -311,6 +338,7 @@ mod tests {
     fn survey(classes: usize, size: usize, side: usize, grey: bool) -> Survey {
         Survey {
             classes,
+            unseen: 0,
             train: classes * size,
             validation: 0,
             test: 0,

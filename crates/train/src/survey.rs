@@ -9,6 +9,8 @@ use crate::error::TrainError;
 pub struct Survey {
     /// Classes that have a training photograph.
     pub classes: usize,
+    /// Classes that have test photographs and no training photograph.
+    pub unseen: usize,
     /// Training photographs.
     pub train: usize,
     /// Validation photographs.
@@ -39,6 +41,10 @@ impl Survey {
         for label in table.labels(&train) {
             sizes[label] += 1;
         }
+        let mut unseen = table.labels(&table.split(Split::Test));
+        unseen.retain(|&label| sizes[label] == 0);
+        unseen.sort_unstable();
+        unseen.dedup();
         sizes.retain(|&size| size > 0);
         sizes.sort_unstable();
         if sizes.len() < 2 {
@@ -69,6 +75,7 @@ impl Survey {
         };
         Ok(Self {
             classes: sizes.len(),
+            unseen: unseen.len(),
             train: train.len(),
             validation: table.split(Split::Validation).len(),
             test: table.split(Split::Test).len(),
@@ -110,6 +117,7 @@ mod tests {
         let survey = Survey::of(&table).unwrap();
         let expected = Survey {
             classes: 10,
+            unseen: 0,
             train: 4000,
             validation: 0,
             test: 1000,

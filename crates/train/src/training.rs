@@ -91,8 +91,11 @@ impl Trainer {
         // Rows, network, and where its inputs come from.
         let parts = Parts::new(&self.table, config)?;
         let labels = parts.labels(&parts.train);
-        let classes = Classes::named(&labels, parts.class_names().to_vec())?;
-        if let [name] = parts.class_names() {
+        let classes = Classes::named(&labels, parts.training_class_names().to_vec())?;
+        if let Some(sentence) = parts.sentence() {
+            observer.on(Event::Note(&sentence));
+        }
+        if let [name] = parts.training_class_names() {
             return Err(TrainError::Setting {
                 reason: format!("all training images are of one class, {name}: a loss needs two"),
             });
@@ -120,7 +123,7 @@ impl Trainer {
             }
         };
         workers::check(self.workers.len(), config, &setup.embedder)?;
-        check_watched(config, parts.fine_labels(&parts.train).is_some())?;
+        check_watched(config, &parts)?;
         let held_out = match config.evaluation.test {
             true => parts.held_out(),
             false => (!parts.validation.is_empty()).then_some(Split::Validation),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
-use lodestone_eval::Bytes;
+use lodestone_eval::{Bytes, Mode};
 
 use super::{DeviceArgument, Shard};
 
@@ -83,8 +83,9 @@ pub(crate) struct FilesArguments {
     /// The column that says what is relevant; name a coarse one to score by coarse labels.
     #[arg(long, value_name = "NAME", default_value = "label")]
     pub(crate) label_column: String,
-    /// Who looks for whom [default: train-gallery with --gallery, split if the labels have roles, else self].
-    #[arg(long, value_name = "MODE", requires = "embeddings")]
+    /// Who looks for whom [default: of a run what suits its held-out photographs, or its evaluation.mode; of files train-gallery
+    /// with --gallery, split if the labels have roles, else self].
+    #[arg(long, value_name = "MODE")]
     pub(crate) mode: Option<ModeName>,
     /// Ranks by cosine instead of Euclidean distance.
     #[arg(long, requires = "embeddings")]
@@ -260,7 +261,7 @@ pub(crate) struct TestsArguments {
 }
 
 impl FilesArguments {
-    /// Whether more is asked of embeddings than which they are. Of a run or of a folder of kept embeddings nothing can be: clap
+    /// Whether more is asked of embeddings than which they are and who looks for whom. Of a run or of a folder of kept embeddings nothing can be: clap
     /// lets it pass, as it takes what is required and excluded at once for not required.
     pub(crate) fn asks(&self) -> bool {
         #[derive(Parser)]
@@ -268,10 +269,13 @@ impl FilesArguments {
             #[command(flatten)]
             arguments: EvaluateArguments,
         }
-        let typed: Vec<OsString> = match &self.embeddings {
+        let mut typed: Vec<OsString> = match &self.embeddings {
             None => ["evaluate", "run"].map(OsString::from).to_vec(),
             Some(file) => vec!["evaluate".into(), "--embeddings".into(), file.into()],
         };
+        if let Some(mode) = self.mode {
+            typed.extend(["--mode".into(), mode.mode().name().into()]);
+        }
         let alone = Alone::parse_from(typed).arguments.files;
         format!("{alone:?}") != format!("{self:?}")
     }
@@ -287,6 +291,17 @@ pub(crate) enum ModeName {
     Split,
     /// Test rows among training rows.
     TrainGallery,
+}
+
+impl ModeName {
+    /// What it means to an evaluation.
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            Self::Alone => Mode::LeaveOneOut,
+            Self::Split => Mode::Split,
+            Self::TrainGallery => Mode::TrainGallery,
+        }
+    }
 }
 
 /// How far rankings are followed.

@@ -14,6 +14,7 @@ Examples:
   lodestone init photographs
   lodestone init photographs --weights bvlc_googlenet.caffemodel -o pets.toml
   lodestone init table.csv --loss magnet
+  lodestone init photographs --unseen 0.2                    # judged on classes that are not trained on
   lodestone train --config run.toml")]
 pub(crate) struct InitArguments {
     /// The folder or table.
@@ -38,6 +39,10 @@ pub(crate) struct WishesArguments {
     /// Pretrained weights; go before model.weights. Without a run file they choose the network.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Sets this share of the classes aside, at random: they are never trained on, and the run is judged on them. A fifth of the
+    /// classes that are left chooses the best step. Of a folder or a table; a run file has data.unseen.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) unseen: Option<f64>,
 }
 
 /// A loss on the command line.

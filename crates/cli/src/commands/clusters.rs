@@ -110,7 +110,10 @@ fn of_run(
     let root = root.map(PathBuf::as_path);
     let table = open_table(&config.data, root, &cache_folder(folder), progress)?;
     let parts = Parts::new(&table, &config)?;
-    let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
+    let classes = Classes::named(
+        &parts.labels(&parts.train),
+        parts.training_class_names().to_vec(),
+    )?;
     config.index.check(&classes)?;
 
     let device = arguments.device.device.open()?;

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
     let report = match &arguments.files.embeddings {
         Some(folder) if folder.is_dir() => {
             ensure!(
-                !asks,
+                !asks && arguments.files.mode.is_none(),
                 "{} is a folder, whose report is fixed: for other questions name its file, --embeddings {}",
                 folder.display(),
                 folder.join("queries.npy").display()
@@ -75,6 +75,9 @@ fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Repo
         config.model.weights = Some(weights.clone());
     }
     config.model.partial_weights |= arguments.partial;
+    if let Some(mode) = arguments.files.mode {
+        config.evaluation.mode = Some(mode.mode());
+    }
     if let Some(root) = &arguments.data {
         config.data.dataset_root = Some(root.clone());
     }

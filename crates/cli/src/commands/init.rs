@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use lodestone_data::{Table, detect};
+use lodestone_data::{Table, UnseenClasses, detect};
 use lodestone_files::write_whole;
 use lodestone_train::{RunConfig, Survey, Wishes, documented, run_file, suggest};
 
@@ -52,7 +52,13 @@ impl Suggested {
         let (set, root) = detect(folder)?;
         // A run file may be read from elsewhere.
         let root = std::path::absolute(root)?;
-        let table: Table = set.open(Some(&root))?;
+        let mut table: Table = set.open(Some(&root))?;
+        let unseen = wishes
+            .unseen
+            .map(|share| UnseenClasses::Share { share, seed: 0 });
+        if let Some(unseen) = &unseen {
+            table.set_unseen(unseen)?;
+        }
         let survey = Survey::of(&table)?;
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let weights = wishes
@@ -63,6 +69,7 @@ impl Suggested {
         let wished = Wishes {
             goal: wishes.loss.map(GoalName::goal),
             weights,
+            unseen,
             threads: threads.clamp(2, 8),
         };
         Ok(Self {
@@ -84,6 +91,7 @@ impl Suggested {
     pub(crate) fn found(&self) -> String {
         let Survey {
             classes,
+            unseen,
             train,
             validation,
             test,
@@ -92,8 +100,12 @@ impl Suggested {
             grey,
             ..
         } = self.survey;
+        let unseen = match unseen {
+            0 => String::new(),
+            unseen => format!(" to train on and {unseen} that are only tested on"),
+        };
         format!(
-            "{} with {classes} classes; {train} training, {validation} validation and {test} test photographs; {smallest} to \
+            "{} with {classes} classes{unseen}; {train} training, {validation} validation and {test} test photographs; {smallest} to \
              {largest} in a class, {middle} in the middle one; {} of about {side} pixels",
             self.set,
             if grey { "grey" } else { "colour" }

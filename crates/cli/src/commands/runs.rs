@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use lodestone_eval::Mode;
 use lodestone_train::{RunConfig, headline, run_file};
 use serde::Serialize;
 use serde_json::Value;
@@ -84,8 +85,13 @@ impl Run {
         let log = last_row(&folder.join("log.csv"));
         let number = |key: &str| log.get(key).and_then(|cell| cell.parse::<f64>().ok());
         let whole = |key: &str| number(key).map(|value| value as u64);
-        let measures = report["measures"].as_object();
-        let measures = measures.into_iter().flatten();
+        let of_parts = report["parts"].as_object().into_iter().flatten();
+        let of_parts = of_parts.flat_map(|(part, of_part)| {
+            let named = of_part["measures"].as_object().into_iter().flatten();
+            named.map(move |(name, measure)| (format!("{part}.{name}"), measure))
+        });
+        let measures = report["measures"].as_object().into_iter().flatten();
+        let measures = measures.map(|(name, measure)| (name.clone(), measure));
         Ok(Self {
             folder: folder.to_path_buf(),
             state: match last.map(|sitting| &sitting.outcome) {
@@ -99,10 +105,14 @@ impl Run {
             images: whole("images"),
             seconds: cost["seconds"].as_f64(),
             loss: number("loss"),
-            headline: headline(Some(config.loss.class_rule())),
+            headline: match report["notes"]["rule"].as_str() {
+                Some(rule) => rule.to_owned(),
+                None => headline(Some(config.loss.class_rule()), Mode::TrainGallery),
+            },
             part: report["notes"]["part"].as_str().map(str::to_owned),
             measures: measures
-                .filter_map(|(name, measure)| Some((name.clone(), measure["value"].as_f64()?)))
+                .chain(of_parts)
+                .filter_map(|(name, measure)| Some((name, measure["value"].as_f64()?)))
                 .collect(),
             settings: run_file::by_key(&config),
         })

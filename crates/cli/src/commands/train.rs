@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lodestone_eval::Report;
-use lodestone_train::{
-    Lap, Observer, Outcome, Places, Precision, RunConfig, Trainer, headline, run_file,
-};
+use lodestone_train::{Lap, Observer, Outcome, Places, Precision, RunConfig, Trainer, run_file};
 use serde::Serialize;
 
 use crate::args::TrainArguments;
 use crate::commands::cache_folder;
+use crate::commands::headlines::headlines;
 use crate::commands::init::{Suggested, plan};
 use crate::commands::open_table::open_table;
 use crate::device::DeviceName;
@@ -219,23 +218,21 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, time: Duration) 
         folder.display()
     );
     if let Some(report) = &outcome.report {
-        println!(
-            "{}",
-            summary(report, &headline(Some(config.loss.class_rule())))
-        );
+        println!("{}", summary(report));
     }
     Ok(())
 }
 
-/// The number that the run is about, in one line.
-fn summary(report: &Report, key: &str) -> String {
+/// The numbers that the run is about, in one line.
+fn summary(report: &Report) -> String {
     let part = report.notes.get("part").map_or("test", String::as_str);
-    match report
-        .measures
-        .get(key)
-        .and_then(|measure| Some((measure.value?, measure.count)))
-    {
-        Some((value, count)) => format!("{part} {key}: {:.2} % of {count}", 100.0 * value),
-        None => format!("{part} {key}: absent"),
-    }
+    let numbers: Vec<String> = headlines(report)
+        .into_iter()
+        .map(|(key, value)| format!("{key}: {value}"))
+        .collect();
+    format!(
+        "{part} {} of {}",
+        numbers.join(", "),
+        report.setting.queries
+    )
 }

@@ -101,11 +101,7 @@ impl Sides {
             (None, true) => ModeName::Split,
             (None, false) => ModeName::Alone,
         });
-        let mode = match mode {
-            ModeName::Alone => Mode::LeaveOneOut,
-            ModeName::Split => Mode::Split,
-            ModeName::TrainGallery => Mode::TrainGallery,
-        };
+        let mode = mode.mode();
         let sides = match (mode, gallery) {
             (Mode::LeaveOneOut, None) => Self::alone(set),
             (Mode::LeaveOneOut, Some(_)) => {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use lodestone_data::{Broken, Split, Table};
-use lodestone_eval::Report;
+use lodestone_eval::{Mode, Report};
 use lodestone_report::Curve;
 use lodestone_sampling::{Classes, Index};
-use lodestone_train::{Parts, RunConfig, headline, run_file};
+use lodestone_train::{Parts, RunConfig, run_file};
 
 use super::{Gathered, Part, heading};
 use crate::args::PageArguments;
 use crate::commands::cache_folder;
+use crate::commands::headlines::headlines;
 use crate::commands::open_table::open_table;
 use crate::commands::opened::Opened;
 use crate::progress::Progress;
@@ -56,13 +57,17 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
         Some(Split::Validation) => "validation",
         Some(Split::Train) | None => "training",
     };
-    let classes = Classes::named(&train.labels, parts.class_names().to_vec())?;
+    let classes = Classes::named(&train.labels, parts.training_class_names().to_vec())?;
     let index = Index::build(train.embeddings(), &classes, &config.index, config.seed)?;
     let (queries, gallery) = match held_out {
         None => (train, None),
         Some(part) => {
             let queries = embed(parts.rows(part))?.thinned(arguments.points);
-            (queries, Some(train))
+            // Classes never seen have no training photographs to be found: they look for each other.
+            match parts.protocol(part, &config.evaluation).whole() {
+                Mode::TrainGallery => (queries, Some(train)),
+                Mode::LeaveOneOut | Mode::Split => (queries, None),
+            }
         }
     };
 
@@ -82,11 +87,7 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
         ("part".to_owned(), format!("{kind} photographs")),
         ("network".to_owned(), config.model.network.name().to_owned()),
     ];
-    let key = headline(Some(config.loss.class_rule()));
-    let measure = report.as_ref().and_then(|report| report.measures.get(&key));
-    if let Some(value) = measure.and_then(|measure| measure.value) {
-        facts.push((key, format!("{:.2} %", 100.0 * value)));
-    }
+    facts.extend(report.iter().flat_map(headlines));
     let class_names = parts.class_names().to_vec();
     Ok(Gathered {
         title: heading(folder),
