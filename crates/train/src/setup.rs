@@ -83,8 +83,8 @@ impl Parts {
         }
         if config.train.valid_period > 0 && table.split(Split::Validation).is_empty() {
             return wrong(format!(
-                "train.valid_period is {}, but data.validation and data.validation_classes are 0 and {} has no validation images \
-                 of its own: there is nothing to evaluate on, and test images are never looked at during training",
+                "train.valid_period is {}, but data.validation is 0, so is data.validation_classes, and {} has no validation \
+                 images of its own: there is nothing to evaluate on, and test images are never looked at during training",
                 config.train.valid_period, table.name
             ));
         }
