@@ -18,6 +18,7 @@ pub(crate) mod open_table;
 pub(crate) mod opened;
 pub(crate) mod photographs;
 pub(crate) mod pretrain;
+pub(crate) mod probes;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod search;

@@ -47,11 +47,8 @@ impl Bootstrap {
         if values.is_empty() {
             return Err(EvalError::Empty("values to resample"));
         }
-        if self.resamples == 0 {
-            return Err(EvalError::Empty("resamples"));
-        }
         let single: Vec<(f64, usize)> = values.iter().map(|&value| (value, 1)).collect();
-        Ok(self.of_sums(&single))
+        self.of_sums(&single)
     }
 
     /// The 95 % interval of the mean of all values where whole groups of them are drawn: the values of one class depend on each
@@ -73,9 +70,6 @@ impl Bootstrap {
         if values.is_empty() {
             return Err(EvalError::Empty("values to resample"));
         }
-        if self.resamples == 0 {
-            return Err(EvalError::Empty("resamples"));
-        }
         let mut groups = BTreeMap::<usize, (f64, usize)>::new();
         for &(group, value) in values {
             let (sum, count) = groups.entry(group).or_default();
@@ -83,25 +77,41 @@ impl Bootstrap {
             *count += 1;
         }
         let sums: Vec<(f64, usize)> = groups.into_values().collect();
-        Ok(self.of_sums(&sums))
+        self.of_sums(&sums)
     }
 
     /// The interval of the mean where (sum, count) are drawn, of which there is at least one.
-    fn of_sums(self, sums: &[(f64, usize)]) -> [f64; 2] {
-        let mut means: Vec<f64> = (0..self.resamples as u64)
+    fn of_sums(self, sums: &[(f64, usize)]) -> Result<[f64; 2], EvalError> {
+        self.interval_of(|random| {
+            let (sum, count) = (0..sums.len())
+                .map(|_| sums[random.random_range(0..sums.len())])
+                .fold((0.0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+            sum / count as f64
+        })
+    }
+
+    /// The 95 % interval of a number that each resample computes from its own draws.
+    ///
+    /// # Errors
+    /// If there is no resample.
+    pub(crate) fn interval_of(
+        self,
+        number: impl Fn(&mut ChaCha8Rng) -> f64 + Sync,
+    ) -> Result<[f64; 2], EvalError> {
+        if self.resamples == 0 {
+            return Err(EvalError::Empty("resamples"));
+        }
+        let mut numbers: Vec<f64> = (0..self.resamples as u64)
             .into_par_iter()
             .map(|resample| {
                 // A stream of its own for each resample, so that threads do not change the draws.
-                let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-                rng.set_stream(resample);
-                let (sum, count) = (0..sums.len())
-                    .map(|_| sums[rng.random_range(0..sums.len())])
-                    .fold((0.0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
-                sum / count as f64
+                let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+                random.set_stream(resample);
+                number(&mut random)
             })
             .collect();
-        means.sort_unstable_by(f64::total_cmp);
-        [quantile(&means, 0.025), quantile(&means, 0.975)]
+        numbers.sort_unstable_by(f64::total_cmp);
+        Ok([quantile(&numbers, 0.025), quantile(&numbers, 0.975)])
     }
 }
 

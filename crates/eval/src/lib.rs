@@ -32,6 +32,7 @@
 //! | do fine classes survive coarse training | [`hierarchy_recovery`], [`merge_at_random`], [`merge_mixed`] |
 //! | do neighbours share attributes | [`concentration`] |
 //! | do clusters agree with classes | [`Search::k_means`], [`clustering_scores`] |
+//! | known or not, by the distance to what is nearest | [`Unknowns`], [`Report::add_unknowns`] |
 //! | same or not the same | [`Pairs`], [`sample_pairs`], [`Verification`] |
 //! | has the space collapsed | [`diagnostics()`] |
 //! | how sure is a mean | [`Bootstrap`] |
@@ -93,6 +94,7 @@ mod table;
 mod table_parts;
 mod tile;
 mod unit;
+mod unknowns;
 mod verification;
 mod visibility;
 
@@ -125,5 +127,6 @@ pub use search::Search;
 pub use soft::{ClassScore, SoftVote};
 pub use tile::Engine;
 pub use unit::unit_rows;
+pub use unknowns::{Unknowns, balanced};
 pub use verification::{Calibrated, Calibration, FnmrAtFmr, Pairs, RocPoint, Verification};
 pub use visibility::Visibility;

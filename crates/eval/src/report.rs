@@ -36,6 +36,7 @@
 //! - such a name with `.pml`, `.oml` or `.sklearn`: as that library counts, see [`Convention`]; with `_lone_as_miss`: lone queries
 //!   count as 0; with `_per_class_mean`: mean over classes of the class mean;
 //! - `RULE_error_at_1` and `RULE_error_at_5` for the rules `argmax`, `knc`, `nearest_centre`, `nearest_class_mean`, `soft_knn`,
+//!   `unknown_false_accept_rate`, `unknown_false_reject_rate` and `unknown_precision`: see [`Report::add_unknowns`].
 //!   `nearest_neighbour`, the last two also with `_loo` inside one set, and `hierarchy_soft_knn`, `hierarchy_class_mean`,
 //!   `hierarchy_chance`.
 

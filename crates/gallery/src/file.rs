@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, Probes};
 use crate::centres::Centres;
 use crate::gallery::Settings;
 use crate::{Gallery, GalleryError};
@@ -27,6 +27,18 @@ struct Header {
     next_key: u64,
     generation: u64,
     variance: f64,
+    /// Of held-out photographs, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibrated: Option<CalibratedOn>,
+}
+
+/// What held-out photographs are.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CalibratedOn {
+    from: String,
+    classes: Vec<String>,
+    held_out: [bool; 2],
 }
 
 impl Gallery {
@@ -82,6 +94,11 @@ impl Gallery {
             next_key: self.next_key,
             generation: self.generation,
             variance: self.centres.variance,
+            calibrated: (!self.probes.classes.is_empty()).then(|| CalibratedOn {
+                from: self.probes.from.clone(),
+                classes: self.probes.classes.clone(),
+                held_out: self.calibration.held_out,
+            }),
         };
         let header = serde_json::to_string(&header).map_err(|error| error.to_string())?;
         let mut ends = Vec::with_capacity(self.len());
@@ -100,7 +117,8 @@ impl Gallery {
         let keys = self.keys.iter().flat_map(|&key| (key as i64).to_le_bytes());
         let (centres, calibration) = (&self.centres, &self.calibration);
         let count = centres.labels.len();
-        let tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = vec![
+        let probes = &self.probes;
+        let mut tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = vec![
             (
                 "embeddings",
                 Dtype::F32,
@@ -136,6 +154,10 @@ impl Gallery {
                 doubles(&calibration.unknown),
             ),
         ];
+        if !probes.classes.is_empty() {
+            let shape = vec![probes.classes.len(), dim];
+            tensors.push(("probes", Dtype::F32, shape, floats(&probes.values)));
+        }
         let views: Vec<(&str, TensorView)> = tensors
             .iter()
             .map(|(name, dtype, shape, bytes)| {
@@ -191,6 +213,20 @@ impl Gallery {
             labels: below("centre_labels", whole("centre_labels")?, classes)?,
             variance: header.variance,
         };
+        let (probes, held_out) = match header.calibrated {
+            None => (Probes::default(), [false; 2]),
+            Some(calibrated) => {
+                let probes = Probes {
+                    values: floats("probes")?,
+                    classes: calibrated.classes,
+                    from: calibrated.from,
+                };
+                if probes.values.len() != dim * probes.classes.len() {
+                    return Err(format!("`probes` are not whole rows of {dim} values"));
+                }
+                (probes, calibrated.held_out)
+            }
+        };
         let keys = whole("keys")?.into_iter().map(|key| key as u64).collect();
         let gallery = Self {
             values: floats("embeddings")?,
@@ -199,7 +235,9 @@ impl Gallery {
             calibration: Calibration {
                 known: doubles("known")?,
                 unknown: doubles("unknown")?,
+                held_out,
             },
+            probes,
             settings: header.settings,
             classes: header.classes,
             next_key: header.next_key,
@@ -252,7 +290,10 @@ fn cut(bytes: &[u8], ends: &[usize]) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use lodestone_eval::Rows;
+
     use super::*;
+    use crate::Entry;
     use crate::gallery::tests::filled;
 
     #[test]
@@ -265,6 +306,34 @@ mod tests {
         assert_eq!(Gallery::read(&path).unwrap(), gallery);
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(gallery.to_bytes().unwrap(), bytes);
+
+        let itself = gallery.calibrated_on();
+        assert!(itself.starts_with("8 rows of its own"), "{itself}");
+        let values: Vec<f32> = (0..80).map(|at| at as f32).collect();
+        let classes: Vec<String> = (0..40).map(|at| ["b", "new"][at % 2].to_owned()).collect();
+        let probes = Rows::new(&values, 2).unwrap();
+        gallery
+            .calibrate(probes, &classes, "runs/x".into())
+            .unwrap();
+        assert_eq!(
+            gallery.calibrated_on(),
+            "20 held-out photographs of classes that are here and 20 of others, of runs/x"
+        );
+        gallery.write(&path).unwrap();
+        assert_eq!(Gallery::read(&path).unwrap(), gallery);
+        // A class that came is known from now on.
+        let entry = Entry {
+            path: "new/1.jpg".into(),
+            class: "new".into(),
+        };
+        gallery
+            .add(Rows::new(&[5.0, 5.5], 2).unwrap(), &[entry])
+            .unwrap();
+        let said = gallery.calibrated_on();
+        assert!(
+            said.starts_with("40 held-out photographs of classes that are here"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use lodestone_eval::Rows;
 use serde::{Deserialize, Serialize};
 
 use crate::GalleryError;
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, Probes};
 use crate::centres::Centres;
 
 /// How neighbours are found.
@@ -72,6 +72,7 @@ pub struct Gallery {
     pub(crate) classes: Vec<String>,
     pub(crate) centres: Centres,
     pub(crate) calibration: Calibration,
+    pub(crate) probes: Probes,
     /// Grows with each write, and names the file of the graph.
     pub(crate) generation: u64,
 }
@@ -90,6 +91,7 @@ impl Gallery {
             classes: Vec::new(),
             centres: Centres::default(),
             calibration: Calibration::default(),
+            probes: Probes::default(),
             generation: 0,
         }
     }
@@ -144,6 +146,59 @@ impl Gallery {
         changed.settle(&touched)?;
         *self = changed;
         Ok(count)
+    }
+
+    /// Learns from photographs that the model was not trained on how far known and unknown photographs are from what is nearest:
+    /// those whose class has rows here are known, now and after rows came or went. Without such photographs, or with fewer than
+    /// twenty of a kind, the rows of the gallery play them. `from` says what they are.
+    ///
+    /// # Errors
+    /// If there is not one class a row, the embeddings have another length, or one is not finite.
+    pub fn calibrate(
+        &mut self,
+        rows: Rows,
+        classes: &[String],
+        from: String,
+    ) -> Result<(), GalleryError> {
+        if classes.len() != rows.len() {
+            let (entries, rows) = (classes.len(), rows.len());
+            return Err(GalleryError::Count { entries, rows });
+        }
+        if rows.dim() != self.dim {
+            let (given, gallery) = (rows.dim(), self.dim);
+            return Err(GalleryError::Dimension { given, gallery });
+        }
+        self.probes = Probes {
+            values: rows.values().to_vec(),
+            classes: classes.to_vec(),
+            from,
+        };
+        self.calibration =
+            Calibration::measure(self.rows(), &self.labels, &self.classes, &self.probes)?;
+        Ok(())
+    }
+
+    /// What tells known photographs from unknown ones, in words.
+    pub fn calibrated_on(&self) -> String {
+        let Calibration {
+            known,
+            unknown,
+            held_out,
+        } = &self.calibration;
+        let (known, unknown, from) = (known.len(), unknown.len(), &self.probes.from);
+        match held_out {
+            [true, true] => format!(
+                "{known} held-out photographs of classes that are here and {unknown} of others, of {from}"
+            ),
+            [true, false] => format!(
+                "{known} held-out photographs of classes that are here, of {from}, and {unknown} rows of its own with their class left \
+                 out"
+            ),
+            [false, _] => format!(
+                "{known} rows of its own with themselves left out and {unknown} with their class left out; photographs that were \
+                 trained on lie nearer to their class than others do"
+            ),
+        }
     }
 
     /// Number of rows.
@@ -230,7 +285,7 @@ impl Gallery {
         let rows = Rows::new(&self.values, self.dim).expect("rows are added whole");
         let centres = std::mem::take(&mut self.centres);
         self.centres = centres.renewed(rows, &self.labels, touched, &self.settings)?;
-        self.calibration = Calibration::measure(rows, &self.labels)?;
+        self.calibration = Calibration::measure(rows, &self.labels, &self.classes, &self.probes)?;
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::args::{
 use crate::commands::embed::table_of;
 use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::opened::{Opened, checksum_of};
+use crate::commands::probes;
 use crate::progress::Progress;
 
 /// Images in a batch.
@@ -55,6 +56,9 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
     };
     let mut gallery = Gallery::new(dim, settings);
     gallery.add(Rows::new(&values, dim)?, &entries)?;
+    if let Some(model) = &arguments.source.model {
+        probes::calibrate(&mut gallery, model, &arguments.source.device, progress)?;
+    }
     gallery.write(&arguments.index)?;
     println!("{}: {}", arguments.index.display(), summary(&gallery));
     Ok(())
@@ -132,12 +136,14 @@ fn info(index: &Path, as_json: bool) -> Result<()> {
             "dim": gallery.dim(),
             "centres": gallery.centres(),
             "settings": gallery.settings(),
+            "calibrated_on": gallery.calibrated_on(),
             "classes": classes,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(());
     }
     println!("{}: {}", index.display(), summary(&gallery));
+    println!("unknown is told by {}", gallery.calibrated_on());
     for (name, rows) in gallery.class_sizes() {
         println!("{rows:>8}  {name}");
     }
