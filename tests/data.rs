@@ -40,13 +40,15 @@ fn the_sets_are_listed_with_what_they_need() {
         "annotations/{trainval,test}.txt",
         "5c4f3ee8e5d25df40f4fd59a7f44e54c",
         "120 classes; 12000 train, 8580 test",
-        "after a registration",
+        "register at https://image-net.org",
+        "200 classes; 5864 train of 100 classes, 5924 test of 100 classes",
+        "25882 train of 3997 classes, 26830 test of 3985 classes (14218 that ask, 12612 that are looked for)",
     ] {
         assert!(printed.contains(part), "{part} is not in {printed}");
     }
     let json = succeeds(&mut lodestone(folder.path(), &["data", "list", "--json"]));
     let sets: Value = serde_json::from_str(&json).unwrap();
-    assert!(sets.as_array().unwrap().len() >= 8);
+    assert!(sets.as_array().unwrap().len() >= 13);
     let to = folder.path().join("to");
     let to = to.to_str().unwrap();
     let error = fails(&mut lodestone(
@@ -64,6 +66,82 @@ fn the_sets_are_listed_with_what_they_need() {
     assert!(
         error.contains("ILSVRC2012_img_train.tar") && error.contains("register"),
         "{error}"
+    );
+    for (set, parts) in [
+        (
+            "cars",
+            ["car_ims.tgz cannot be downloaded freely", "car_devkit.tgz"],
+        ),
+        (
+            "in-shop",
+            ["in-shop cannot be fetched", "https://mmlab.ie.cuhk.edu.hk/"],
+        ),
+    ] {
+        let error = fails(&mut lodestone(
+            folder.path(),
+            &["-q", "data", "fetch", set, "--to", to],
+        ));
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    }
+}
+
+/// Three photographs of two species in the layout of CUB-200-2011, in the folder that its archive has.
+fn birds(folder: &Path) -> PathBuf {
+    let root = folder.join("birds");
+    let inner = root.join("CUB_200_2011");
+    let photographs = [
+        "001.Black_footed_Albatross/a.jpg",
+        "001.Black_footed_Albatross/b.jpg",
+        "101.White_Pelican/c.jpg",
+    ];
+    for (number, path) in photographs.iter().enumerate() {
+        let path = inner.join("images").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture(number as u32).save(path).unwrap();
+    }
+    let [a, b, c] = photographs;
+    let lists = [
+        ("images.txt", format!("1 {a}\n2 {b}\n3 {c}\n")),
+        ("image_class_labels.txt", "1 1\n2 1\n3 101\n".to_owned()),
+        (
+            "classes.txt",
+            "1 001.Black_footed_Albatross\n101 101.White_Pelican\n".to_owned(),
+        ),
+        (
+            "bounding_boxes.txt",
+            "1 0.0 0.0 72.0 72.0\n2 5.0 5.0 60.0 60.0\n3 70.0 5.0 9.0 9.0\n".to_owned(),
+        ),
+    ];
+    for (name, text) in lists {
+        fs::write(inner.join(name), text).unwrap();
+    }
+    root
+}
+
+#[test]
+fn a_part_of_a_set_of_the_field_is_told_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = birds(folder.path());
+    let output = lodestone(folder.path(), &["data", "verify", root.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let words: Vec<&str> = printed.split_whitespace().collect();
+    let printed_words = words.join(" ");
+    for part in [
+        "cub-200-2011:metric in ",
+        "classes 2 200 198 missing",
+        "train 2 5864 5862 missing classes 1 100 99 missing",
+        "test 1 5924 5923 missing classes 1 100 99 missing",
+        "box reaches beyond the photograph: 1",
+        "overlap with ImageNet's",
+    ] {
+        assert!(printed_words.contains(part), "{part} is not in {printed}");
+    }
+    assert!(
+        !printed.contains("without a training photograph"),
+        "{printed}"
     );
 }
 

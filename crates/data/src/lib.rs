@@ -26,7 +26,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `sets` | one file a data set: official layout in, table out |
+//! | `sets` | one file a data set: official layout in, table out; where a protocol keeps classes for the test, the table says so by its splits |
 //! | `table`, `hold_out` | rows, splits, coarse classes |
 //! | `mat`, `sums`, `listing` | MATLAB 5 list files, checksums, remembered file trees |
 //! | `official`, `doctor`, `broken` | the publishers' numbers; what is wrong with a folder; leaving it out |
@@ -87,8 +87,8 @@ pub use broken::find_broken;
 pub use cache::{CacheConfig, CacheContent, CachePlace};
 pub use colour::Jitter;
 pub use doctor::{
-    ClassCount, Count, Finding, FindingKind, Group, Leak, Report, SplitCount, SumCheck, examine,
-    verify_archives,
+    ClassCount, Count, Finding, FindingKind, Group, Leak, Report, RoleCounts, SplitCount, SumCheck,
+    examine, verify_archives,
 };
 pub use error::{DataError, DecodeError};
 pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
@@ -98,6 +98,8 @@ pub use official::{Archive, Official, catalogue, official};
 pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
 pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
 pub use render::{Images, image_from_bytes, load_image};
-pub use sets::{Attributes, Dataset, FlowersProtocol, Regions, detect, read_attributes};
+pub use sets::{
+    Attributes, ClassProtocol, Dataset, FlowersProtocol, Regions, detect, read_attributes,
+};
 pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
 pub use view::{DrawKey, Draws, View};

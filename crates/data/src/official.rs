@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::sets::{Dataset, FlowersProtocol};
+use crate::sets::{ClassProtocol, Dataset, FlowersProtocol};
 use crate::table::Split;
 
 /// One file as the publisher hands it out.
@@ -13,7 +13,7 @@ use crate::table::Split;
 pub struct Archive {
     /// File name.
     pub name: &'static str,
-    /// Address of the folder it is published in; `None` where the publisher wants a registration.
+    /// Address of the folder it is published in; `None` where the publisher hands it out to nobody who just asks.
     pub site: Option<&'static str>,
     /// MD5 of the file, in hexadecimal.
     pub md5: &'static str,
@@ -22,7 +22,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Address of the file, if it can be had without a registration.
+    /// Address of the file, if everybody can have it.
     pub fn url(&self) -> Option<String> {
         self.site.map(|site| format!("{site}/{}", self.name))
     }
@@ -39,10 +39,16 @@ pub struct Official {
     pub classes: usize,
     /// Photographs of training, validation and test under the protocol; empty where the user decides.
     pub rows: Vec<(Split, usize)>,
+    /// Classes with a photograph in training and in test, where the protocol says how many.
+    pub split_classes: Vec<(Split, usize)>,
+    /// Photographs that ask and that are looked for, where the protocol prescribes them.
+    pub roles: Option<[usize; 2]>,
     /// Files of the publisher.
     pub archives: &'static [Archive],
     /// Files that come out of the archives, with the MD5 of their content, as it is or decompressed from a `.gz` beside it.
     pub files: &'static [(&'static str, &'static str)],
+    /// What the user does where there is no address to download from.
+    pub by_hand: Option<&'static str>,
     /// Terms of use, as far as they are known.
     pub licence: &'static str,
     /// Whether the sums come from the publisher or from loaders that agree.
@@ -204,6 +210,45 @@ const IMAGENET: [Archive; 3] = [
     },
 ];
 
+const CUB: [Archive; 1] = [Archive {
+    name: "CUB_200_2011.tgz",
+    site: Some("https://data.caltech.edu/records/65de6-vp158/files"),
+    md5: "97eceeb196236b17998738112f37df78",
+    unpack_to: Some(""),
+}];
+
+const CARS: [Archive; 2] = [
+    Archive {
+        name: "car_ims.tgz",
+        site: None,
+        md5: "d5c8f0aa497503f355e17dc7886c3f14",
+        unpack_to: Some(""),
+    },
+    Archive {
+        name: "cars_annos.mat",
+        site: None,
+        md5: "b407c6086d669747186bd1d764ff9dbc",
+        unpack_to: None,
+    },
+];
+/// The later layout, which is read as well.
+const CARS_LATER: [(&str, &str); 4] = [
+    ("cars_train.tgz", "065e5b463ae28d29e77c1b4b166cfe61"),
+    ("cars_test.tgz", "4ce7ebf6a94d07f1952d94dd34c4d501"),
+    ("car_devkit.tgz", "c3b158d763b6e2245038c8ad08e45376"),
+    (
+        "cars_test_annos_withlabels.mat",
+        "b0a2b23655a3edd16d84508592a98d10",
+    ),
+];
+
+const PRODUCTS: [Archive; 1] = [Archive {
+    name: "Stanford_Online_Products.zip",
+    site: Some("http://ftp.cs.stanford.edu/cs/cvgl"),
+    md5: "7f73d41a2f44250d4779881525aea32e",
+    unpack_to: Some(""),
+}];
+
 /// What the publisher of a set says about it.
 pub fn official(set: &Dataset) -> Official {
     use Split::{Test, Train, Validation};
@@ -212,8 +257,11 @@ pub fn official(set: &Dataset) -> Official {
         layout,
         classes: 0,
         rows: Vec::new(),
+        split_classes: Vec::new(),
+        roles: None,
         archives: &[],
         files: &[],
+        by_hand: None,
         licence: "yours to know",
         sums_published: true,
     };
@@ -269,6 +317,72 @@ pub fn official(set: &Dataset) -> Official {
             sums_published: false,
             ..own("Images/nXXXXXXXX-Breed/, Annotation/, train_list.mat, test_list.mat")
         },
+        Dataset::Cub2002011 { protocol, .. } => {
+            let (rows, classes) = match protocol {
+                ClassProtocol::Metric => ([5864, 5924], [100, 100]),
+                ClassProtocol::Closed => ([5994, 5794], [200, 200]),
+            };
+            Official {
+                classes: 200,
+                rows: halves(rows),
+                split_classes: halves(classes),
+                archives: &CUB,
+                licence: "none was found; the photographs belong to their photographers",
+                sums_published: false,
+                ..own(
+                    "images/001.Species/, images.txt, image_class_labels.txt, classes.txt, \
+                     train_test_split.txt, bounding_boxes.txt",
+                )
+            }
+        }
+        Dataset::Cars196 { protocol, .. } => {
+            let (rows, classes) = match protocol {
+                ClassProtocol::Metric => ([8054, 8131], [98, 98]),
+                ClassProtocol::Closed => ([8144, 8041], [196, 196]),
+            };
+            Official {
+                classes: 196,
+                rows: halves(rows),
+                split_classes: halves(classes),
+                archives: &CARS,
+                files: &CARS_LATER,
+                by_hand: Some(
+                    "the publisher's addresses are gone; put the archives there from a copy, or \
+                     unpack there cars_train.tgz, cars_test.tgz and car_devkit.tgz beside \
+                     cars_test_annos_withlabels.mat",
+                ),
+                licence: "none was found; the photographs belong to their photographers",
+                sums_published: false,
+                ..own(
+                    "car_ims/, cars_annos.mat, or cars_train/, cars_test/, devkit/ and \
+                     cars_test_annos_withlabels.mat",
+                )
+            }
+        }
+        Dataset::StanfordOnlineProducts => Official {
+            classes: 22_634,
+            rows: halves([59_551, 60_502]),
+            split_classes: halves([11_318, 11_316]),
+            archives: &PRODUCTS,
+            licence: "none was found; the photographs belong to their sellers",
+            sums_published: false,
+            ..own("bicycle_final/ .. toaster_final/, Ebay_train.txt, Ebay_test.txt")
+        },
+        Dataset::InShop { .. } => Official {
+            classes: 7982,
+            rows: halves([25_882, 26_830]),
+            split_classes: halves([3997, 3985]),
+            roles: Some([14_218, 12_612]),
+            by_hand: Some(
+                "ask the publisher for the benchmark as \
+                 https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html says, and \
+                 unpack img.zip beside Eval/ and Anno/",
+            ),
+            licence: "non-commercial research and education",
+            ..own(
+                "img/, Eval/list_eval_partition.txt, Anno/list_bbox_inshop.txt for the rectangles",
+            )
+        },
         Dataset::Imagenet {
             classes: None,
             attributes: None,
@@ -276,45 +390,37 @@ pub fn official(set: &Dataset) -> Official {
             classes: 1000,
             rows: vec![(Train, 1_281_167), (Test, 50_000)],
             archives: &IMAGENET,
+            by_hand: IMAGENET_BY_HAND,
             licence: "non-commercial research and education, after registration",
             ..own(IMAGENET_LAYOUT)
         },
         Dataset::Imagenet { .. } => Official {
             archives: &IMAGENET,
+            by_hand: IMAGENET_BY_HAND,
             licence: "non-commercial research and education, after registration",
             ..own(IMAGENET_LAYOUT)
         },
     }
 }
 
+/// A number for training and one for test.
+fn halves([train, test]: [usize; 2]) -> Vec<(Split, usize)> {
+    vec![(Split::Train, train), (Split::Test, test)]
+}
+
 const IDX_LAYOUT: &str = "{train,t10k}-images-idx3-ubyte[.gz], {train,t10k}-labels-idx1-ubyte[.gz]";
 const IMAGENET_LAYOUT: &str =
     "train/nXXXXXXXX/, val/nXXXXXXXX/ or val/*.JPEG with ILSVRC2012_devkit_t12/data/";
 
+const IMAGENET_BY_HAND: Option<&str> =
+    Some("register at https://image-net.org and put the archives into the folder");
+
 /// Every set with its usual protocol, for a list of what there is.
 pub fn catalogue() -> Vec<Official> {
-    use crate::sets::Regions::Whole;
-    [
-        Dataset::FashionMini,
-        Dataset::Fashion,
-        Dataset::Mnist,
-        Dataset::ImageFolder,
-        Dataset::Oml {
-            table: "table.csv".into(),
-        },
-        Dataset::Flowers102 {
-            protocol: FlowersProtocol::Train,
-        },
-        Dataset::OxfordIiitPet { regions: Whole },
-        Dataset::StanfordDogs { regions: Whole },
-        Dataset::Imagenet {
-            classes: None,
-            attributes: None,
-        },
-    ]
-    .iter()
-    .map(official)
-    .collect()
+    let mut sets = Dataset::usual();
+    let table = "table.csv".into();
+    sets.insert(4, Dataset::Oml { table });
+    sets.iter().map(official).collect()
 }
 
 #[cfg(test)]

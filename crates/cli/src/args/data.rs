@@ -29,7 +29,7 @@ Examples:
   lodestone data fetch pets --to data
   lodestone data fetch flowers --to data")]
 pub(crate) struct FetchArguments {
-    /// Name of the set: pets, dogs, flowers, imagenet, fashion or mnist.
+    /// Name of the set: pets, dogs, flowers, cub, cars, sop, in-shop, imagenet, fashion or mnist.
     #[arg(value_name = "SET")]
     pub(crate) set: String,
     /// Folder that gets a folder of the set's own.

@@ -23,7 +23,7 @@ fn set(name: &str) -> Result<Dataset> {
     Dataset::from_name(name).with_context(|| {
         let names: Vec<&str> = catalogue().iter().map(|set| set.name).collect();
         format!(
-            "no data set named {name:?}, only pets, dogs, flowers, {}",
+            "no data set named {name:?}, only pets, dogs, flowers, cub, cars, sop, {}",
             names.join(", ")
         )
     })
@@ -43,13 +43,14 @@ fn list(json: bool) -> Result<()> {
         }
         for archive in set.archives {
             let url = archive.url();
-            let place = url
-                .as_deref()
-                .unwrap_or("after a registration with the publisher");
+            let place = url.as_deref().unwrap_or("by hand");
             println!("  archive  {}  md5 {}  {place}", archive.name, archive.md5);
         }
         if !set.archives.is_empty() && !set.sums_published {
             println!("           sums not published; several public loaders agree on them");
+        }
+        if let Some(by_hand) = set.by_hand {
+            println!("  by hand  {by_hand}");
         }
         println!("  terms    {}", set.licence);
     }
@@ -58,9 +59,16 @@ fn list(json: bool) -> Result<()> {
 
 fn size(set: &Official) -> String {
     let rows = set.rows.iter().map(|(split, rows)| {
-        let split = format!("{split:?}").to_lowercase();
-        format!("{rows} {split}")
+        let split_classes = set.split_classes.iter();
+        let classes = split_classes
+            .filter(|(other, _)| other == split)
+            .map(|(_, classes)| format!(" of {classes} classes"));
+        format!("{rows} {}{}", split.name(), classes.collect::<String>())
     });
     let rows: Vec<String> = rows.collect();
-    format!("{} classes; {}", set.classes, rows.join(", "))
+    let roles = set
+        .roles
+        .map(|[queries, gallery]| format!(" ({queries} that ask, {gallery} that are looked for)"));
+    let (classes, roles) = (set.classes, roles.unwrap_or_default());
+    format!("{classes} classes; {}{roles}", rows.join(", "))
 }

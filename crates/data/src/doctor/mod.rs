@@ -36,8 +36,10 @@ pub struct Report {
     pub name: String,
     /// Photographs of each split: found, and official where there is an official number.
     pub splits: Vec<SplitCount>,
-    /// Classes of the table, and the official number if there is one.
+    /// Classes that have a photograph, and the official number if there is one.
     pub classes: Count,
+    /// Photographs that ask and that are looked for, where the table or the protocol prescribes them.
+    pub roles: Option<RoleCounts>,
     /// Fewest and most training photographs of a class that has any.
     pub class_balance: Option<[usize; 2]>,
     /// Classes without a training photograph, by name.
@@ -63,6 +65,18 @@ pub struct Count {
     pub official: Option<usize>,
 }
 
+impl Count {
+    /// How far the number is from the official one, in words; `None` where it is the same or there is none.
+    pub fn difference(&self) -> Option<String> {
+        let official = self.official?;
+        match self.found {
+            found if found < official => Some(format!("{} missing", official - found)),
+            found if found > official => Some(format!("{} too many", found - official)),
+            _ => None,
+        }
+    }
+}
+
 /// Photographs of one split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SplitCount {
@@ -70,6 +84,17 @@ pub struct SplitCount {
     pub split: Split,
     /// How many.
     pub rows: Count,
+    /// Classes that have a photograph among them.
+    pub classes: Count,
+}
+
+/// Photographs with a part in a retrieval test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RoleCounts {
+    /// Those that ask.
+    pub queries: Count,
+    /// Those that are looked for.
+    pub gallery: Count,
 }
 
 /// Something about one file.
@@ -143,12 +168,12 @@ impl Report {
     /// Number of things that make training stop or its numbers wrong: broken files, equal files with different labels or in
     /// different splits, pairs that leak, and counts that are not the official ones.
     pub fn faults(&self) -> usize {
-        let wrong = |count: &Count| {
-            count
-                .official
-                .is_some_and(|official| official != count.found)
-        };
-        let splits = self.splits.iter().map(|split| &split.rows);
+        let splits = self.splits.iter();
+        let roles = self.roles.iter();
+        let counts = splits
+            .flat_map(|split| [split.rows, split.classes])
+            .chain(roles.flat_map(|roles| [roles.queries, roles.gallery]))
+            .chain([self.classes]);
         self.broken_rows().len()
             + self
                 .duplicates
@@ -156,10 +181,7 @@ impl Report {
                 .filter(|group| group.is_fault())
                 .count()
             + self.leaks.len()
-            + splits
-                .chain([&self.classes])
-                .filter(|count| wrong(count))
-                .count()
+            + counts.filter(|count| count.difference().is_some()).count()
     }
 
     /// Rows that cannot be decoded, for leaving them out of a run.
@@ -194,11 +216,12 @@ pub fn examine(
     let class_counts = balance::classes(table);
     Report {
         name: table.name.clone(),
-        splits: balance::splits(table, official),
+        splits: balance::splits(table, &class_counts, official),
         classes: Count {
-            found: table.classes(),
+            found: class_counts.iter().filter(|class| class.all() > 0).count(),
             official: Some(official.classes).filter(|&classes| classes > 0),
         },
+        roles: balance::roles(table, official),
         class_balance: balance::extremes(&class_counts),
         classes_without_training: class_counts
             .iter()
@@ -303,4 +326,4 @@ fn examine_row(table: &Table, row: usize, limits: DecodeLimits) -> Exam {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use super::*;
 use crate::official::official;
 use crate::pixels::tests::encode;
-use crate::sets::Dataset;
+use crate::sets::{Dataset, cars, cub, in_shop, products};
 use crate::table::{PixelBox, Row};
 
 /// A picture of random blocks, which look unlike those of any other seed.
@@ -15,6 +15,11 @@ fn picture(seed: u32, size: u32) -> RgbImage {
         let value = block.wrapping_mul(2_654_435_761);
         Rgb([(value >> 8) as u8, (value >> 16) as u8, (value >> 24) as u8])
     })
+}
+
+/// A photograph for a set in small, unlike that of any other seed.
+pub(crate) fn photograph(seed: u32) -> Vec<u8> {
+    encode(&picture(seed, 64).into(), ImageFormat::Jpeg)
 }
 
 fn table(files: &[(&str, Vec<u8>, usize, Split)]) -> (tempfile::TempDir, Table) {
@@ -175,4 +180,84 @@ fn a_clean_set_has_no_fault_and_wrong_counts_are_one() {
             official: Some(3680)
         }
     );
+}
+
+/// Opens a set in small and holds it against the official numbers.
+fn verify(set: &Dataset, folder: tempfile::TempDir) -> Report {
+    let table = set.open(Some(folder.path())).unwrap();
+    let report = examine(&table, &official(set), DecodeLimits::default(), || {});
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    report
+}
+
+/// Official numbers, and what a set in small lacks of them: photographs and classes of training and of test.
+struct Lacks {
+    set: &'static str,
+    folder: tempfile::TempDir,
+    training: [(usize, &'static str); 2],
+    test: [(usize, &'static str); 2],
+    classes: (usize, &'static str),
+}
+
+#[test]
+fn what_is_missing_of_a_set_of_the_field_is_counted() {
+    let cases = [
+        Lacks {
+            set: "cub",
+            folder: cub::tests::folder(),
+            training: [(5864, "5862 missing"), (100, "98 missing")],
+            test: [(5924, "5922 missing"), (100, "99 missing")],
+            classes: (200, "197 missing"),
+        },
+        Lacks {
+            set: "cars",
+            folder: cars::tests::merged(),
+            training: [(8054, "8052 missing"), (98, "96 missing")],
+            test: [(8131, "8129 missing"), (98, "96 missing")],
+            classes: (196, "192 missing"),
+        },
+        Lacks {
+            set: "sop",
+            folder: products::tests::folder(),
+            training: [(59_551, "59548 missing"), (11_318, "11316 missing")],
+            test: [(60_502, "60500 missing"), (11_316, "11315 missing")],
+            classes: (22_634, "22631 missing"),
+        },
+        Lacks {
+            set: "in-shop",
+            folder: in_shop::tests::folder(in_shop::LISTS[0], ""),
+            training: [(25_882, "25880 missing"), (3997, "3996 missing")],
+            test: [(26_830, "26827 missing"), (3985, "3983 missing")],
+            classes: (7982, "7979 missing"),
+        },
+    ];
+    for case in cases {
+        let set = Dataset::from_name(case.set).unwrap();
+        let report = verify(&set, case.folder);
+        let said = |count: &Count| (count.official.unwrap(), count.difference().unwrap());
+        let owned = |(official, words): (usize, &str)| (official, words.to_owned());
+        let [training, test] = &report.splits[..] else {
+            panic!("{}: {:?}", case.set, report.splits)
+        };
+        for (split, expected) in [(training, case.training), (test, case.test)] {
+            let found = [said(&split.rows), said(&split.classes)];
+            assert_eq!(found, expected.map(owned), "{}", case.set);
+        }
+        assert_eq!(said(&report.classes), owned(case.classes), "{}", case.set);
+        let roles = report.roles.map(|roles| [roles.queries, roles.gallery]);
+        let expected = (case.set == "in-shop")
+            .then(|| [(14_218, "14217 missing"), (12_612, "12610 missing")].map(owned));
+        assert_eq!(roles.map(|roles| roles.map(|count| said(&count))), expected);
+        let counts = 5 + 2 * usize::from(case.set == "in-shop");
+        assert_eq!(report.faults(), counts, "{}", case.set);
+    }
+}
+
+#[test]
+fn a_number_is_told_from_the_official_one_in_words() {
+    let difference = |found, official| Count { found, official }.difference();
+    assert_eq!(difference(3, Some(5)).as_deref(), Some("2 missing"));
+    assert_eq!(difference(6, Some(5)).as_deref(), Some("1 too many"));
+    assert_eq!(difference(5, Some(5)), None);
+    assert_eq!(difference(5, None), None);
 }

@@ -39,13 +39,13 @@ pub enum FetchProgress<'a> {
 /// Downloading or unpacking failed. What has arrived stays, and the next attempt continues from there.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The publisher hands the file out only after a registration.
-    #[error(
-        "{name} cannot be downloaded freely: register with the publisher and put it into the folder"
-    )]
-    Registration {
+    /// There is no address that everybody can download the file from.
+    #[error("{name} cannot be downloaded freely, and is not in {}", folder.display())]
+    ByHand {
         /// Name of the archive.
         name: &'static str,
+        /// Where it belongs.
+        folder: PathBuf,
     },
     /// The server cannot be reached, refused, or broke off.
     #[error("{url}: {problem}")]
@@ -81,7 +81,7 @@ pub enum FetchError {
 
 /// Downloads an archive into `folder` unless it is there, checks its sum and unpacks it.
 ///
-/// An archive that needs a registration is checked and unpacked if the user has put it there.
+/// An archive without an address is checked and unpacked if the user has put it there.
 ///
 /// # Errors
 /// [`FetchError`]. A broken connection leaves the part that arrived; a wrong sum removes what was downloaded, never a file
@@ -105,7 +105,10 @@ fn fetch_from(
     std::fs::create_dir_all(folder).map_err(|source| disk(folder, source))?;
     let path = folder.join(archive.name);
     if !path.is_file() {
-        let url = url.ok_or(FetchError::Registration { name: archive.name })?;
+        let url = url.ok_or_else(|| FetchError::ByHand {
+            name: archive.name,
+            folder: folder.to_path_buf(),
+        })?;
         let part = folder.join(format!("{}.part", archive.name));
         download(url, archive.name, &part, progress)?;
         if let Err(error) = check_sum(&part, archive.md5) {
@@ -404,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_behind_a_registration_is_used_when_it_is_there() {
+    fn an_archive_without_an_address_is_used_when_it_is_there() {
         let folder = tempfile::tempdir().unwrap();
         lodestone_files::write_whole(&folder.path().join("a.bin"), |file| {
             file.write_all(&content())

@@ -1,15 +1,17 @@
-//! Unpacking a tar archive so that nothing it holds can leave its folder or fill the disk.
+//! Unpacking a tar or zip archive so that nothing it holds can leave its folder or fill the disk.
 //!
 //! Only files and folders are unpacked. An absolute path, `..`, or a link is an error before anything of that entry is
-//! written. Compression is found by content, as some servers hand out plain tar under a `.gz` name. A tar inside the tar, as
+//! written. The kind is found by content, as some servers hand out plain tar under a `.gz` name. A tar inside the tar, as
 //! ImageNet has one for each class, is unpacked into a folder of its name. Files that are there with the right size are not
 //! written again, so an interrupted unpacking goes on.
 
-use std::io::{self, Read};
+use std::cmp::Ordering;
+use std::io::{self, Read, Seek};
 use std::path::{Component, Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use tar::{Archive, Entry, EntryType};
+use tar::{Archive, EntryType};
+use zip::ZipArchive;
 
 use super::{FetchError, disk, open};
 
@@ -38,8 +40,9 @@ pub(super) fn unpack(
     limits: UnpackLimits,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), FetchError> {
-    let mut first = [0; 2];
-    let zipped = open(path)?.read_exact(&mut first).is_ok() && first == [0x1f, 0x8b];
+    // A shorter file than this is no archive of either kind.
+    let mut first = [0; 4];
+    let _ = open(path)?.read_exact(&mut first);
     let mut file = io::BufReader::new(open(path)?);
     let mut unpacking = Unpacking {
         path,
@@ -48,10 +51,10 @@ pub(super) fn unpack(
         entries: 0,
         progress,
     };
-    if zipped {
-        unpacking.tar(&mut GzDecoder::new(file), folder, Inner::Unpacked)
-    } else {
-        unpacking.tar(&mut file, folder, Inner::Unpacked)
+    match first {
+        [0x1f, 0x8b, ..] => unpacking.tar(&mut GzDecoder::new(file), folder, Inner::Unpacked),
+        [b'P', b'K', ..] => unpacking.zip(file, folder),
+        _ => unpacking.tar(&mut file, folder, Inner::Unpacked),
     }
 }
 
@@ -110,23 +113,53 @@ impl Unpacking<'_> {
                     return Err(self.refuse(&name, problem));
                 }
             }
-            let relative = inside(&name).ok_or_else(|| self.refuse(&name, "leaves the folder"))?;
-            let hidden = relative
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"));
-            if hidden {
+            let Some(target) = self.target(&name, folder)? else {
                 continue;
-            }
-            let target = folder.join(&relative);
+            };
             if kind == EntryType::Directory {
                 std::fs::create_dir_all(&target).map_err(|source| disk(&target, source))?;
             } else if is_nested {
                 self.tar(&mut entry, &target.with_extension(""), Inner::Kept)?;
             } else {
-                write(&mut entry, &target)?;
+                let size = entry.size();
+                write(&mut entry, size, &target)?;
             }
         }
         Ok(())
+    }
+
+    fn zip(&mut self, content: impl Read + Seek, folder: &Path) -> Result<(), FetchError> {
+        let mut archive =
+            ZipArchive::new(content).map_err(|error| self.refuse("", error.to_string()))?;
+        for number in 0..archive.len() {
+            let mut entry = archive
+                .by_index(number)
+                .map_err(|error| self.refuse(&format!("number {number}"), error.to_string()))?;
+            let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
+            let size = entry.size();
+            self.count(&name, size)?;
+            if entry.is_symlink() {
+                return Err(self.refuse(&name, "Symlink instead of a file or a folder"));
+            }
+            let Some(target) = self.target(&name, folder)? else {
+                continue;
+            };
+            if entry.is_dir() {
+                std::fs::create_dir_all(&target).map_err(|source| disk(&target, source))?;
+            } else {
+                write(&mut entry, size, &target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an entry goes; `None` for AppleDouble entries.
+    fn target(&self, name: &str, folder: &Path) -> Result<Option<PathBuf>, FetchError> {
+        let relative = inside(name).ok_or_else(|| self.refuse(name, "leaves the folder"))?;
+        let hidden = relative
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"));
+        Ok((!hidden).then(|| folder.join(relative)))
     }
 
     /// Adds an entry to the sums, unless that passes a bound.
@@ -146,18 +179,19 @@ impl Unpacking<'_> {
     }
 }
 
-fn write(entry: &mut Entry<'_, impl Read>, target: &Path) -> Result<(), FetchError> {
+fn write(content: &mut impl Read, size: u64, target: &Path) -> Result<(), FetchError> {
     let there = std::fs::symlink_metadata(target);
-    if there.is_ok_and(|file| file.is_file() && file.len() == entry.size()) {
+    if there.is_ok_and(|file| file.is_file() && file.len() == size) {
         return Ok(());
     }
     lodestone_files::write_whole(target, |file| {
-        // A cut-off archive ends early without an error of its own.
-        let copied = io::copy(entry, file)?;
-        if copied == entry.size() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::UnexpectedEof.into())
+        // A cut-off archive ends early without an error of its own, and a zip may hold more than it declares. The one byte
+        // more lets the reader see the end, where it compares the sum.
+        let copied = io::copy(&mut content.take(size.saturating_add(1)), file)?;
+        match copied.cmp(&size) {
+            Ordering::Equal => Ok(()),
+            Ordering::Less => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ordering::Greater => Err(io::Error::other("longer than the archive declares")),
         }
     })
     .map_err(|error| disk(target, error.source))
@@ -285,6 +319,96 @@ mod tests {
             );
             assert!(!folder.path().join("evil").exists());
         }
+    }
+
+    /// A zip of these entries; a link leads to `/etc`.
+    fn zip_archive(items: &[Item]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for item in items {
+            match item.kind {
+                EntryType::Directory => writer.add_directory(item.name, options).unwrap(),
+                EntryType::Symlink => writer.add_symlink(item.name, "/etc", options).unwrap(),
+                _ => {
+                    writer.start_file(item.name, options).unwrap();
+                    writer.write_all(item.content).unwrap();
+                }
+            }
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn a_zip_is_unpacked_by_the_same_rules() {
+        let file = EntryType::Regular;
+        let bytes = zip_archive(&[
+            item("Products/", EntryType::Directory, b""),
+            item("Products/chair final/1_0.JPG", file, &[7; 5000]),
+            item("__MACOSX/._1_0.JPG", file, b"apple"),
+        ]);
+        let (folder, result) = run(&bytes, UnpackLimits::default());
+        result.unwrap();
+        let out = folder.path().join("out");
+        let photograph = std::fs::read(out.join("Products/chair final/1_0.JPG")).unwrap();
+        assert_eq!(photograph, [7; 5000]);
+        assert!(!out.join("__MACOSX/._1_0.JPG").exists());
+
+        let small = UnpackLimits {
+            bytes: 10,
+            entries: 2,
+        };
+        let cases = [
+            (
+                vec![item("../evil", file, b"x")],
+                "\"../evil\": leaves the folder",
+            ),
+            (vec![item("/tmp/evil", file, b"x")], "leaves the folder"),
+            (
+                vec![item("link", EntryType::Symlink, b"")],
+                "\"link\": Symlink instead of a file",
+            ),
+            (
+                vec![item("big", file, b"eleven byte")],
+                "more than 10 bytes in all",
+            ),
+            (
+                vec![
+                    item("1", file, b""),
+                    item("2", file, b""),
+                    item("3", file, b""),
+                ],
+                "\"3\": more than 2 entries",
+            ),
+        ];
+        for (items, expected) in cases {
+            let (folder, result) = run(&zip_archive(&items), small);
+            let message = result.unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+            assert!(!folder.path().join("evil").exists());
+        }
+        let (folder, result) = run(&bytes[..bytes.len() - 30], UnpackLimits::default());
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("a.tar: entry"), "{message}");
+        assert!(!folder.path().join("out").exists());
+    }
+
+    #[test]
+    fn a_zip_that_holds_more_than_it_declares_leaves_no_file() {
+        let mut bytes = zip_archive(&[item("a", EntryType::Regular, &[7; 5000])]);
+        // Both headers declare the size, as four bytes.
+        let declared = 5000u32.to_le_bytes();
+        for position in 0..bytes.len() - 4 {
+            if bytes[position..position + 4] == declared {
+                bytes[position..position + 4].copy_from_slice(&4u32.to_le_bytes());
+            }
+        }
+        let (folder, result) = run(&bytes, UnpackLimits::default());
+        let message = result.unwrap_err().to_string();
+        assert!(
+            message.contains("longer than the archive declares"),
+            "{message}"
+        );
+        assert!(!folder.path().join("out/a").exists());
     }
 
     #[test]

@@ -3,14 +3,29 @@
 use std::path::{Path, PathBuf};
 
 use super::flowers::FlowersProtocol;
+use super::protocol::ClassProtocol;
 use super::{Dataset, Regions};
 use crate::error::DataError;
 
 impl Dataset {
-    /// The set of a name as people write it, with its usual protocol: the name in run files, or `pets`, `dogs`, `flowers`.
-    /// A table of open-metric-learning has no usual file, so it is not among them.
+    /// The set of a name as people write it, with its usual protocol: the name in run files, or a shorter one such as `pets` or
+    /// `cub`. A table of open-metric-learning has no usual file, so it is not among them.
     pub fn from_name(name: &str) -> Option<Dataset> {
-        let sets = [
+        let full = match name {
+            "pets" => "oxford-iiit-pet",
+            "dogs" => "stanford-dogs",
+            "flowers" => "flowers-102",
+            "cub" => "cub-200-2011",
+            "cars" => "cars196",
+            "sop" => "stanford-online-products",
+            other => other,
+        };
+        Dataset::usual().into_iter().find(|set| set.name() == full)
+    }
+
+    /// Every set with its usual protocol, but for a table of open-metric-learning.
+    pub(crate) fn usual() -> Vec<Dataset> {
+        vec![
             Dataset::FashionMini,
             Dataset::Fashion,
             Dataset::Mnist,
@@ -18,15 +33,12 @@ impl Dataset {
             flowers(),
             pets(),
             dogs(),
+            cub(),
+            cars(),
+            Dataset::StanfordOnlineProducts,
+            in_shop(),
             imagenet(),
-        ];
-        let full = match name {
-            "pets" => "oxford-iiit-pet",
-            "dogs" => "stanford-dogs",
-            "flowers" => "flowers-102",
-            other => other,
-        };
-        sets.into_iter().find(|set| set.name() == full)
+        ]
     }
 }
 
@@ -44,6 +56,26 @@ fn pets() -> Dataset {
 
 fn dogs() -> Dataset {
     Dataset::StanfordDogs {
+        regions: Regions::Whole,
+    }
+}
+
+fn cub() -> Dataset {
+    Dataset::Cub2002011 {
+        protocol: ClassProtocol::Metric,
+        regions: Regions::Whole,
+    }
+}
+
+fn cars() -> Dataset {
+    Dataset::Cars196 {
+        protocol: ClassProtocol::Metric,
+        regions: Regions::Whole,
+    }
+}
+
+fn in_shop() -> Dataset {
+    Dataset::InShop {
         regions: Regions::Whole,
     }
 }
@@ -69,10 +101,14 @@ pub fn detect(path: &Path) -> Result<(Dataset, PathBuf), DataError> {
         };
         return Ok((set, folder.unwrap_or(Path::new("")).to_path_buf()));
     }
-    let marked: [(Dataset, &[&str]); 5] = [
+    let marked: [(Dataset, &[&str]); 9] = [
         (flowers(), &["setid.mat"]),
         (pets(), &["annotations/trainval.txt"]),
         (dogs(), &["train_list.mat"]),
+        (cub(), &["image_class_labels.txt"]),
+        (cars(), &["cars_annos.mat", "devkit/cars_meta.mat"]),
+        (Dataset::StanfordOnlineProducts, &["Ebay_train.txt"]),
+        (in_shop(), &super::in_shop::LISTS),
         (
             Dataset::Fashion,
             &["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"],
@@ -83,7 +119,7 @@ pub fn detect(path: &Path) -> Result<(Dataset, PathBuf), DataError> {
         ),
     ];
     let set = marked.into_iter().find(|(set, marks)| {
-        let folder = set.folder(path);
+        let folder = set.lists(path);
         marks.iter().any(|mark| folder.join(mark).exists())
     });
     let set = set.map_or(Dataset::ImageFolder, |(set, _)| set);
@@ -102,6 +138,12 @@ mod tests {
             ("flowers-102/setid.mat", "flowers-102"),
             ("annotations/trainval.txt", "oxford-iiit-pet"),
             ("stanford-dogs/train_list.mat", "stanford-dogs"),
+            ("CUB_200_2011/image_class_labels.txt", "cub-200-2011"),
+            ("cars_annos.mat", "cars196"),
+            ("cars196/devkit/cars_meta.mat", "cars196"),
+            ("Ebay_train.txt", "stanford-online-products"),
+            ("Eval/list_eval_partition.txt", "in-shop"),
+            ("in-shop/list_eval_partition.txt", "in-shop"),
             ("train-images-idx3-ubyte.gz", "fashion"),
             ("train/n01440764/a.JPEG", "imagenet"),
             ("train/cats/a.jpg", "image-folder"),
@@ -125,6 +167,9 @@ mod tests {
             ("pets", "oxford-iiit-pet"),
             ("dogs", "stanford-dogs"),
             ("flowers", "flowers-102"),
+            ("cub", "cub-200-2011"),
+            ("cars", "cars196"),
+            ("sop", "stanford-online-products"),
             ("imagenet", "imagenet"),
         ] {
             assert_eq!(Dataset::from_name(short).unwrap().name(), full);

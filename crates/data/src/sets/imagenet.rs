@@ -149,12 +149,7 @@ struct Synset {
 /// The classes that have photographs of their own, by the devkit's number.
 fn synsets(path: &Path) -> Result<BTreeMap<usize, Synset>, DataError> {
     let file = MatList::open(path)?;
-    let value = file.value("synsets")?;
-    let column = |name: &str| {
-        value
-            .field(name)
-            .ok_or_else(|| DataError::content(path, "synsets", format!("no field {name:?}")))
-    };
+    let column = |name: &str| file.field("synsets", name);
     let columns = column("ILSVRC2012_ID")?
         .iter()
         .zip(column("WNID")?)

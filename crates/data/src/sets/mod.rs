@@ -1,6 +1,8 @@
 //! The data sets, one file each: official layouts in, [`Table`] out.
 
 mod attributes;
+pub(crate) mod cars;
+pub(crate) mod cub;
 mod detect;
 mod dogs;
 mod fashion_mini;
@@ -8,12 +10,16 @@ mod flowers;
 pub(crate) mod idx;
 mod image_folder;
 mod imagenet;
+pub(crate) mod in_shop;
 mod mat_lists;
 mod names;
 pub(crate) mod oml;
 mod parquet;
 mod paths;
 pub(crate) mod pets;
+pub(crate) mod products;
+mod protocol;
+mod text_lists;
 pub(crate) mod voc;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use self::attributes::{Attributes, read_attributes};
 pub use self::detect::detect;
 pub use self::flowers::FlowersProtocol;
-
+pub use self::protocol::ClassProtocol;
 pub use self::voc::Regions;
 use crate::error::DataError;
 use crate::table::Table;
@@ -65,6 +71,33 @@ pub enum Dataset {
         #[serde(default)]
         regions: Regions,
     },
+    /// CUB-200-2011: `images/`, `images.txt` and the lists beside it.
+    #[serde(rename = "cub-200-2011")]
+    Cub2002011 {
+        /// Whether the test classes are trained on.
+        #[serde(default)]
+        protocol: ClassProtocol,
+        /// Whether photographs are cut to the bird.
+        #[serde(default)]
+        regions: Regions,
+    },
+    /// Cars196: `car_ims/` and `cars_annos.mat`, or `cars_train/`, `cars_test/` and `devkit/`.
+    Cars196 {
+        /// Whether the test classes are trained on.
+        #[serde(default)]
+        protocol: ClassProtocol,
+        /// Whether photographs are cut to the car.
+        #[serde(default)]
+        regions: Regions,
+    },
+    /// Stanford Online Products: `Ebay_train.txt`, `Ebay_test.txt` and a folder of photographs for each kind of product.
+    StanfordOnlineProducts,
+    /// In-Shop Clothes Retrieval of DeepFashion: `Eval/list_eval_partition.txt`, `img/`.
+    InShop {
+        /// Whether photographs are cut to the clothing.
+        #[serde(default)]
+        regions: Regions,
+    },
     /// ImageNet ILSVRC-2012: `train/`, `val/` as a tree or flat beside the devkit.
     Imagenet {
         /// File of WordNet ids, one a line, if not all classes are wanted; relative to the root.
@@ -89,7 +122,20 @@ impl Dataset {
             Dataset::Flowers102 { .. } => "flowers-102",
             Dataset::OxfordIiitPet { .. } => "oxford-iiit-pet",
             Dataset::StanfordDogs { .. } => "stanford-dogs",
+            Dataset::Cub2002011 { .. } => "cub-200-2011",
+            Dataset::Cars196 { .. } => "cars196",
+            Dataset::StanfordOnlineProducts => "stanford-online-products",
+            Dataset::InShop { .. } => "in-shop",
             Dataset::Imagenet { .. } => "imagenet",
+        }
+    }
+
+    /// The folder that everything in the publisher's archive lies in, if it has one.
+    fn folder_in_archive(&self) -> Option<&'static str> {
+        match self {
+            Dataset::Cub2002011 { .. } => Some("CUB_200_2011"),
+            Dataset::StanfordOnlineProducts => Some("Stanford_Online_Products"),
+            _ => None,
         }
     }
 
@@ -100,6 +146,15 @@ impl Dataset {
             inner
         } else {
             root.to_path_buf()
+        }
+    }
+
+    /// Where the lists of the set lie: its folder, or the one that its archive was unpacked into there.
+    fn lists(&self, root: &Path) -> PathBuf {
+        let folder = self.folder(root);
+        match self.folder_in_archive().map(|name| folder.join(name)) {
+            Some(inner) if inner.is_dir() => inner,
+            _ => folder,
         }
     }
 
@@ -129,7 +184,7 @@ impl Dataset {
                 let problem = format!("{} needs the folder it lies in", self.name());
                 DataError::setting("dataset_root", problem)
             })?;
-            Ok::<PathBuf, DataError>(self.folder(root))
+            Ok::<PathBuf, DataError>(self.lists(root))
         };
         match self {
             Dataset::FashionMini if root.is_none() => fashion_mini::open(self.name()),
@@ -142,6 +197,10 @@ impl Dataset {
             Dataset::Flowers102 { protocol } => flowers::open(&folder()?, *protocol),
             Dataset::OxfordIiitPet { regions } => pets::open(&folder()?, *regions),
             Dataset::StanfordDogs { regions } => dogs::open(&folder()?, *regions),
+            Dataset::Cub2002011 { protocol, regions } => cub::open(&folder()?, *protocol, *regions),
+            Dataset::Cars196 { protocol, regions } => cars::open(&folder()?, *protocol, *regions),
+            Dataset::StanfordOnlineProducts => products::open(&folder()?),
+            Dataset::InShop { regions } => in_shop::open(&folder()?, *regions),
             Dataset::Imagenet {
                 classes,
                 attributes,
@@ -187,6 +246,25 @@ mod tests {
                 r#"{"name":"stanford-dogs"}"#,
             ),
             (
+                Dataset::Cub2002011 {
+                    protocol: ClassProtocol::Metric,
+                    regions: whole,
+                },
+                r#"{"name":"cub-200-2011"}"#,
+            ),
+            (
+                Dataset::Cars196 {
+                    protocol: ClassProtocol::Closed,
+                    regions: Regions::Annotated,
+                },
+                r#"{"name":"cars196","protocol":"closed","regions":"annotated"}"#,
+            ),
+            (
+                Dataset::StanfordOnlineProducts,
+                r#"{"name":"stanford-online-products"}"#,
+            ),
+            (Dataset::InShop { regions: whole }, r#"{"name":"in-shop"}"#),
+            (
                 Dataset::Imagenet {
                     classes: None,
                     attributes: None,
@@ -226,5 +304,24 @@ mod tests {
         std::fs::rename(folder.path(), outer.path().join("oxford-iiit-pet")).unwrap();
         assert_eq!(set.open(Some(outer.path())).unwrap().rows.len(), 2);
         std::mem::forget(folder);
+    }
+
+    #[test]
+    fn an_archive_may_have_brought_a_folder_of_its_own() {
+        let set = Dataset::from_name("sop").unwrap();
+        for inner in [
+            "Stanford_Online_Products",
+            "stanford-online-products/Stanford_Online_Products",
+        ] {
+            let outer = tempfile::tempdir().unwrap();
+            let inner = outer.path().join(inner);
+            std::fs::create_dir_all(inner.parent().unwrap()).unwrap();
+            std::fs::rename(products::tests::folder().keep(), &inner).unwrap();
+            for root in [outer.path(), &inner] {
+                let table = set.open(Some(root)).unwrap();
+                assert_eq!((table.rows.len(), &table.root), (5, &inner));
+                assert_eq!(detect(root).unwrap(), (set.clone(), root.to_path_buf()));
+            }
+        }
     }
 }

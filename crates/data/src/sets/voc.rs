@@ -39,20 +39,27 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<PixelBox, DataError> {
             .parse()
             .map_err(|_| DataError::content(path, tag, format!("{value:?} is not a whole number")))
     };
-    let region = PixelBox {
-        left: number("xmin")?.saturating_sub(1),
-        top: number("ymin")?.saturating_sub(1),
-        right: number("xmax")?,
-        bottom: number("ymax")?,
-    };
-    if region.left >= region.right || region.top >= region.bottom {
-        return Err(DataError::content(
-            path,
-            "bndbox",
-            format!("{region:?} is empty"),
-        ));
-    }
-    Ok(region)
+    let corners = [
+        number("xmin")?,
+        number("ymin")?,
+        number("xmax")?,
+        number("ymax")?,
+    ];
+    between(corners).ok_or_else(|| {
+        let problem = format!("the rectangle {corners:?} is empty");
+        DataError::content(path, "bndbox", problem)
+    })
+}
+
+/// The rectangle whose first and last column and row are these, counted from 1; `None` if that is empty.
+pub(crate) fn between([left, top, right, bottom]: [u32; 4]) -> Option<PixelBox> {
+    let (left, top) = (left.saturating_sub(1), top.saturating_sub(1));
+    (left < right && top < bottom).then_some(PixelBox {
+        left,
+        top,
+        right,
+        bottom,
+    })
 }
 
 fn element<'a>(text: &'a str, tag: &str) -> Option<&'a str> {

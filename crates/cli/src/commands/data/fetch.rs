@@ -1,5 +1,7 @@
 //! `lodestone data fetch`: archives in, with a bar, and on after a break.
 
+use std::path::Path;
+
 use anyhow::{Result, bail, ensure};
 use kdam::{Bar, BarExt};
 use lodestone_data::{Archive, FetchError, FetchProgress, UnpackLimits, fetch, official};
@@ -17,14 +19,14 @@ pub(super) fn run(arguments: &FetchArguments, progress: &mut Progress) -> Result
     let official = official(&set);
     ensure!(
         !official.archives.is_empty(),
-        "{} has no archives: {}",
+        "{} cannot be fetched: {}",
         official.name,
-        official.layout
+        official.by_hand.unwrap_or(official.layout)
     );
     let folder = arguments.to.join(official.name);
     progress.note(&format!("terms: {}", official.licence));
     for archive in official.archives {
-        one(archive, &folder, progress)?;
+        one(archive, official.by_hand, &folder, progress)?;
     }
     println!(
         "{} is in {}; lodestone data verify {} looks it over",
@@ -36,7 +38,12 @@ pub(super) fn run(arguments: &FetchArguments, progress: &mut Progress) -> Result
 }
 
 /// One archive, with new attempts after a broken connection as long as they bring something.
-fn one(archive: &Archive, folder: &std::path::Path, progress: &mut Progress) -> Result<()> {
+fn one(
+    archive: &Archive,
+    by_hand: Option<&str>,
+    folder: &Path,
+    progress: &mut Progress,
+) -> Result<()> {
     let mut arrived = 0;
     let mut fruitless = 0;
     loop {
@@ -79,6 +86,9 @@ fn one(archive: &Archive, folder: &std::path::Path, progress: &mut Progress) -> 
                     bail!(error);
                 }
                 progress.note(&format!("{error}; going on from byte {arrived}"));
+            }
+            Err(error @ FetchError::ByHand { .. }) => {
+                bail!("{error}: {}", by_hand.unwrap_or("ask its publisher for it"))
             }
             Err(error) => bail!(error),
         }

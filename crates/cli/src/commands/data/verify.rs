@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use anyhow::{Result, bail};
 use kdam::BarExt;
 use lodestone_data::{
-    Dataset, DecodeLimits, FindingKind, Official, Regions, Report, SumCheck, detect, examine,
-    official, verify_archives,
+    Count, Dataset, DecodeLimits, FindingKind, Official, Regions, Report, SumCheck, detect,
+    examine, official, verify_archives,
 };
 use serde::Serialize;
 
@@ -74,6 +74,9 @@ fn with_boxes(set: Dataset) -> Dataset {
     match set {
         Dataset::OxfordIiitPet { .. } => Dataset::OxfordIiitPet { regions },
         Dataset::StanfordDogs { .. } => Dataset::StanfordDogs { regions },
+        Dataset::Cub2002011 { protocol, .. } => Dataset::Cub2002011 { protocol, regions },
+        Dataset::Cars196 { protocol, .. } => Dataset::Cars196 { protocol, regions },
+        Dataset::InShop { .. } => Dataset::InShop { regions },
         other => other,
     }
 }
@@ -81,27 +84,29 @@ fn with_boxes(set: Dataset) -> Dataset {
 fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>, report: &Report) {
     println!("{} in {}", report.name, folder.display());
     println!("{:<14}{:>10}{:>10}", "", "found", "official");
-    let counts = report.splits.iter().map(|split| {
-        let name = format!("{:?}", split.split).to_lowercase();
-        (name, split.rows)
-    });
-    for (name, count) in std::iter::once(("classes".to_owned(), report.classes)).chain(counts) {
-        let known = count
-            .official
-            .map_or_else(|| "-".to_owned(), |known| known.to_string());
-        let mark = match count.official {
-            Some(known) if known != count.found => "  differs",
-            _ => "",
-        };
-        println!("{name:<14}{:>10}{known:>10}{mark}", count.found);
+    count("classes", report.classes);
+    for split in &report.splits {
+        count(split.split.name(), split.rows);
+        // Only a protocol that chooses the classes of its splits has something to say about them.
+        if split.classes.official.is_some() {
+            count("  classes", split.classes);
+        }
+    }
+    if let Some(roles) = report.roles {
+        count("  queries", roles.queries);
+        count("  gallery", roles.gallery);
     }
     if let Some([fewest, most]) = report.class_balance {
         println!("{fewest} to {most} training photographs a class");
     }
-    list(
-        "classes without a training photograph",
-        report.classes_without_training.iter().cloned(),
-    );
+    let training_classes = official.split_classes.first().map(|(_, classes)| *classes);
+    // Where the protocol keeps classes for the test they are no finding.
+    if training_classes.is_none_or(|classes| classes == official.classes) {
+        list(
+            "classes without a training photograph",
+            report.classes_without_training.iter().cloned(),
+        );
+    }
     for (path, sum) in sums {
         let name = inside(path, folder);
         if sum.agrees() {
@@ -158,6 +163,18 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
     for notice in &report.notices {
         println!("note: {notice}");
     }
+}
+
+/// A number beside the official one.
+fn count(name: &str, count: Count) {
+    let official = count.official.map(|official| official.to_string());
+    let mark = count.difference().map(|words| format!("  {words}"));
+    println!(
+        "{name:<14}{:>10}{:>10}{}",
+        count.found,
+        official.as_deref().unwrap_or("-"),
+        mark.unwrap_or_default()
+    );
 }
 
 /// A path as it is called in the folder.
