@@ -113,6 +113,48 @@ fn what_would_spoil_a_run_is_said_and_the_status_tells() {
 }
 
 #[test]
+fn a_table_is_named_from_the_folder_it_lies_in() {
+    let folder = tempfile::tempdir().unwrap();
+    photographs(folder.path());
+    fs::rename(folder.path().join("photo graphs"), folder.path().join("p")).unwrap();
+    let mut table = "label,path,split,is_query,is_gallery\n".to_owned();
+    for class in 0..4 {
+        for number in 0..15 {
+            let (split, role, part) = match number < 12 {
+                true => ("train", "", "train"),
+                false => ("test", "1", "validation"),
+            };
+            table +=
+                &format!("{class},p/{split}/class {class}/{number}.png,{part},{role},{role}\n");
+        }
+    }
+    fs::write(folder.path().join("t.csv"), table).unwrap();
+    let here = |arguments: &[&str]| {
+        let mut command = lodestone(folder.path(), arguments);
+        command.current_dir(folder.path());
+        command
+    };
+    let printed = succeeds(&mut here(&["data", "verify", "t.csv"]));
+    assert!(printed.starts_with("oml in .\n"), "{printed}");
+    succeeds(&mut here(&["init", "t.csv", "-o", "r.toml"]));
+    let mut arguments = vec!["-q", "train", "t.csv", "--out", "run"];
+    arguments.extend(SHORT);
+    arguments.extend(["--set", "train.images=96"]);
+    let printed = succeeds(&mut here(&arguments));
+    assert!(printed.contains("of 12"), "{printed}");
+    succeeds(&mut here(&[
+        "-q",
+        "train",
+        "--config",
+        "r.toml",
+        "--out",
+        "other",
+        "--set",
+        "train.images=64",
+    ]));
+}
+
+#[test]
 fn a_broken_photograph_stops_training_or_is_listed_in_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let root = photographs(folder.path());

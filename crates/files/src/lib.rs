@@ -44,11 +44,26 @@ pub fn write_whole(
     })
 }
 
-fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
+/// The folder in which `path` lies: `.` for a bare name, whose [`Path::parent`] is empty and names no folder.
+///
+/// # Example
+/// ```
+/// use std::path::Path;
+///
+/// use lodestone_files::folder_of;
+///
+/// assert_eq!(folder_of(Path::new("lists/t.csv")), Path::new("lists"));
+/// assert_eq!(folder_of(Path::new("t.csv")), Path::new("."));
+/// ```
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".lodestone-").suffix(".tmp");
