@@ -1,10 +1,15 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, and text that people wrote.
 //!
 //! A run that is killed, or a disk that fills up, must leave the previous file as it was. Everything lodestone writes goes
-//! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it.
+//! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it. Every list that
+//! a person may have edited is read by [`read_text`].
+
+mod text;
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+pub use text::{TextError, read_text, text};
 
 /// Writing a file failed; the previous file, if there was one, is untouched.
 #[derive(Debug, thiserror::Error)]

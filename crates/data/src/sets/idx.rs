@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
+use lodestone_files::read_text;
 
 use crate::error::DataError;
 use crate::sums;
@@ -53,10 +54,10 @@ pub(crate) struct Part<'a> {
 /// Opens the four files of a folder, each with or without `.gz`.
 pub(crate) fn open(name: &str, root: &Path, classes: &[&str; 10]) -> Result<Table, DataError> {
     let list = root.join(sums::LIST_NAME);
-    let sums = match std::fs::read_to_string(&list) {
-        Ok(text) => Some(sums::parse_list(&list, &text)?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(DataError::read(&list, error)),
+    let sums = if list.exists() {
+        Some(sums::parse_list(&list, &read_text(&list)?)?)
+    } else {
+        None
     };
     let file = |stem: String| {
         let zipped = root.join(format!("{stem}.gz"));

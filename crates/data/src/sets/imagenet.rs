@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lodestone_files::read_text;
+
 use super::attributes::read_attributes;
 use super::image_folder::{class_folders, class_rows};
 use super::mat_lists::MatList;
-use super::paths::read_text;
 use crate::error::DataError;
 use crate::listing::{Tree, tree};
 use crate::mat::Value;
@@ -291,6 +292,24 @@ mod tests {
             test,
             expected.map(|(path, label)| (path.to_owned(), label, Split::Test))
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_front_of_a_list_is_no_part_of_it() {
+        let folder = folder_of(&[&TRAIN[..], &["val/v1.JPEG"]].concat());
+        let write = |name: &str, text: &str| {
+            let bytes = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+            let path = folder.path().join(name);
+            lodestone_files::write_whole(&path, |file| file.write_all(&bytes)).unwrap();
+        };
+        devkit(folder.path(), "");
+        write(
+            &format!("{}/ILSVRC2012_validation_ground_truth.txt", DEVKITS[0]),
+            "3\r\n",
+        );
+        write("three.txt", "n00000001\r\nn00000002\r\nn00000003\r\n");
+        let table = open(folder.path(), Some(Path::new("three.txt")), None, None).unwrap();
+        assert_eq!(table.labels(&[0, 1, 2, 3]), [0, 1, 2, 2]);
     }
 
     #[test]
