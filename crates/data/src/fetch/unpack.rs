@@ -8,7 +8,7 @@
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
 use super::{FetchError, disk, open};
@@ -49,7 +49,7 @@ pub(super) fn unpack(
         progress,
     };
     if zipped {
-        unpacking.tar(&mut GzDecoder::new(file), folder, Inner::Unpacked)
+        unpacking.tar(&mut MultiGzDecoder::new(file), folder, Inner::Unpacked)
     } else {
         unpacking.tar(&mut file, folder, Inner::Unpacked)
     }
@@ -231,9 +231,15 @@ mod tests {
             item("./images/a b.jpg", EntryType::Regular, b"picture"),
             item("images/._a b.jpg", EntryType::Regular, b"apple"),
         ]);
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(&plain).unwrap();
-        for bytes in [plain, encoder.finish().unwrap()] {
+        let gzip = |bytes: &[u8]| {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        // Packed in one piece, and in pieces one after the other, as `cat` and parallel packers leave them.
+        let (whole, pieces) = (gzip(&plain), plain.chunks(700).flat_map(gzip).collect());
+        for bytes in [plain, whole, pieces] {
             let (folder, result) = run(&bytes, UnpackLimits::default());
             result.unwrap();
             let images = folder.path().join("out/images");
