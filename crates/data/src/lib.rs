@@ -97,6 +97,8 @@ pub use official::{Archive, Official, catalogue, official};
 pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
 pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
 pub use render::{Images, image_from_bytes, load_image};
-pub use sets::{Attributes, Dataset, FlowersProtocol, Regions, detect, read_attributes};
+pub use sets::{
+    Attributes, Dataset, FlowersProtocol, Regions, detect, photographs_in, read_attributes,
+};
 pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
 pub use view::{DrawKey, Draws, View};

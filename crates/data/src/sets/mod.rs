@@ -1,5 +1,6 @@
 //! The data sets, one file each: official layouts in, [`Table`] out.
 
+mod any_folder;
 mod attributes;
 mod detect;
 mod dogs;
@@ -8,6 +9,8 @@ mod flowers;
 pub(crate) mod idx;
 mod image_folder;
 mod imagenet;
+mod layout;
+mod left_out;
 mod mat_lists;
 mod names;
 pub(crate) mod oml;
@@ -20,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::any_folder::photographs_in;
 pub use self::attributes::{Attributes, read_attributes};
 pub use self::detect::detect;
 pub use self::flowers::FlowersProtocol;
