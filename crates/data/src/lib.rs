@@ -92,7 +92,7 @@ pub use doctor::{
 };
 pub use error::{DataError, DecodeError};
 pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
-pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, Stream};
+pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, MOST_THREADS, Stream};
 pub use official::{Archive, Official, catalogue, official};
 pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
 pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
