@@ -191,6 +191,130 @@ fn what_would_spoil_a_run_is_said_and_the_status_tells() {
 }
 
 #[test]
+fn what_is_not_read_is_said_by_every_command_that_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = photographs(folder.path());
+    fs::rename(root.join("train"), root.join("Training")).unwrap();
+    fs::rename(root.join("test"), root.join("TEST")).unwrap();
+    fs::rename(
+        root.join("Training/class 0/0.png"),
+        root.join("Training/class 0/0.gif"),
+    )
+    .unwrap();
+    for litter in ["__MACOSX/Training/class 0", "Training/class 1/@eaDir/1.png"] {
+        fs::create_dir_all(root.join(litter)).unwrap();
+        picture(7)
+            .save(root.join(litter).join("thumb.png"))
+            .unwrap();
+    }
+    fs::create_dir_all(root.join("Training/nothing")).unwrap();
+    fs::write(root.join("Training/class 0/a.heic"), "heic").unwrap();
+    fs::write(root.join("Training/class 2/broken.jpg"), "no photograph").unwrap();
+    picture(8).save(root.join("Training/loose.png")).unwrap();
+    let notes = [
+        "note: 1 photograph in no class folder is left out, such as Training/loose.png: put them into the folders of their classes",
+        "note: 1 class folder without a photograph is left out: Training/nothing",
+        "note: 1 picture in a form that is not read is left out (1 .heic), such as Training/class 0/a.heic: convert them to JPEG or PNG",
+    ];
+    let path = root.to_str().unwrap();
+    let output = lodestone(folder.path(), &["data", "verify", path])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for part in notes
+        .into_iter()
+        .chain(["broken: 1", "classes                4"])
+    {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+    fs::remove_file(root.join("Training/class 2/broken.jpg")).unwrap();
+
+    let run = folder.path().join("run");
+    let mut arguments = vec!["train", path, "--out", run.to_str().unwrap()];
+    arguments.extend(SHORT);
+    arguments.extend(["--set", "train.images=96"]);
+    let output = lodestone(folder.path(), &arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    for note in notes {
+        assert_eq!(said.matches(note).count(), 1, "{note} in {said}");
+    }
+    let out = folder.path().join("e.npy");
+    let arguments = [
+        "embed",
+        run.to_str().unwrap(),
+        path,
+        "-o",
+        out.to_str().unwrap(),
+    ];
+    let output = lodestone(folder.path(), &arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(notes[2]), "{said}");
+    let list = fs::read_to_string(out.with_extension("csv")).unwrap();
+    // 48 training and 12 test photographs, and the loose one.
+    assert_eq!(list.lines().count(), 1 + 61, "{list}");
+    assert!(!list.contains("thumb"), "{list}");
+    fs::remove_file(root.join("Training/loose.png")).unwrap();
+    let (index, model) = (folder.path().join("i"), run.to_str().unwrap());
+    let arguments = [
+        "index",
+        "build",
+        index.to_str().unwrap(),
+        path,
+        "--model",
+        model,
+    ];
+    let output = lodestone(folder.path(), &arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains(notes[2]), "{said}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("60 photographs of 4 classes"), "{printed}");
+}
+
+#[test]
+fn a_table_is_named_from_the_folder_it_lies_in() {
+    let folder = tempfile::tempdir().unwrap();
+    photographs(folder.path());
+    fs::rename(folder.path().join("photo graphs"), folder.path().join("p")).unwrap();
+    let mut table = "label,path,split,is_query,is_gallery\n".to_owned();
+    for class in 0..4 {
+        for number in 0..15 {
+            let (split, role, part) = match number < 12 {
+                true => ("train", "", "train"),
+                false => ("test", "1", "validation"),
+            };
+            table +=
+                &format!("{class},p/{split}/class {class}/{number}.png,{part},{role},{role}\n");
+        }
+    }
+    fs::write(folder.path().join("t.csv"), table).unwrap();
+    let here = |arguments: &[&str]| {
+        let mut command = lodestone(folder.path(), arguments);
+        command.current_dir(folder.path());
+        command
+    };
+    let printed = succeeds(&mut here(&["data", "verify", "t.csv"]));
+    assert!(printed.starts_with("oml in .\n"), "{printed}");
+    succeeds(&mut here(&["init", "t.csv", "-o", "r.toml"]));
+    let mut arguments = vec!["-q", "train", "t.csv", "--out", "run"];
+    arguments.extend(SHORT);
+    arguments.extend(["--set", "train.images=96"]);
+    let printed = succeeds(&mut here(&arguments));
+    assert!(printed.contains("of 12"), "{printed}");
+    succeeds(&mut here(&[
+        "-q",
+        "train",
+        "--config",
+        "r.toml",
+        "--out",
+        "other",
+        "--set",
+        "train.images=64",
+    ]));
+}
+
+#[test]
 fn a_broken_photograph_stops_training_or_is_listed_in_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let root = photographs(folder.path());

@@ -11,7 +11,7 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
     let text = folder.path().join("weights.safetensors");
     fs::write(&text, "no weights at all").unwrap();
     let text = text.to_str().unwrap();
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (
             &["--config", "no/such.toml"],
             &["no/such.toml", "No such file"],
@@ -27,6 +27,14 @@ fn mistakes_get_one_line_that_names_what_is_wrong() {
         (
             &["--config", magnet, "--set", "loss.gap=-0.1"],
             &["gap", "-0.1"],
+        ),
+        (
+            &["--config", magnet, "--set", "optimizer.head_rate=inf"],
+            &["optimizer.head_rate is inf, must be a number"],
+        ),
+        (
+            &["--config", magnet, "--set", "data.threads=10000"],
+            &["data.threads is 10000, must be at most 1024"],
         ),
         (
             &["--config", magnet, "--set", "evaluation.vote_variance=0"],
@@ -123,17 +131,18 @@ fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
         "--set",
         "optimizer.rule={kind=\"sgd\"}",
     ]);
-    arguments.extend([
-        "--set",
-        "optimizer.trunk_rate=1e30",
-        "--set",
-        "optimizer.head_rate=1e30",
-    ]);
+    for rate in [
+        "optimizer.trunk_rate=1e6",
+        "optimizer.head_rate=1e6",
+        "optimizer.loss_rate=1e6",
+    ] {
+        arguments.extend(["--set", rate]);
+    }
     arguments.extend(SHORT);
     let error = fails(&mut lodestone(folder.path(), &arguments));
     for part in [
-        "step 2",
-        "the loss is NaN",
+        "error: step ",
+        "the loss is ",
         "fashion-mini image",
         "no good checkpoint yet",
     ] {
@@ -145,14 +154,25 @@ fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
     // With checkpoints, the one that holds the ruined weights does not count as good.
     arguments.extend(["--set", "train.checkpoint_period=1"]);
     let error = fails(&mut lodestone(folder.path(), &arguments));
-    assert!(error.contains("no good checkpoint yet"), "{error}");
-    let names: Vec<String> = fs::read_dir(out.join("checkpoints"))
+    let step = |text: &str| text.parse::<usize>().unwrap();
+    let (failed, _) = error
+        .strip_prefix("error: step ")
+        .unwrap()
+        .split_once(':')
+        .unwrap();
+    let told = error.split_once("the last good checkpoint is that of step ");
+    let good = told.map(|(_, good)| step(good));
+    let there: Option<usize> = fs::read_dir(out.join("checkpoints"))
         .into_iter()
         .flatten()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".ckpt"))
-        .collect();
-    assert_eq!(names, Vec::<String>::new());
+        .filter_map(|name| {
+            let digits = name.strip_prefix("step-")?.strip_suffix(".ckpt")?;
+            Some(step(digits))
+        })
+        .max();
+    assert_eq!(there, good, "{error}");
+    assert!(good.is_none_or(|good| good < step(failed)), "{error}");
 }
 
 /// A short run of softmax on fashion-mini into `out`.

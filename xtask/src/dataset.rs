@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use rand::SeedableRng;
@@ -107,7 +107,7 @@ fn unpack(path: &Path) -> Result<Vec<u8>> {
         )
     })?;
     let mut bytes = Vec::new();
-    GzDecoder::new(file).read_to_end(&mut bytes)?;
+    MultiGzDecoder::new(file).read_to_end(&mut bytes)?;
     ensure!(
         bytes.len() > 16,
         "{} is cut short: {} bytes",

@@ -14,6 +14,9 @@ use crate::view::DrawKey;
 /// Attempts at a window of the wished area before the largest allowed one is taken, as in torchvision.
 const ATTEMPTS: usize = 10;
 
+/// The most that one side of a window may be of the other.
+const LONGEST: f32 = 1000.0;
+
 /// What training varies. The default varies nothing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -92,12 +95,12 @@ impl Augmentation {
         }
         if let Some(crop) = &self.random_crop {
             range("augmentation.random_crop.scale", crop.scale, 1.0)?;
-            range("augmentation.random_crop.ratio", crop.ratio, f32::MAX)?;
+            range("augmentation.random_crop.ratio", crop.ratio, LONGEST)?;
         }
         if let Some(erasing) = &self.erasing {
             probability("augmentation.erasing.probability", erasing.probability)?;
             range("augmentation.erasing.scale", erasing.scale, 1.0)?;
-            range("augmentation.erasing.ratio", erasing.ratio, f32::MAX)?;
+            range("augmentation.erasing.ratio", erasing.ratio, LONGEST)?;
         }
         self.jitter.as_ref().map_or(Ok(()), Jitter::validate)
     }

@@ -20,6 +20,9 @@ pub struct Jitter {
     pub hue: f32,
 }
 
+/// The largest factor is one more: beyond it every picture is white.
+const LARGEST: f32 = 100.0;
+
 /// One step of colour change with its drawn amount.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Adjustment {
@@ -32,9 +35,9 @@ pub(crate) enum Adjustment {
 impl Jitter {
     pub(crate) fn validate(&self) -> Result<(), DataError> {
         let fields = [
-            ("augmentation.jitter.brightness", self.brightness, f32::MAX),
-            ("augmentation.jitter.contrast", self.contrast, f32::MAX),
-            ("augmentation.jitter.saturation", self.saturation, f32::MAX),
+            ("augmentation.jitter.brightness", self.brightness, LARGEST),
+            ("augmentation.jitter.contrast", self.contrast, LARGEST),
+            ("augmentation.jitter.saturation", self.saturation, LARGEST),
             ("augmentation.jitter.hue", self.hue, 0.5),
         ];
         for (field, value, most) in fields {

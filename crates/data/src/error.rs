@@ -56,6 +56,9 @@ pub enum DataError {
         /// The value and the range.
         problem: String,
     },
+    /// A list is no text.
+    #[error(transparent)]
+    Text(#[from] lodestone_files::TextError),
     /// A cache or listing cannot be written.
     #[error(transparent)]
     Write(#[from] lodestone_files::WriteError),

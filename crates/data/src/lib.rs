@@ -93,13 +93,13 @@ pub use doctor::{
 pub use error::{DataError, DecodeError};
 pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
 pub use hold_out::UnseenClasses;
-pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, Stream};
+pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, MOST_THREADS, Stream};
 pub use official::{Archive, Official, catalogue, official};
 pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
 pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
 pub use render::{Images, image_from_bytes, load_image};
 pub use sets::{
-    Attributes, ClassProtocol, Dataset, FlowersProtocol, Regions, detect, read_attributes,
+    Attributes, ClassProtocol, Dataset, FlowersProtocol, Regions, detect, photographs_in, read_attributes,
 };
 pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
 pub use view::{DrawKey, Draws, View};

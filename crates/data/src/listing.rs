@@ -5,24 +5,64 @@
 //! not looked at. The listing appears whole, and a damaged or foreign one is ignored.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::error::DataError;
 use crate::sums::sha256;
 
-/// Endings of files that are taken for images, as torchvision's folder reader has them. The content decides the format.
-const ENDINGS: [&str; 9] = [
-    "jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp",
+/// Endings of files that are taken for images: all that are usual for the formats that can be decoded. The content decides
+/// the format.
+const ENDINGS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm", "pbm",
+    "pnm",
 ];
-const FIRST_LINE: &str = "lodestone listing 1";
+/// What systems, cameras' clouds and archives put among photographs, in lower case. Names that begin with a dot are
+/// theirs too.
+const LITTER: [&str; 12] = [
+    "__macosx",
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+];
+const FIRST_LINE: &str = "lodestone listing 2";
 
-/// Folders and image files below a root, as relative paths sorted by bytes. Hidden entries, among them the `._` files of
-/// macOS, are left out.
+/// Folders and files below a root, as relative paths sorted by bytes. What is hidden, among them the `._` files of macOS,
+/// and what systems leave behind is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Tree {
     pub(crate) folders: Vec<PathBuf>,
+    /// Files that are images by their ending.
     pub(crate) files: Vec<PathBuf>,
+    /// Files that are not.
+    pub(crate) others: Vec<PathBuf>,
+}
+
+impl Tree {
+    /// The part of the tree inside a folder, with paths that start from there.
+    pub(crate) fn inside(&self, folder: &Path) -> Tree {
+        let part = |paths: &[PathBuf]| {
+            let inside = paths.iter().filter_map(|path| {
+                let path = path.strip_prefix(folder).ok()?;
+                (!path.as_os_str().is_empty()).then(|| path.to_path_buf())
+            });
+            inside.collect()
+        };
+        Tree {
+            folders: part(&self.folders),
+            files: part(&self.files),
+            others: part(&self.others),
+        }
+    }
 }
 
 /// The tree below `root`; with a folder for listings, read from there if nothing changed, else written there.
@@ -59,6 +99,7 @@ fn walk_all(root: &Path) -> Result<(Tree, Times), DataError> {
     walk(root, Path::new(""), &mut Vec::new(), &mut tree, &mut times)?;
     tree.folders.sort();
     tree.files.sort();
+    tree.others.sort();
     Ok((tree, times))
 }
 
@@ -81,7 +122,7 @@ fn walk(
     for entry in std::fs::read_dir(&path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") {
+        if is_litter(&name) {
             continue;
         }
         let kind = entry.file_type().map_err(unreadable)?;
@@ -92,10 +133,17 @@ fn walk(
             tree.folders.push(relative);
         } else if has_image_ending(&relative) {
             tree.files.push(relative);
+        } else {
+            tree.others.push(relative);
         }
     }
     ancestors.pop();
     Ok(())
+}
+
+fn is_litter(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+        || LITTER.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn has_image_ending(path: &Path) -> bool {
@@ -114,15 +162,16 @@ fn changed(folder: &Path) -> Option<u128> {
     Some(time.duration_since(UNIX_EPOCH).ok()?.as_nanos())
 }
 
-/// First line, number of folders, then time and path of the root and every folder, then the files; each field ends with a
-/// zero byte, which no path contains. `None` for names that are not UTF-8: such trees are read anew every time.
+/// First line, number of folders, then time and path of the root and every folder, number of image files, then the files;
+/// each field ends with a zero byte, which no path contains. `None` for names that are not UTF-8: such trees are read anew every time.
 fn encode(tree: &Tree, times: &Times) -> Option<Vec<u8>> {
     let mut text = format!("{FIRST_LINE}\0{}\0", tree.folders.len() + 1);
     for folder in std::iter::once(Path::new("")).chain(tree.folders.iter().map(PathBuf::as_path)) {
         let time = times.get(folder).copied().flatten()?;
         text += &format!("{time}\0{}\0", folder.to_str()?);
     }
-    for file in &tree.files {
+    text += &format!("{}\0", tree.files.len());
+    for file in tree.files.iter().chain(&tree.others) {
         text += file.to_str()?;
         text.push('\0');
     }
@@ -153,9 +202,16 @@ fn parse(root: &Path, bytes: Vec<u8>) -> Option<Tree> {
             folders.push(PathBuf::from(folder));
         }
     }
+    let file_count: usize = fields.next()?.parse().ok()?;
+    let mut files: Vec<PathBuf> = fields.map(PathBuf::from).collect();
+    if files.len() < file_count {
+        return None;
+    }
+    let others = files.split_off(file_count);
     Some(Tree {
         folders,
-        files: fields.map(PathBuf::from).collect(),
+        files,
+        others,
     })
 }
 
@@ -182,6 +238,7 @@ mod tests {
         let first = tree(folder.path(), Some(cache.path())).unwrap();
         assert_eq!(first, walk_all(folder.path()).unwrap().0);
         assert_eq!(first.files.len(), 3);
+        assert_eq!(first.others, [PathBuf::from("a/n.txt")]);
         assert_eq!(first.folders, ["a", "b", "b/c"].map(PathBuf::from));
         // The listing is what is read: change its content and see it come back.
         let path = std::fs::read_dir(cache.path())
@@ -204,6 +261,29 @@ mod tests {
             tree(folder.path(), Some(cache.path())).unwrap().files.len(),
             4
         );
+    }
+
+    #[test]
+    fn what_systems_leave_among_photographs_is_not_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in [
+            "a/1.JFIF",
+            "a/2.gif",
+            "a/3.heic",
+            "a/Thumbs.db",
+            "a/desktop.ini",
+            "a/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
+            "a/.DS_Store",
+            "__MACOSX/a/1.jpg",
+            "$RECYCLE.BIN/x.jpg",
+            "lost+found/1.jpg",
+        ] {
+            touch(folder.path(), file);
+        }
+        let tree = tree(folder.path(), None).unwrap();
+        assert_eq!(tree.folders, [PathBuf::from("a")]);
+        assert_eq!(tree.files, ["a/1.JFIF", "a/2.gif"].map(PathBuf::from));
+        assert_eq!(tree.others, [PathBuf::from("a/3.heic")]);
     }
 
     #[cfg(unix)]

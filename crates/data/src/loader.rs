@@ -17,6 +17,9 @@ use crate::renderer::{Job, Renderer};
 use crate::table::Table;
 use crate::view::View;
 
+/// The most threads of a loader: far above the cores of any machine, and below where systems refuse to start them.
+pub const MOST_THREADS: usize = 1024;
+
 /// What a broken image does to the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Broken {
@@ -30,7 +33,7 @@ pub enum Broken {
 /// How a loader works. Only a cache changes the values it delivers, and how is said at [`CacheContent`](crate::CacheContent).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// Threads that decode; at least 1.
+    /// Threads that decode, from 1 to [`MOST_THREADS`].
     pub threads: usize,
     /// Bytes of rendered images that may wait for the caller. One batch is always worked on, whatever its size.
     pub ahead_bytes: usize,
@@ -94,16 +97,16 @@ impl Loader {
     /// A loader of `table`; starts nothing yet.
     ///
     /// # Errors
-    /// If `preprocessing` contradicts itself, or the folder of the cache cannot be used.
-    ///
-    /// # Panics
-    /// If `config.threads` is 0.
+    /// If `preprocessing` contradicts itself, there are no threads or too many, or the folder of the cache cannot be used.
     pub fn new(
         table: Arc<Table>,
         preprocessing: Preprocessing,
         config: LoaderConfig,
     ) -> Result<Self, DataError> {
-        assert!(config.threads > 0, "a loader needs at least one thread");
+        if !(1..=MOST_THREADS).contains(&config.threads) {
+            let problem = format!("{} is not within 1..={MOST_THREADS}", config.threads);
+            return Err(DataError::setting("data.threads", problem));
+        }
         preprocessing.validate()?;
         let renderer = Renderer {
             table,
@@ -151,16 +154,26 @@ impl Loader {
             work: Condvar::new(),
             done: Condvar::new(),
         });
-        let workers = (0..self.config.threads)
-            .map(|_| {
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.work())
-            })
-            .collect();
+        let (mut workers, mut refused) = (Vec::new(), None);
+        for number in 1..=self.config.threads {
+            let worked = Arc::clone(&shared);
+            match std::thread::Builder::new().spawn(move || worked.work()) {
+                Ok(worker) => workers.push(worker),
+                Err(error) => {
+                    let all = self.config.threads;
+                    refused = Some(format!("cannot start thread {number} of {all}: {error}"));
+                    break;
+                }
+            }
+        }
+        // Those that run have nothing to do yet and end, so that no batch is half done.
+        shared.lock().closed = refused.is_some();
+        shared.work.notify_all();
         let image_bytes = self.renderer.preprocessing.values() * size_of::<f32>();
         Stream {
             shared,
             workers,
+            refused,
             image_bytes,
             ahead_bytes: self.config.ahead_bytes,
             submitted: 0,
@@ -192,6 +205,8 @@ impl<I: Iterator<Item = Vec<usize>>> Iterator for Batches<I> {
 pub struct Stream {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
+    /// What the system said where it gave fewer threads than were asked for.
+    refused: Option<String>,
     image_bytes: usize,
     ahead_bytes: usize,
     submitted: usize,
@@ -237,9 +252,14 @@ impl Stream {
     /// Waits for the oldest batch that was asked for; `None` when all have been taken.
     ///
     /// # Errors
-    /// The first broken image of the batch, under [`Broken::Fail`]. Later batches can still be received.
+    /// The first broken image of the batch, under [`Broken::Fail`]; later batches can still be received. Of every batch, if the
+    /// system did not give the threads.
     pub fn receive(&mut self) -> Option<Result<ImageBatch, DataError>> {
         let mut state = self.shared.lock();
+        if let Some(problem) = &self.refused {
+            state.batches.pop_front()?;
+            return Some(Err(DataError::setting("data.threads", problem.clone())));
+        }
         loop {
             match state.batches.front() {
                 None => return None,

@@ -1,10 +1,15 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, and text that people wrote.
 //!
 //! A run that is killed, or a disk that fills up, must leave the previous file as it was. Everything lodestone writes goes
-//! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it.
+//! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it. Every list that
+//! a person may have edited is read by [`read_text`].
+
+mod text;
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+pub use text::{TextError, read_text, text};
 
 /// Writing a file failed; the previous file, if there was one, is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +49,26 @@ pub fn write_whole(
     })
 }
 
-fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
+/// The folder in which `path` lies: `.` for a bare name, whose [`Path::parent`] is empty and names no folder.
+///
+/// # Example
+/// ```
+/// use std::path::Path;
+///
+/// use lodestone_files::folder_of;
+///
+/// assert_eq!(folder_of(Path::new("lists/t.csv")), Path::new("lists"));
+/// assert_eq!(folder_of(Path::new("t.csv")), Path::new("."));
+/// ```
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".lodestone-").suffix(".tmp");

@@ -93,8 +93,9 @@ impl RefreshPolicy {
     /// What to do after `steps` training steps of `batches_per_step` batches, of which an epoch has `batches_per_epoch`. The end of
     /// an epoch may fall inside a step; the refresh is then made behind it.
     pub fn decide(&self, steps: u64, batches_per_step: u64, batches_per_epoch: u64) -> Decision {
-        let rounds =
-            |steps: u64, every: u64| steps * batches_per_step / (every * batches_per_epoch).max(1);
+        let rounds = |steps: u64, every: u64| {
+            steps * batches_per_step / every.saturating_mul(batches_per_epoch).max(1)
+        };
         let due = |every: u64| steps > 0 && steps.is_multiple_of(every);
         match *self {
             Self::Never => Decision::Keep,

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::AuxiliaryConfig;
+use crate::bounds;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
 use crate::precision::Precision;
@@ -348,6 +349,7 @@ impl RunConfig {
     /// A sentence that names the key, its value and what it must be.
     pub fn validate(&self) -> Result<(), TrainError> {
         let wrong = |reason: String| Err(TrainError::Setting { reason });
+        bounds::check(self).or_else(wrong)?;
         if !(0.0..1.0).contains(&self.data.validation) {
             return wrong(format!(
                 "data.validation is {}, must be in [0, 1)",
@@ -457,6 +459,9 @@ impl RunConfig {
             if value == 0 {
                 return wrong(format!("evaluation.{key} is 0, must be at least 1"));
             }
+        }
+        if self.evaluation.recall_at.contains(&0) {
+            return wrong("evaluation.recall_at holds 0, must be at least 1".into());
         }
         let factor = self.evaluation.vote_variance;
         if !(factor > 0.0 && factor.is_finite()) {

@@ -103,6 +103,35 @@ pub fn keys() -> Vec<String> {
     keys
 }
 
+/// The keys that hold a number, or a list of them.
+#[cfg(test)]
+pub(crate) fn numeric_keys() -> Vec<String> {
+    let schema = schema();
+    let is_number = |node: &Value| {
+        let types = [&node["type"], &node["items"]["type"]];
+        let named = |name: &Value| matches!(name.as_str(), Some("integer" | "number"));
+        types
+            .into_iter()
+            .any(|kind| named(kind) || kind.as_array().is_some_and(|all| all.iter().any(named)))
+    };
+    let holds_number = |key: &String| {
+        let root = Place {
+            of: Vec::new(),
+            node: &schema,
+            said: "",
+        };
+        let places = key.split('.').fold(vec![root], |found, name| {
+            found
+                .iter()
+                .flat_map(|place| place.below(name, &schema))
+                .collect()
+        });
+        let mut layers = places.iter().flat_map(|place| place.layers(&schema));
+        layers.any(|layer| is_number(layer.node))
+    };
+    keys().into_iter().filter(holds_number).collect()
+}
+
 fn schema() -> Value {
     schemars::schema_for!(RunConfig).to_value()
 }

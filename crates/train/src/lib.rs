@@ -54,6 +54,7 @@ mod average;
 mod batch_loss;
 mod batch_norm;
 mod best;
+mod bounds;
 mod checkpoint;
 mod clip;
 mod config;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lodestone_files::read_text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -11,14 +12,8 @@ use toml::{Table, Value};
 #[derive(Debug, thiserror::Error)]
 pub enum RunFileError {
     /// The file could not be read.
-    #[error("cannot read run file {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("run file: {0}")]
+    Read(#[from] lodestone_files::TextError),
     /// The file is not TOML.
     #[error("{}: {reason}", path.display())]
     Syntax {
@@ -58,11 +53,7 @@ fn hint(suggestion: &Option<String>) -> String {
 /// If the file cannot be read or parsed, or if a key is unknown or a value of the wrong kind; the error names the file or
 /// the override, the key and the value.
 pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T, RunFileError> {
-    let text = std::fs::read_to_string(path).map_err(|source| RunFileError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    parse(&text, path, overrides)
+    parse(&read_text(path)?, path, overrides)
 }
 
 /// The same for text that is at hand; `path` only names it in errors.

@@ -21,7 +21,7 @@ pub(crate) struct EmbedArguments {
     /// A run folder or a model file.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
-    /// A folder of images, or a single one; sub-folders give the labels.
+    /// A folder of images, or a single one; sub-folders give the labels, inside `train` and `test` where those are on top.
     #[arg(value_name = "IMAGES")]
     pub(crate) images: PathBuf,
     /// The file of embeddings.

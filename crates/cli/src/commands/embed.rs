@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use lodestone_data::{Broken, Row, Split, Table};
+use anyhow::{Result, ensure};
+use lodestone_data::{Broken, Row, Split, Table, photographs_in};
 use lodestone_exchange::{Embeddings, Form};
 use lodestone_train::Observer;
 
@@ -12,11 +12,6 @@ use crate::args::EmbedArguments;
 use crate::commands::embed_parts::Parts;
 use crate::commands::opened::Opened;
 use crate::progress::Progress;
-
-/// File name endings that are taken for images when a folder is searched; what they hold decides how they are decoded.
-const ENDINGS: [&str; 10] = [
-    "jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "gif",
-];
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result<()> {
@@ -28,6 +23,9 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         progress.note(hint);
     }
     let table = Arc::new(table_of(&arguments.images)?);
+    for notice in &table.notices {
+        progress.note(&format!("note: {notice}"));
+    }
     let rows: Vec<usize> = arguments.shard.rows(table.rows.len()).collect();
     ensure!(
         !rows.is_empty(),
@@ -94,68 +92,14 @@ pub(crate) fn model_file(model: &Path) -> PathBuf {
     }
 }
 
-/// All images below a folder, sorted by path; the first sub-folder of each is its class.
+/// A photograph, or all below a folder with the first folder of each as its class.
 pub(crate) fn table_of(images: &Path) -> Result<Table> {
     if images.is_file() {
-        let (root, name) = (
-            images.parent().unwrap_or(Path::new(".")),
-            images.file_name(),
-        );
-        let row = Row::file(PathBuf::from(name.unwrap_or_default()), 0, Split::Test);
-        return Ok(Table::of_files(
-            "image",
-            root,
-            vec![String::new()],
-            vec![row],
-        ));
+        let root = images.parent().unwrap_or(Path::new(""));
+        let name = PathBuf::from(images.file_name().unwrap_or_default());
+        let row = Row::file(name, 0, Split::Test);
+        let classes = vec![String::new()];
+        return Ok(Table::of_files("image", root, classes, vec![row]));
     }
-    let mut paths = Vec::new();
-    collect(images, Path::new(""), &mut paths)?;
-    ensure!(
-        !paths.is_empty(),
-        "there are no images in {}",
-        images.display()
-    );
-    paths.sort();
-    let class = |path: &PathBuf| {
-        let parent = path.parent().and_then(|parent| parent.components().next());
-        parent.map_or_else(String::new, |first| {
-            first.as_os_str().to_string_lossy().into_owned()
-        })
-    };
-    let mut names: Vec<String> = paths.iter().map(class).collect();
-    names.sort();
-    names.dedup();
-    let row = |path: PathBuf| {
-        let label = names.partition_point(|name| *name < class(&path));
-        Row::file(path, label, Split::Test)
-    };
-    let rows = paths.into_iter().map(row).collect();
-    Ok(Table::of_files("images", images, names.clone(), rows))
-}
-
-fn collect(root: &Path, relative: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
-    let folder = root.join(relative);
-    let entries =
-        std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        // Hidden files, AppleDouble companions among them, are nobody's photographs.
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let path = relative.join(&name);
-        // A link to a folder is not followed, so that no link can lead in a circle.
-        if entry.file_type()?.is_dir() {
-            collect(root, &path, paths)?;
-        } else if path.extension().is_some_and(|ending| {
-            ENDINGS
-                .iter()
-                .any(|known| ending.eq_ignore_ascii_case(known))
-        }) {
-            paths.push(path);
-        }
-    }
-    Ok(())
+    Ok(photographs_in(images)?)
 }

@@ -279,6 +279,9 @@ impl Embedded {
         })?;
         let opened = Opened::read(model, &arguments.device.device)?;
         let table = Arc::new(table_of(source)?);
+        for notice in &table.notices {
+            progress.note(&format!("note: {notice}"));
+        }
         // Told before hours of embedding.
         if arguments.class.is_none() {
             let described: Vec<_> = (0..table.rows.len())

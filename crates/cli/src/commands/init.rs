@@ -28,6 +28,9 @@ pub(crate) fn run(arguments: &InitArguments) -> Result<()> {
     );
     write_whole(out, |file| file.write_all(text.as_bytes()))?;
     println!("{}: {}", arguments.folder.display(), suggested.found());
+    for notice in &suggested.notices {
+        println!("note: {notice}");
+    }
     for hint in suggested.hints() {
         println!("{hint}");
     }
@@ -44,6 +47,8 @@ pub(crate) struct Suggested {
     survey: Survey,
     text: String,
     has_weights: bool,
+    /// What of the folder is not read; a training says it when it opens the set.
+    notices: Vec<String>,
 }
 
 impl Suggested {
@@ -78,6 +83,7 @@ impl Suggested {
             text: suggest(&set, Some(&root), &survey, &wished)?,
             survey,
             has_weights: wishes.weights.is_some(),
+            notices: table.notices,
         })
     }
 

@@ -19,6 +19,9 @@ pub(crate) fn open_table(
 ) -> Result<Table> {
     let listings = cache.join("listings");
     let mut table = data.set.open_listed(root, Some(&listings))?;
+    for notice in &table.notices {
+        progress.note(&format!("note: {notice}"));
+    }
     if data.skip_broken {
         let bar = Mutex::new(progress.bar(table.rows.len(), "looking for broken files", " img"));
         let broken = find_broken(&table, data.orientation, DecodeLimits::default(), || {

@@ -169,8 +169,7 @@ fn from_input() -> Result<Vec<Photograph>> {
     if !is_path && image::guess_format(&bytes).is_ok() {
         return Ok(vec![Photograph::Bytes(bytes)]);
     }
-    let text = String::from_utf8(bytes)
-        .ok()
+    let text = lodestone_files::text(Path::new("standard input"), bytes)
         .context("standard input is neither a photograph nor a list of paths")?;
     let lines = text.lines().filter(|line| !line.is_empty());
     Ok(lines.map(|line| Photograph::File(line.into())).collect())

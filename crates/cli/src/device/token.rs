@@ -6,7 +6,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
+use lodestone_files::read_text;
 
 /// How a token is made.
 const MAKE: &str = "`openssl rand -hex 16 > token` makes one";
@@ -23,8 +24,7 @@ pub(crate) fn token(file: Option<&Path>) -> Result<String> {
 fn first(file: Option<&Path>, value: Option<OsString>, named: Option<&Path>) -> Result<String> {
     let (text, place) = match (file, value, named) {
         (Some(path), _, _) | (None, None, Some(path)) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read token file {} ({MAKE})", path.display()))?;
+            let text = read_text(path).map_err(|error| anyhow!("token file: {error} ({MAKE})"))?;
             (text, path.display().to_string())
         }
         (None, Some(value), _) => {
@@ -77,7 +77,7 @@ mod tests {
         let cases = [
             (None, None, "a remote device needs a token"),
             (Some(&*empty), None, "empty is empty"),
-            (Some(&*absent), None, "cannot read token file"),
+            (Some(&*absent), None, "token file: cannot read"),
             (None, Some(OsString::from(" ")), "LODESTONE_TOKEN is empty"),
         ];
         for (file, value, expected) in cases {

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::io::{self, Read, Seek};
 use std::path::{Component, Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 use zip::ZipArchive;
 
@@ -52,7 +52,7 @@ pub(super) fn unpack(
         progress,
     };
     match first {
-        [0x1f, 0x8b, ..] => unpacking.tar(&mut GzDecoder::new(file), folder, Inner::Unpacked),
+        [0x1f, 0x8b, ..] => unpacking.tar(&mut MultiGzDecoder::new(file), folder, Inner::Unpacked),
         [b'P', b'K', ..] => unpacking.zip(file, folder),
         _ => unpacking.tar(&mut file, folder, Inner::Unpacked),
     }
@@ -265,9 +265,15 @@ mod tests {
             item("./images/a b.jpg", EntryType::Regular, b"picture"),
             item("images/._a b.jpg", EntryType::Regular, b"apple"),
         ]);
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(&plain).unwrap();
-        for bytes in [plain, encoder.finish().unwrap()] {
+        let gzip = |bytes: &[u8]| {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        // Packed in one piece, and in pieces one after the other, as `cat` and parallel packers leave them.
+        let (whole, pieces) = (gzip(&plain), plain.chunks(700).flat_map(gzip).collect());
+        for bytes in [plain, whole, pieces] {
             let (folder, result) = run(&bytes, UnpackLimits::default());
             result.unwrap();
             let images = folder.path().join("out/images");

@@ -96,6 +96,33 @@ fn threads_and_room_ahead_change_no_value() {
 }
 
 #[test]
+fn threads_that_the_system_does_not_give_are_an_error_and_no_panic() {
+    let (_folder, table) = photographs(&[]);
+    let mut stream = loader(&table, 1, 1 << 20, Broken::Fail).stream(&View::Evaluation);
+    stream.shared.lock().closed = true;
+    stream.refused = Some("cannot start thread 2 of 3: no more of them".to_owned());
+    stream.submit(vec![0, 1]);
+    let message = stream.receive().unwrap().unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "data.threads: cannot start thread 2 of 3: no more of them"
+    );
+    assert!(stream.receive().is_none());
+    for threads in [0, MOST_THREADS + 1] {
+        let config = LoaderConfig {
+            threads,
+            ..LoaderConfig::default()
+        };
+        let refused = Loader::new(Arc::clone(&table), Preprocessing::imagenet(16, 12), config);
+        let message = refused.unwrap_err().to_string();
+        assert_eq!(
+            message,
+            format!("data.threads: {threads} is not within 1..=1024")
+        );
+    }
+}
+
+#[test]
 fn kept_photographs_give_the_same_values() {
     let (folder, table) = photographs(&[]);
     let config = LoaderConfig {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use lodestone_files::folder_of;
+
 use super::flowers::FlowersProtocol;
 use super::protocol::ClassProtocol;
 use super::{Dataset, Regions};
@@ -95,11 +97,10 @@ fn imagenet() -> Dataset {
 pub fn detect(path: &Path) -> Result<(Dataset, PathBuf), DataError> {
     let metadata = std::fs::metadata(path).map_err(|source| DataError::read(path, source))?;
     if metadata.is_file() {
-        let (folder, file) = (path.parent(), path.file_name());
         let set = Dataset::Oml {
-            table: PathBuf::from(file.unwrap_or_default()),
+            table: PathBuf::from(path.file_name().unwrap_or_default()),
         };
-        return Ok((set, folder.unwrap_or(Path::new("")).to_path_buf()));
+        return Ok((set, folder_of(path).to_path_buf()));
     }
     let marked: [(Dataset, &[&str]); 9] = [
         (flowers(), &["setid.mat"]),
@@ -157,6 +158,10 @@ mod tests {
         let (set, root) = detect(&folder.path().join("t.csv")).unwrap();
         let table = "t.csv".into();
         assert_eq!((set, &*root), (Dataset::Oml { table }, folder.path()));
+        // Named from the folder it lies in, as tests run in that of the crate.
+        let (set, root) = detect(Path::new("Cargo.toml")).unwrap();
+        let table = "Cargo.toml".into();
+        assert_eq!((set, &*root), (Dataset::Oml { table }, Path::new(".")));
         let message = detect(Path::new("/nowhere")).unwrap_err().to_string();
         assert!(message.contains("/nowhere"), "{message}");
     }

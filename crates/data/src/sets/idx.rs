@@ -7,7 +7,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
+use lodestone_files::read_text;
 
 use crate::error::DataError;
 use crate::sums;
@@ -53,10 +54,10 @@ pub(crate) struct Part<'a> {
 /// Opens the four files of a folder, each with or without `.gz`.
 pub(crate) fn open(name: &str, root: &Path, classes: &[&str; 10]) -> Result<Table, DataError> {
     let list = root.join(sums::LIST_NAME);
-    let sums = match std::fs::read_to_string(&list) {
-        Ok(text) => Some(sums::parse_list(&list, &text)?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(DataError::read(&list, error)),
+    let sums = if list.exists() {
+        Some(sums::parse_list(&list, &read_text(&list)?)?)
+    } else {
+        None
     };
     let file = |stem: String| {
         let zipped = root.join(format!("{stem}.gz"));
@@ -141,7 +142,7 @@ fn unpack<'a>(file: &'a File<'_>) -> Result<std::borrow::Cow<'a, [u8]>, DataErro
         return Ok((&*file.bytes).into());
     }
     let mut bytes = Vec::new();
-    GzDecoder::new(&*file.bytes)
+    MultiGzDecoder::new(&*file.bytes)
         .take(MAX_UNPACKED + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| DataError::content(&file.path, "gzip", error.to_string()))?;
@@ -277,6 +278,17 @@ mod tests {
         assert_eq!((packed.width, packed.height, packed.count()), (3, 2, 3));
         assert_eq!(packed.image(0), [1, 2, 3, 4, 5, 6]);
         assert_eq!(packed.image(2), [7; 6]);
+    }
+
+    #[test]
+    fn a_gzip_file_of_several_members_is_read_to_its_end() {
+        let bytes = labels(&[3]);
+        let folder = folder(&images(1, &[0; 6]), &bytes);
+        let path = folder.path().join("train-labels-idx1-ubyte.gz");
+        let members = [gzip(&bytes[..5]), gzip(&bytes[5..])].concat();
+        lodestone_files::write_whole(&path, |file| file.write_all(&members)).unwrap();
+        let table = open("fashion", folder.path(), &FASHION_CLASSES).unwrap();
+        assert_eq!(table.labels(&[0]), [3]);
     }
 
     #[test]

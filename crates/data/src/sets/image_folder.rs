@@ -1,56 +1,46 @@
-//! Any folder of photographs: one folder a class, with or without `train` and `val` or `test` on top.
+//! Any folder of photographs: one folder a class, with or without folders of splits on top.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::layout::{Contents, Layout, Part, layout};
+use super::left_out;
 use crate::error::DataError;
 use crate::listing::{Tree, tree};
 use crate::table::{Row, Split, Table};
 
-/// Folder names that mean a split when they stand on top.
-const SPLITS: [(&str, Split); 5] = [
-    ("train", Split::Train),
-    ("val", Split::Validation),
-    ("valid", Split::Validation),
-    ("validation", Split::Validation),
-    ("test", Split::Test),
-];
-
 /// Opens a folder whose first level is classes, or splits of classes; without splits every row is training.
 ///
-/// With `train` and only one other split folder, that one is the test split, whatever its name.
+/// With `train` and only one other split folder, that one is the test split, whatever its name. Class folders without a
+/// photograph are left out; that, and whatever else is not read, stands in the notices.
 pub(crate) fn open(name: &str, root: &Path, listings: Option<&Path>) -> Result<Table, DataError> {
-    let mut parts: Vec<(PathBuf, Split)> = SPLITS
-        .iter()
-        .map(|&(folder, split)| (PathBuf::from(folder), split))
-        .filter(|(folder, _)| root.join(folder).is_dir())
-        .collect();
-    if !parts.iter().any(|&(_, split)| split == Split::Train) {
-        parts = vec![(PathBuf::new(), Split::Train)];
-    }
-    if !parts.iter().any(|&(_, split)| split == Split::Test) {
-        for (_, split) in &mut parts {
-            if *split == Split::Validation {
-                *split = Split::Test;
+    let tree = tree(root, listings)?;
+    let Layout { parts, mut notices } = layout(root, &tree)?;
+    let mut trees = Vec::new();
+    let (mut classes, mut empty) = (BTreeSet::new(), Vec::new());
+    for Part { folder, split } in parts {
+        let inside = tree.inside(&folder);
+        let filled = Contents::of(&tree, &folder).folders;
+        for class in class_folders(&root.join(&folder), &inside)? {
+            if filled.contains_key(std::ffi::OsStr::new(&class)) {
+                classes.insert(class);
+            } else {
+                empty.push(folder.join(class));
             }
         }
+        notices.extend(left_out::loose(&inside, &folder));
+        trees.push((folder, split, inside));
     }
-    let mut trees = Vec::new();
-    let mut classes = BTreeSet::new();
-    for (part, split) in parts {
-        let tree = tree(&root.join(&part), listings)?;
-        classes.extend(class_folders(&root.join(&part), &tree)?);
-        trees.push((part, split, tree));
-    }
+    notices.extend(left_out::empty(&empty));
+    notices.extend(left_out::unread(&tree, Path::new("")));
     let classes: Vec<String> = classes.into_iter().collect();
-    if classes.is_empty() {
-        return Err(DataError::content(root, "folder", "no class folders in it"));
-    }
     let mut rows = Vec::new();
-    for (part, split, tree) in trees {
-        rows.extend(class_rows(root, &part, tree, &classes, split)?);
+    for (folder, split, inside) in trees {
+        rows.extend(class_rows(&folder, inside, &classes, split));
     }
-    Ok(Table::of_files(name, root, classes, rows))
+    let mut table = Table::of_files(name, root, classes, rows);
+    table.notices = notices;
+    Ok(table)
 }
 
 /// Names of the first level of a tree, sorted by bytes.
@@ -69,47 +59,20 @@ pub(crate) fn class_folders(root: &Path, tree: &Tree) -> Result<Vec<String>, Dat
 }
 
 /// A row for every file of a tree that lies below one of the sorted `classes`; files elsewhere are left out.
-///
-/// A class folder of the tree without a file is an error.
-pub(crate) fn class_rows(
-    root: &Path,
-    part: &Path,
-    tree: Tree,
-    classes: &[String],
-    split: Split,
-) -> Result<Vec<Row>, DataError> {
-    let mut filled = vec![false; classes.len()];
+pub(crate) fn class_rows(part: &Path, tree: Tree, classes: &[String], split: Split) -> Vec<Row> {
     let mut rows = Vec::with_capacity(tree.files.len());
     for file in tree.files {
-        let mut components = file.components();
-        let class = components
-            .next()
-            .and_then(|class| class.as_os_str().to_str());
-        let known = class.and_then(|class| {
-            classes
-                .binary_search_by(|name| name.as_str().cmp(class))
-                .ok()
+        let mut components = file.iter();
+        let class = components.next().and_then(|class| class.to_str());
+        let label = class.and_then(|class| {
+            let named = classes.binary_search_by(|name| name.as_str().cmp(class));
+            named.ok()
         });
-        if let (Some(label), Some(_)) = (known, components.next()) {
-            filled[label] = true;
+        if let (Some(label), Some(_)) = (label, components.next()) {
             rows.push(Row::file(part.join(file), label, split));
         }
     }
-    for folder in tree.folders {
-        let name = folder.to_str().unwrap_or_default();
-        if classes
-            .binary_search_by(|class| class.as_str().cmp(name))
-            .is_ok_and(|label| !filled[label])
-        {
-            let path = root.join(part).join(folder);
-            return Err(DataError::content(
-                &path,
-                "class folder",
-                "no image file in it",
-            ));
-        }
-    }
-    Ok(rows)
+    rows
 }
 
 #[cfg(test)]
@@ -161,6 +124,13 @@ pub(crate) mod tests {
             .map(|&(path, label)| (path.to_owned(), label, Split::Train))
             .collect();
         assert_eq!(listing(&table), expected);
+        assert_eq!(
+            table.notices,
+            [
+                "1 photograph in no class folder is left out, such as r.jpg: put them into the folders of their classes",
+                "1 file with the ending of no photograph is left out (1 .txt), such as a/n.txt",
+            ]
+        );
     }
 
     #[test]
@@ -180,17 +150,70 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn empty_folders_are_errors_with_their_path() {
-        let folder = folder_of(&["a/1.jpg", "b/readme.txt"]);
-        let message = open("folder", folder.path(), None).unwrap_err().to_string();
-        assert!(
-            message.contains("b: class folder: no image file in it"),
-            "{message}"
+    fn photographs_that_are_not_read_are_said() {
+        let folder = folder_of(&[
+            "Train/a/1.jfif",
+            "Train/a/2.gif",
+            "Train/b/1.heic",
+            "Train/b/2.png",
+            "Test/a/1.png",
+            "Test/loose.png",
+            "__MACOSX/Train/a/1.png",
+        ]);
+        let table = open("folder", folder.path(), None).unwrap();
+        let expected = [
+            ("Train/a/1.jfif".to_owned(), 0, Split::Train),
+            ("Train/a/2.gif".to_owned(), 0, Split::Train),
+            ("Train/b/2.png".to_owned(), 1, Split::Train),
+            ("Test/a/1.png".to_owned(), 0, Split::Test),
+        ];
+        assert_eq!(listing(&table), expected);
+        assert_eq!(
+            table.notices,
+            [
+                "1 photograph in no class folder is left out, such as Test/loose.png: put them into the folders of their classes",
+                "1 picture in a form that is not read is left out (1 .heic), such as Train/b/1.heic: convert them to JPEG or PNG",
+            ]
         );
-        let message = open("folder", folder_of(&[]).path(), None)
-            .unwrap_err()
-            .to_string();
-        assert!(message.contains("no class folders"), "{message}");
+    }
+
+    #[test]
+    fn class_folders_without_a_photograph_are_left_out_and_said() {
+        let folder = folder_of(&["a/1.jpg", "b/1.heic", "c/1.jpg"]);
+        std::fs::create_dir(folder.path().join("empty")).unwrap();
+        let table = open("folder", folder.path(), None).unwrap();
+        assert_eq!(table.class_names, ["a", "c"]);
+        assert_eq!(table.labels(&[0, 1]), [0, 1]);
+        assert_eq!(
+            table.notices[0],
+            "2 class folders without a photograph are left out: b, empty"
+        );
+        assert!(
+            table.notices[1].contains("b/1.heic: convert"),
+            "{:?}",
+            table.notices
+        );
+    }
+
+    #[test]
+    fn a_folder_without_photographs_is_an_error_with_its_path() {
+        let cases: [(&[&str], &str); 3] = [
+            (&[], "no class folders with photographs"),
+            (
+                &["1.jpg"],
+                "1 photograph directly in it: make a folder for each class",
+            ),
+            (&["a/1.heic"], "1 picture in a form that is not read"),
+        ];
+        for (files, expected) in cases {
+            let folder = folder_of(files);
+            let message = open("folder", folder.path(), None).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+            assert!(
+                message.starts_with(folder.path().to_str().unwrap()),
+                "{message}"
+            );
+        }
         let message = open("folder", Path::new("/nowhere/at/all"), None)
             .unwrap_err()
             .to_string();

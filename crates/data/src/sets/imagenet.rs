@@ -4,12 +4,16 @@
 //! among the class folders, as everywhere since Caffe, and not the devkit's own number.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use lodestone_files::read_text;
 
 use super::attributes::read_attributes;
 use super::image_folder::{class_folders, class_rows};
+use super::layout::{Contents, split_of};
+use super::left_out;
 use super::mat_lists::MatList;
-use super::paths::read_text;
 use crate::error::DataError;
 use crate::listing::{Tree, tree};
 use crate::mat::Value;
@@ -21,14 +25,15 @@ const DEVKITS: [&str; 2] = ["ILSVRC2012_devkit_t12/data", "data"];
 /// Reads `train/` and `val/` below `root`. The validation photographs are the test split.
 ///
 /// All classes are taken, or those that the file `classes` lists, one WordNet id a line, or those with a photograph in the
-/// attribute file `attributes`.
+/// attribute file `attributes`. Class folders without a photograph are left out.
 pub(crate) fn open(
     root: &Path,
     classes: Option<&Path>,
     attributes: Option<&Path>,
     listings: Option<&Path>,
 ) -> Result<Table, DataError> {
-    let train_root = root.join("train");
+    let train_part = part(root, Split::Train)?.unwrap_or_else(|| "train".into());
+    let train_root = root.join(&train_part);
     let train = tree(&train_root, listings)?;
     let folders = class_folders(&train_root, &train)?;
     if folders.is_empty() {
@@ -46,11 +51,29 @@ pub(crate) fn open(
             "the name is no WordNet id like n01440764",
         ));
     }
-    let ids = match (classes, attributes) {
+    let mut ids = match (classes, attributes) {
         (Some(file), _) => chosen(&root.join(file), &folders)?,
         (None, Some(file)) => annotated(&root.join(file), &folders)?,
         (None, None) => folders,
     };
+    let val = match part(root, Split::Validation)? {
+        Some(folder) => {
+            let val = tree(&root.join(&folder), listings)?;
+            Some((folder, val))
+        }
+        None => None,
+    };
+    let filled: Vec<&OsStr> = std::iter::once(&train)
+        .chain(val.iter().map(|(_, val)| val))
+        .flat_map(|tree| Contents::of(tree, Path::new("")).folders.into_keys())
+        .collect();
+    let empty: Vec<PathBuf> = ids
+        .extract_if(.., |id| !filled.contains(&OsStr::new(id)))
+        .map(|id| train_part.join(id))
+        .collect();
+    let mut notices: Vec<String> = left_out::loose(&train, &train_part).into_iter().collect();
+    notices.extend(left_out::empty(&empty));
+    notices.extend(left_out::unread(&train, &train_part));
     let devkit = DEVKITS
         .iter()
         .map(|folder| root.join(folder))
@@ -59,18 +82,32 @@ pub(crate) fn open(
         .as_deref()
         .map(|folder| synsets(&folder.join("meta.mat")))
         .transpose()?;
-    let mut rows = class_rows(root, Path::new("train"), train, &ids, Split::Train)?;
-    let val_root = root.join("val");
-    if val_root.is_dir() {
-        let val = tree(&val_root, listings)?;
-        if val.folders.is_empty() {
+    let mut rows = class_rows(&train_part, train, &ids, Split::Train);
+    if let Some((folder, val)) = val {
+        let val_root = root.join(&folder);
+        let in_classes = |file: &PathBuf| {
+            let class = file.iter().next().and_then(OsStr::to_str);
+            class.is_some_and(is_wordnet_id)
+        };
+        if val.files.iter().any(in_classes) {
+            let outside = val.files.iter().filter(|file| !in_classes(file));
+            notices.extend(left_out::outside(outside, &folder));
+            notices.extend(left_out::unread(&val, &folder));
+            rows.extend(class_rows(&folder, val, &ids, Split::Test));
+        } else {
             let (devkit, synsets) = devkit.as_deref().zip(synsets.as_ref()).ok_or_else(|| {
                 let problem = format!("its photographs are not in class folders, and {} is not there to say their classes", DEVKITS[0]);
                 DataError::content(&val_root, "folder", problem)
             })?;
-            rows.extend(flat_rows(&val_root, val, devkit, synsets, &ids)?);
-        } else {
-            rows.extend(class_rows(root, Path::new("val"), val, &ids, Split::Test)?);
+            notices.extend(left_out::unread(&val, &folder));
+            rows.extend(flat_rows(
+                &root.join(&folder),
+                &folder,
+                val,
+                devkit,
+                synsets,
+                &ids,
+            )?);
         }
     }
     let words: BTreeMap<&str, &str> = synsets
@@ -85,7 +122,24 @@ pub(crate) fn open(
     });
     let mut table = Table::of_files("imagenet", root, names.collect(), rows);
     table.class_ids = ids;
+    table.notices = notices;
     Ok(table)
+}
+
+/// The folder of a split, by the name that everybody gives it if there are several.
+fn part(root: &Path, split: Split) -> Result<Option<PathBuf>, DataError> {
+    let unreadable = |source| DataError::read(root, source);
+    let mut parts = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        if split_of(&name) == Some(split) && root.join(&name).is_dir() {
+            parts.push(PathBuf::from(name));
+        }
+    }
+    let usual = [Path::new("train"), Path::new("val")];
+    Ok(parts
+        .into_iter()
+        .min_by_key(|name| (!usual.contains(&name.as_path()), name.clone())))
 }
 
 fn is_wordnet_id(name: &str) -> bool {
@@ -185,9 +239,11 @@ fn synsets(path: &Path) -> Result<BTreeMap<usize, Synset>, DataError> {
     Ok(synsets)
 }
 
-/// Line i of the ground truth is the devkit's number of the i-th photograph by name.
+/// Line i of the ground truth is the devkit's number of the i-th photograph by name. They may lie in folders of no meaning,
+/// such as `all`.
 fn flat_rows(
     val_root: &Path,
+    part: &Path,
     val: Tree,
     devkit: &Path,
     synsets: &BTreeMap<usize, Synset>,
@@ -205,8 +261,10 @@ fn flat_rows(
         );
         return Err(DataError::content(&path, "length", problem));
     }
+    let mut files = val.files;
+    files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
     let mut rows = Vec::new();
-    for (number, (line, file)) in lines.into_iter().zip(val.files).enumerate() {
+    for (number, (line, file)) in lines.into_iter().zip(files).enumerate() {
         let synset = line
             .trim()
             .parse()
@@ -218,11 +276,7 @@ fn flat_rows(
         })?;
         // Classes that were not chosen are left out.
         if let Ok(label) = ids.binary_search(&synset.id) {
-            rows.push(Row::file(
-                PathBuf::from("val").join(file),
-                label,
-                Split::Test,
-            ));
+            rows.push(Row::file(part.join(file), label, Split::Test));
         }
     }
     Ok(rows)
@@ -286,6 +340,83 @@ mod tests {
             test,
             expected.map(|(path, label)| (path.to_owned(), label, Split::Test))
         );
+    }
+
+    #[test]
+    fn validation_photographs_in_one_folder_are_labelled_like_flat_ones() {
+        let folder = folder_of(
+            &[
+                &TRAIN[..],
+                &["val/all/v2.JPEG", "val/all/v1.JPEG", "val/more/v0.JPEG"],
+            ]
+            .concat(),
+        );
+        let message = open(folder.path(), None, None, None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("val: folder: its photographs are not in class folders"),
+            "{message}"
+        );
+        devkit(folder.path(), "3\n1\n2\n");
+        let table = open(folder.path(), None, None, None).unwrap();
+        let expected = [
+            ("val/more/v0.JPEG", 2, Split::Test),
+            ("val/all/v1.JPEG", 1, Split::Test),
+            ("val/all/v2.JPEG", 0, Split::Test),
+        ];
+        assert_eq!(
+            listing(&table)[3..],
+            expected.map(|(path, label, split)| (path.to_owned(), label, split))
+        );
+    }
+
+    #[test]
+    fn what_is_not_read_is_said_and_splits_are_known_in_any_case() {
+        let folder = folder_of(&[
+            "Train/n00000001/a.JPEG",
+            "Train/n00000002/b.JPEG",
+            "Train/n00000003/readme.txt",
+            "Validation/n00000001/x.JPEG",
+            "Validation/rest/y.JPEG",
+        ]);
+        let table = open(folder.path(), None, None, None).unwrap();
+        assert_eq!(table.class_ids, ["n00000001", "n00000002"]);
+        let expected = [
+            ("Train/n00000001/a.JPEG", 0, Split::Train),
+            ("Train/n00000002/b.JPEG", 1, Split::Train),
+            ("Validation/n00000001/x.JPEG", 0, Split::Test),
+        ];
+        assert_eq!(
+            listing(&table),
+            expected.map(|(path, label, split)| (path.to_owned(), label, split))
+        );
+        assert_eq!(
+            table.notices,
+            [
+                "1 class folder without a photograph is left out: Train/n00000003",
+                "1 file with the ending of no photograph is left out (1 .txt), such as Train/n00000003/readme.txt",
+                "1 photograph in no class folder is left out, such as Validation/rest/y.JPEG: put them into the folders of their classes",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_front_of_a_list_is_no_part_of_it() {
+        let folder = folder_of(&[&TRAIN[..], &["val/v1.JPEG"]].concat());
+        let write = |name: &str, text: &str| {
+            let bytes = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+            let path = folder.path().join(name);
+            lodestone_files::write_whole(&path, |file| file.write_all(&bytes)).unwrap();
+        };
+        devkit(folder.path(), "");
+        write(
+            &format!("{}/ILSVRC2012_validation_ground_truth.txt", DEVKITS[0]),
+            "3\r\n",
+        );
+        write("three.txt", "n00000001\r\nn00000002\r\nn00000003\r\n");
+        let table = open(folder.path(), Some(Path::new("three.txt")), None, None).unwrap();
+        assert_eq!(table.labels(&[0, 1, 2, 3]), [0, 1, 2, 2]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The data sets, one file each: official layouts in, [`Table`] out.
 
+mod any_folder;
 mod attributes;
 pub(crate) mod cars;
 pub(crate) mod cub;
@@ -11,6 +12,8 @@ pub(crate) mod idx;
 mod image_folder;
 mod imagenet;
 pub(crate) mod in_shop;
+mod layout;
+mod left_out;
 mod mat_lists;
 mod names;
 pub(crate) mod oml;
@@ -26,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::any_folder::photographs_in;
 pub use self::attributes::{Attributes, read_attributes};
 pub use self::detect::detect;
 pub use self::flowers::FlowersProtocol;

@@ -42,19 +42,6 @@ pub(crate) fn check_files(root: &Path, rows: &[Row]) -> Result<(), DataError> {
     Err(DataError::content(&path, "listed file", problem))
 }
 
-/// The text of a list file.
-pub(crate) fn read_text(path: &Path) -> Result<String, DataError> {
-    let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count()
-            + 1;
-        DataError::content(path, format!("line {line}"), "not UTF-8 text")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

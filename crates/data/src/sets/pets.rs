@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::paths::{check_files, read_text, relative};
+use lodestone_files::read_text;
+
+use super::paths::{check_files, relative};
 use super::voc::{self, Regions};
 use crate::error::DataError;
 use crate::table::{Row, Split, Table};
@@ -172,6 +174,23 @@ pub(crate) mod tests {
             open(folder.path(), Regions::Whole).unwrap().rows[1].region,
             None
         );
+    }
+
+    #[test]
+    fn lists_and_annotations_may_begin_with_a_byte_order_mark() {
+        let folder = folder(
+            "\u{feff}pug_1 37 2 25\r\npug_2 37 2 25\r\n",
+            "\u{feff}pug_3 37 2 25\n",
+            &["pug_1", "pug_2", "pug_3"],
+        );
+        let xml =
+            "\u{feff}<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>";
+        let path = folder.path().join("annotations/xmls/pug_1.xml");
+        lodestone_files::write_whole(&path, |file| file.write_all(xml.as_bytes())).unwrap();
+        let table = open(folder.path(), Regions::Annotated).unwrap();
+        assert_eq!(table.class_names[36], "pug");
+        assert_eq!(table.labels(&[0, 1, 2]), [36; 3]);
+        assert!(table.rows[0].region.is_some());
     }
 
     #[test]

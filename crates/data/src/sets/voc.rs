@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use lodestone_files::read_text;
 use serde::{Deserialize, Serialize};
 
-use super::paths::read_text;
 use crate::error::DataError;
 use crate::table::PixelBox;
 
