@@ -383,6 +383,27 @@ fn search_reads_paths_and_photographs_from_standard_input() {
         json(printed.lines().nth(1).unwrap())["error"].is_string(),
         "{printed}"
     );
+    // What was to come through the pipe did not.
+    for arguments in [&["-"][..], &[]] {
+        let (success, printed, said) = ask(b"", arguments);
+        assert!(
+            !success && printed.is_empty() && said.contains("not an image (it is empty)"),
+            "{printed}{said}"
+        );
+    }
+    let (success, _, said) = ask(b"\n\n", &[]);
+    assert!(!success && said.contains("names no photograph"), "{said}");
+    // The reason of a broken one is said once.
+    let cut = folder.path().join("cut.png");
+    fs::write(&cut, &fs::read(&photo).unwrap()[..60]).unwrap();
+    let (success, _, said) = ask(b"", &[text(&cut)]);
+    let told = said.lines().next().unwrap();
+    assert!(!success && told.contains("cut.png"), "{said}");
+    let words: Vec<&str> = told.split(": ").collect();
+    let mut once = words.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(words.len(), once.len(), "{told}");
 }
 
 #[test]

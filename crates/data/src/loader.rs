@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use lodestone_files::told;
+
 use crate::cache::{Cache, CacheConfig};
 use crate::error::DataError;
 use crate::pixels::DecodeLimits;
@@ -376,7 +378,7 @@ impl Shared {
                 }
                 Err(error) => match self.broken {
                     Broken::Fail => return (Err(error), buffers),
-                    Broken::Skip => skipped.push((row, error.to_string())),
+                    Broken::Skip => skipped.push((row, told(&error))),
                 },
             }
         }

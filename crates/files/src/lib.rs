@@ -2,13 +2,19 @@
 //!
 //! A run that is killed, or a disk that fills up, must leave the previous file as it was. Everything lodestone writes goes
 //! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it.
+//!
+//! What every crate that writes needs beside it is here too: errors on one line ([`told`]).
+
+mod told;
+
+pub use told::told;
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Writing a file failed; the previous file, if there was one, is untouched.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {source}", path.display())]
+#[error("cannot write {}", path.display())]
 pub struct WriteError {
     /// The file that was to appear.
     pub path: PathBuf,
@@ -83,7 +89,7 @@ mod tests {
         })
         .unwrap_err();
         assert_eq!(
-            error.to_string(),
+            told(&error),
             format!("cannot write {}: disk full", path.display())
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");

@@ -56,7 +56,7 @@ pub enum TrainError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// A stage that the network does not have.
-    #[error("model.freeze_until: {0}")]
+    #[error("model.freeze_until")]
     Stage(#[from] UnknownStage),
     /// Images of a size that the network does not take.
     #[error(transparent)]
@@ -74,7 +74,7 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// Weights that could not be turned into bytes.
-    #[error("cannot pack a checkpoint: {0}")]
+    #[error("cannot pack a checkpoint")]
     Record(#[from] burn::store::RecordError),
     /// The log.
     #[error(transparent)]
@@ -83,7 +83,7 @@ pub enum TrainError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The cache of the frozen trunk.
-    #[error("cannot use the feature cache {}: {source}", path.display())]
+    #[error("cannot use the feature cache {}", path.display())]
     Cache {
         /// The file.
         path: std::path::PathBuf,

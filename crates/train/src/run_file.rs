@@ -11,7 +11,7 @@ use toml::{Table, Value};
 #[derive(Debug, thiserror::Error)]
 pub enum RunFileError {
     /// The file could not be read.
-    #[error("cannot read run file {}: {source}", path.display())]
+    #[error("cannot read run file {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

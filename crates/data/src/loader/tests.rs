@@ -279,7 +279,7 @@ fn a_broken_image_fails_its_batch_alone_or_is_left_out_of_it() {
     let (_folder, table) = photographs(&[4]);
     let failing = loader(&table, 2, 1 << 20, Broken::Fail);
     let mut batches = failing.batches([vec![1, 4], vec![2, 3]], &View::Evaluation);
-    let message = batches.next().unwrap().unwrap_err().to_string();
+    let message = told(&batches.next().unwrap().unwrap_err());
     assert!(
         message.contains("4.jpg: not an image (first bytes 6e6f2070686f746f)"),
         "{message}"
