@@ -6,12 +6,15 @@
     reason = "a command line tool prints"
 )]
 
+mod alone;
 mod args;
 mod commands;
 mod device;
+mod overwrite;
 mod progress;
 mod resources;
 mod run_folder;
+mod shell;
 
 use std::process::ExitCode;
 use std::sync::Arc;

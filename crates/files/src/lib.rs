@@ -3,10 +3,12 @@
 //! A run that is killed, or a disk that fills up, must leave the previous file as it was. Everything lodestone writes goes
 //! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it.
 //!
-//! What every crate that writes needs beside it is here too: errors on one line ([`told`]).
+//! What goes with writing is here too: a lock that keeps a second process away ([`Lock`]), and errors on one line ([`told`]).
 
+mod lock;
 mod told;
 
+pub use lock::{Lock, LockError};
 pub use told::told;
 
 use std::io::{self, BufWriter, Write};

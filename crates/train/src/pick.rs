@@ -19,6 +19,8 @@ pub(crate) struct Picker<'a> {
     config: &'a RunConfig,
     /// Where the receipts of epochs go.
     receipts: PathBuf,
+    /// Receipts of epochs that are over, until they are written.
+    over: Vec<EpochReceipt>,
 }
 
 impl<'a> Picker<'a> {
@@ -35,6 +37,7 @@ impl<'a> Picker<'a> {
             rows,
             config,
             receipts,
+            over: Vec::new(),
         }
     }
 
@@ -49,7 +52,7 @@ impl<'a> Picker<'a> {
     /// index may change, and none that the run has no images left for.
     ///
     /// # Errors
-    /// If a batch cannot be filled, or the receipt of an epoch that is over cannot be written.
+    /// If a batch cannot be filled.
     pub(crate) fn fill(
         &mut self,
         state: &mut State,
@@ -59,8 +62,8 @@ impl<'a> Picker<'a> {
         while self.wants(state, refresher, source.look_ahead()) {
             if state.next.1 == self.epoch.steps() {
                 let receipt = state.receipts.close(state.next.0);
-                self.write(&receipt)?;
                 state.receipt = Some(receipt.summary());
+                self.over.push(receipt);
                 state.next = (state.next.0 + 1, 0);
                 self.epoch = self.plan.epoch(state.next.0);
             }
@@ -96,6 +99,17 @@ impl<'a> Picker<'a> {
         state.ahead.len() <= look_ahead
             && (step == state.step || !refresher.may_happen(step))
             && state.images + pending < self.config.train.images
+    }
+
+    /// Writes the receipts of the epochs that are over.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub(crate) fn tell(&mut self) -> Result<(), TrainError> {
+        for receipt in std::mem::take(&mut self.over) {
+            self.write(&receipt)?;
+        }
+        Ok(())
     }
 
     /// The receipt of the epoch in which the run ends.

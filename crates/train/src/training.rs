@@ -1,7 +1,5 @@
 //! The loop, top to bottom: refresh, pick, load, encode, loss, step, cache, evaluate, tell, save.
 
-use std::io::ErrorKind;
-use std::path::Path;
 use std::time::Duration;
 
 use burn::tensor::Tensor;
@@ -26,6 +24,7 @@ use crate::pick::Picker;
 use crate::precision::Precision;
 use crate::random::{Purpose, generator};
 use crate::refresh::{Refresher, rows_of};
+use crate::results;
 use crate::save::{load, load_state, save};
 use crate::setup::{Parts, Setup};
 use crate::source::Input;
@@ -39,44 +38,21 @@ use crate::workers;
 /// A transfer that takes longer than this waited for the device to finish its work.
 const BUSY: Duration = Duration::from_millis(2);
 
-/// What a run leaves at its end, or where it was best, and what is made of it.
-const RESULTS: [&str; 6] = [
-    "model.safetensors",
-    "best.safetensors",
-    "report.json",
-    "report.md",
-    "report.html",
-    "cost.json",
-];
-
-/// Takes away the results of an earlier run in the folder, which would stand beside the settings of this one.
-fn remove_results(run: &Path) -> Result<(), TrainError> {
-    for name in RESULTS {
-        let path = run.join(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let reason = format!(
-                    "cannot remove {} of an earlier run: {error}",
-                    path.display()
-                );
-                return Err(TrainError::Setting { reason });
-            }
-            _ => {}
-        }
-    }
-    let receipts = run.join("receipts");
-    match std::fs::remove_dir_all(&receipts) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(TrainError::Setting {
-            reason: format!(
-                "cannot remove {} of an earlier run: {error}",
-                receipts.display()
-            ),
-        }),
-        _ => Ok(()),
-    }
-}
-
 impl Trainer {
+    /// Makes the folder that of this run, whose first step is made: what an earlier run left goes, settings and logs come.
+    fn take_folder(&self, observer: &mut dyn Observer) -> Result<Watch, TrainError> {
+        let run = &self.places.run;
+        self.checkpoints().clear()?;
+        results::remove(run)?;
+        let text = toml::to_string(&self.config).unwrap_or_default();
+        lodestone_files::write_whole(&run.join("run.toml"), |file| {
+            file.write_all(text.as_bytes())
+        })?;
+        let watch = Watch::open(run, None, observer)?;
+        observer.on(Event::Begun);
+        Ok(watch)
+    }
+
     /// Trains from the start, or from what a checkpoint has `saved`.
     pub(crate) fn train(
         &self,
@@ -135,20 +111,12 @@ impl Trainer {
             setup.calibrate_head((&parts.train, &labels), &mut evaluation, &device, observer)?;
         }
         let (mut state, mut learner, mut watch) = match saved {
-            None => {
-                checkpoints.clear()?;
-                remove_results(run)?;
-                let text = toml::to_string(config).unwrap_or_default();
-                lodestone_files::write_whole(&run.join("run.toml"), |file| {
-                    file.write_all(text.as_bytes())
-                })?;
-                let watch = Watch::open(run, None, observer)?;
-                (fresh, setup.learner(config), watch)
-            }
+            None => (fresh, setup.learner(config), None),
             Some((state, learner)) => {
                 checkpoints.sweep();
                 let watch = Watch::open(run, Some(&state), observer)?;
-                (state, learner, watch)
+                observer.on(Event::Begun);
+                (state, learner, Some(watch))
             }
         };
         let mut source = setup.training_source(
@@ -160,7 +128,7 @@ impl Trainer {
             observer,
         )?;
         let refresher = Refresher::new(config, &parts.train, &classes, &self.device, &plan);
-        let mut picker = Picker::new(&plan, &parts.train, config, run.join("receipts"), &state);
+        let mut picker = Picker::new(&plan, &parts.train, config, run.join(results::RECEIPTS), &state);
         picker.repeat(&state, &mut source);
         let judge = self.judge_of(&parts, &classes, &setup.loader);
         let dim = learner.embedder.embedding_size();
@@ -181,20 +149,13 @@ impl Trainer {
             let look_due = (state.step + 1).is_multiple_of(config.train.look_period);
 
             // Refresh: the index is built anew, first of all, and then when the policy says so.
-            let drift = {
-                let refreshed =
-                    refresher.before_step(&mut state, &learner, &mut evaluation, observer)?;
-                let seconds = clock.lap(Lap::Refresh, observer.elapsed()).as_secs_f64();
-                if let Some(refreshed) = &refreshed {
-                    watch.refreshed(refreshed, &state, seconds)?;
-                    if let (0, Some(embeddings)) =
-                        (config.train.valid_period, &refreshed.embeddings)
-                    {
-                        let strip = judge.strip_of_training(embeddings, &labels, dim)?;
-                        watch.image(state.step + 1, "neighbours/training", strip, observer)?;
-                    }
-                }
-                refreshed.and_then(|refreshed| refreshed.drift)
+            let mut refreshed =
+                refresher.before_step(&mut state, &learner, &mut evaluation, observer)?;
+            let refresh_seconds = clock.lap(Lap::Refresh, observer.elapsed()).as_secs_f64();
+            let embeddings = refreshed.as_mut().and_then(|found| found.embeddings.take());
+            let strip = match (config.train.valid_period, embeddings) {
+                (0, Some(embeddings)) => Some(judge.strip_of_training(&embeddings, &labels, dim)?),
+                _ => None,
             };
 
             // One batch, or several whose gradients are averaged.
@@ -304,6 +265,10 @@ impl Trainer {
                 });
             }
             state.step += 1;
+            let watch = match &mut watch {
+                Some(watch) => watch,
+                empty => empty.insert(self.take_folder(observer)?),
+            };
             clock.lap(Lap::Update, observer.elapsed());
 
             // Evaluate on the validation part; the best so far is kept as a model file and a checkpoint.
@@ -326,6 +291,13 @@ impl Trainer {
             }
 
             // Tell.
+            picker.tell()?;
+            if let Some(refreshed) = &refreshed {
+                watch.refreshed(refreshed, &state, refresh_seconds)?;
+            }
+            if let Some(strip) = strip {
+                watch.image(state.step, "neighbours/training", strip, observer)?;
+            }
             let clusters = state.clusters().filter(|_| look_due);
             let seed_entropy = seed_entropy(&config.sampler, clusters);
             clock.lap(Lap::Other, observer.elapsed());
@@ -349,7 +321,7 @@ impl Trainer {
                 level: reading.get(Statistic::CollapseLevel),
                 look,
                 seed_entropy,
-                drift,
+                drift: refreshed.and_then(|refreshed| refreshed.drift),
                 validation: validated.map(|(value, _)| value),
                 times,
                 transfers: transfers.take(),
@@ -370,6 +342,7 @@ impl Trainer {
                 watch.flush()?;
                 let best = state.best.map(|(_, step)| step);
                 checkpoints.write(state.step, &save(&learner, &state)?, best)?;
+                observer.on(Event::Saved { step: state.step });
             }
             clock.lap(Lap::Keep, observer.elapsed());
             if stop && !over {
@@ -380,6 +353,10 @@ impl Trainer {
         observer.on(Event::PhaseEnded {
             phase: Phase::Training,
         });
+        let mut watch = match watch {
+            Some(watch) => watch,
+            None => self.take_folder(observer)?,
+        };
         observer.on(Event::Note(&watch.health.line()));
         let mut outcome = Outcome {
             report: None,

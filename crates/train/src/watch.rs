@@ -138,7 +138,7 @@ impl Watch {
         })
     }
 
-    /// Writes down what a refresh before the next step did and cost.
+    /// Writes down what a refresh before this step did and cost.
     ///
     /// # Errors
     /// If the log cannot be written.
@@ -151,7 +151,7 @@ impl Watch {
         let report = refreshed.report.as_ref();
         let clusters = state.index.as_ref().map(|index| index.len() as f64);
         Ok(self.refreshes.row(&[
-            Some((state.step + 1) as f64),
+            Some(state.step as f64),
             clusters,
             report.map(|report| report.moved as f64),
             report.map(|report| report.stale_inertia),
