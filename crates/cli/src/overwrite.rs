@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use lodestone_exchange::{Embeddings, Form};
 
 /// Refuses to write over a file that is there, unless it is `forced` or `comes_again`.
 ///
@@ -18,6 +19,17 @@ pub(crate) fn check(path: &Path, forced: bool, comes_again: impl Fn(&Path) -> bo
         "{} is there already: name another, or write over it with --force",
         path.display()
     );
+    Ok(())
+}
+
+/// The same for the files of embeddings.
+///
+/// # Errors
+/// If the name says no form, or one of the files must stay.
+pub(crate) fn check_embeddings(path: &Path, forced: bool) -> Result<()> {
+    for file in Form::of(path)?.files(path) {
+        check(&file, forced, |_| Embeddings::made(path))?;
+    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use crate::commands::cache_folder;
 use crate::commands::embed::model_file;
 use crate::commands::embed_rows::embed_rows;
 use crate::commands::open_table::open_table;
+use crate::overwrite;
 use crate::progress::Progress;
 
 /// Images in a batch without gradient.
@@ -55,6 +56,15 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
         "--exemplars is 0, must be at least 1"
     );
     let folder = arguments.source.is_dir();
+    let path = arguments.sheet.clone().unwrap_or_else(|| {
+        if folder {
+            arguments.source.join("clusters.png")
+        } else {
+            arguments.source.with_extension("png")
+        }
+    });
+    // Told before hours of work.
+    overwrite::check(&path, arguments.force, sheet::made)?;
     let (mut photographs, embeddings) = if folder {
         of_run(arguments, progress)?
     } else {
@@ -77,14 +87,11 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
     // Within a class the large modes come first.
     modes.sort_by_key(|mode| (mode.class, std::cmp::Reverse(mode.size), mode.cluster));
 
-    let path = arguments.sheet.clone().unwrap_or_else(|| {
-        if folder {
-            arguments.source.join("clusters.png")
-        } else {
-            arguments.source.with_extension("png")
-        }
-    });
-    let sheets = sheet::write(&photographs, &modes, arguments.exemplars, &path)?;
+    let sheets = sheet::files(&path, modes.len());
+    for sheet in &sheets {
+        overwrite::check(sheet, arguments.force, sheet::made)?;
+    }
+    sheet::write(&photographs, &modes, arguments.exemplars, &sheets)?;
     if arguments.json {
         let text = table::to_json(&photographs, &index, &modes, &sheets);
         println!("{}", serde_json::to_string_pretty(&text)?);

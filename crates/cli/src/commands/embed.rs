@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use lodestone_data::{Broken, Row, Split, Table};
-use lodestone_exchange::{Embeddings, Form};
+use lodestone_exchange::Embeddings;
 use lodestone_train::Observer;
 
 use crate::args::EmbedArguments;
 use crate::commands::embed_parts::Parts;
 use crate::commands::opened::Opened;
+use crate::overwrite;
 use crate::progress::Progress;
 
 /// File name endings that are taken for images when a folder is searched; what they hold decides how they are decoded.
@@ -20,8 +21,11 @@ const ENDINGS: [&str; 10] = [
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result<()> {
-    // A name that says no form is told before hours of work.
-    Form::of(&arguments.out)?;
+    // Told before hours of work.
+    overwrite::check_embeddings(&arguments.out, arguments.force)?;
+    if let Some(folder) = &arguments.projector {
+        overwrite::check(folder, arguments.force, Embeddings::may_be_projector)?;
+    }
     ensure!(arguments.batch > 0, "--batch is 0, must be at least 1");
     let opened = Opened::read(&arguments.model, &arguments.device.device)?;
     if let Some(hint) = arguments.device.device.hint() {
