@@ -104,6 +104,19 @@ impl RunFolder {
         sittings.filter_map(|sitting| sitting.peak_memory_bytes).max()
     }
 
+    /// Time and memory in words, for one of several sittings or the only one; absent where nothing is known.
+    pub(crate) fn cost(&self) -> Option<String> {
+        let sittings = match self.sittings.len() {
+            0 => return None,
+            1 => String::new(),
+            several => format!(" in {several} sittings"),
+        };
+        let memory = self.peak_memory().map_or_else(String::new, |bytes| {
+            format!(", at most {:.0} MB of memory", bytes as f64 / 1e6)
+        });
+        Some(format!("{:.0} s{sittings}{memory}", self.seconds()))
+    }
+
     fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         lodestone_files::write_whole(&folder.join(FILE), |file| writeln!(file, "{text}"))
@@ -260,6 +273,7 @@ mod tests {
              "outcome":"finished","seconds":4.5,"peak_memory_bytes":7}]}"#;
         let run: RunFolder = serde_json::from_str(text).unwrap();
         assert_eq!((run.seconds(), run.peak_memory()), (238.0, Some(12)));
+        assert_eq!(run.cost().unwrap(), "238 s in 3 sittings, at most 0 MB of memory");
         assert_eq!(run.outcome(), Some("finished"));
     }
 

@@ -41,7 +41,7 @@ pub struct Outcome {
     pub images: usize,
     /// Whether the observer asked to stop before the run was over.
     pub stopped: bool,
-    /// Where the time of this sitting's steps went.
+    /// Where the time of all steps went, over all sittings.
     pub times: Times,
 }
 

@@ -302,6 +302,7 @@ impl Trainer {
             let seed_entropy = seed_entropy(&config.sampler, clusters);
             clock.lap(Lap::Other, observer.elapsed());
             let times = clock.take();
+            state.times.add(&times);
             if config.train.minutes > 0.0 {
                 state.seconds += (times.total() - before.total()).as_secs_f64();
             }
@@ -363,7 +364,7 @@ impl Trainer {
             steps: state.step,
             images: state.images,
             stopped,
-            times: watch.total,
+            times: state.times,
         };
         if stopped {
             return Ok(outcome);

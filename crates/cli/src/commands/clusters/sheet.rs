@@ -34,7 +34,8 @@ const MAKER: [&str; 2] = ["Software", "lodestone clusters"];
 pub(super) fn files(path: &Path, modes: usize) -> Vec<PathBuf> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     match modes.div_ceil(LINES) {
-        0 | 1 => vec![path.to_path_buf()],
+        0 => Vec::new(),
+        1 => vec![path.to_path_buf()],
         several => (1..=several)
             .map(|number| path.with_file_name(format!("{stem}-{number}.png")))
             .collect(),

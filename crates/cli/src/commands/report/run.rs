@@ -16,6 +16,7 @@ use crate::commands::cache_folder;
 use crate::commands::open_table::open_table;
 use crate::commands::opened::Opened;
 use crate::progress::Progress;
+use crate::run_folder::RunFolder;
 
 /// Images in a batch without gradient.
 const BATCH: usize = 64;
@@ -87,6 +88,8 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
     if let Some(value) = measure.and_then(|measure| measure.value) {
         facts.push((key, format!("{:.2} %", 100.0 * value)));
     }
+    let record = RunFolder::read(folder);
+    facts.extend(record.cost().map(|cost| ("cost".to_owned(), cost)));
     let class_names = parts.class_names().to_vec();
     Ok(Gathered {
         title: heading(folder),
