@@ -236,13 +236,6 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, run: &RunFolder)
     };
     let text = serde_json::to_string_pretty(&cost)?;
     lodestone_files::write_whole(&folder.join("cost.json"), |file| writeln!(file, "{text}"))?;
-    let memory = cost.peak_memory_bytes.map_or_else(String::new, |bytes| {
-        format!(", at most {:.0} MB of memory", bytes as f64 / 1e6)
-    });
-    let sittings = match cost.sittings {
-        0 | 1 => String::new(),
-        several => format!(" in {several} sittings"),
-    };
     let percent = |lap| 100.0 * outcome.times.share(lap);
     let refresh = if config.sampler.needs_index() {
         format!("{:.1} % on the cluster index, ", percent(Lap::Refresh))
@@ -250,10 +243,10 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, run: &RunFolder)
         String::new()
     };
     println!(
-        "{} images in {} steps, {:.0} s{sittings} ({refresh}{:.1} % waiting for images){memory}; everything is in {}",
+        "{} images in {} steps, {} ({refresh}{:.1} % waiting for images); everything is in {}",
         cost.images,
         cost.steps,
-        cost.seconds,
+        run.cost().unwrap_or_default(),
         percent(Lap::Wait),
         folder.display()
     );
