@@ -8,6 +8,7 @@ use lodestone_losses::ClassRule;
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Centres, Judged, Part, headline, judge_with};
+use crate::health::Warning;
 use crate::judging::{Judge, Judgement};
 use crate::learner::Learner;
 use crate::observer::{Event, Observer};
@@ -65,10 +66,11 @@ fn unknown(metric: &str, report: &Report) -> TrainError {
     }
 }
 
-/// Value of the watched metric, and whether it is the best so far, which is then kept as a model file in folder `run`.
+/// Value of the watched metric, and whether it is the best so far, which is then kept as a model file in folder `run`. An
+/// evaluation in which it has no value chooses nothing and does not count: why is told.
 ///
 /// # Errors
-/// If the report lacks the watched metric, or the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn keep_best(
     judge: &Judge,
     run: &Path,
@@ -80,11 +82,14 @@ pub(crate) fn keep_best(
     let (config, parts) = (judge.config, judge.parts);
     let own = || headline(Some(config.loss.class_rule()));
     let metric = config.train.watch.clone().unwrap_or_else(own);
-    let measures = &judgement.report.measures;
-    let Some(measure) = measures.get(&metric) else {
-        return Err(unknown(&metric, &judgement.report));
-    };
-    let Some(value) = measure.value else {
+    let report = &judgement.report;
+    let Some(value) = report.measures.get(&metric).and_then(|measure| measure.value) else {
+        let reason = report.absent.get(&metric);
+        observer.on(Event::Warning(&Warning::NoValue {
+            step: state.step,
+            metric,
+            reason: reason.map_or("these images do not allow it", String::as_str).to_owned(),
+        }));
         return Ok(None);
     };
     let falls = metric.contains("error");

@@ -284,6 +284,7 @@ impl Trainer {
                 let part = Split::Validation;
                 let judgement = judge.judge(&learner, &state, part, &mut evaluation, observer)?;
                 let tag = "neighbours/validation";
+                watch.judged(state.step, &judgement.report, observer);
                 validated = keep_best(&judge, run, &judgement, &learner, &mut state, observer)?;
                 watch.image(state.step, tag, judgement.strip, observer)?;
                 latest = Some((state.step, judgement.report));
@@ -358,7 +359,6 @@ impl Trainer {
             Some(watch) => watch,
             None => self.take_folder(observer)?,
         };
-        observer.on(Event::Note(&watch.health.line()));
         let mut outcome = Outcome {
             report: None,
             steps: state.step,
@@ -367,6 +367,7 @@ impl Trainer {
             times: state.times,
         };
         if stopped {
+            observer.on(Event::Note(&watch.health.line()));
             return Ok(outcome);
         }
         if let Some(ending) = Ending::of(&state, &config.train).filter(|&end| end != Ending::Images)
@@ -388,6 +389,7 @@ impl Trainer {
                         judge.judge(&learner, &state, part, &mut evaluation, observer)?;
                     let tag = format!("neighbours/{}", part.name());
                     watch.image(state.step + 1, &tag, judgement.strip, observer)?;
+                    watch.judged(state.step, &judgement.report, observer);
                     judgement.report
                 }
             };
@@ -401,6 +403,7 @@ impl Trainer {
             })?;
             outcome.report = Some(report);
         }
+        observer.on(Event::Note(&watch.health.line()));
         watch.flush()?;
         Ok(outcome)
     }

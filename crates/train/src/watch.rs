@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lodestone_eval::Report;
 use lodestone_losses::{LossReading, Statistic};
 use lodestone_sampling::BatchNotes;
 
@@ -261,6 +262,14 @@ impl Watch {
             health: self.health.now().to_vec(),
         }));
         Ok(())
+    }
+
+    /// Takes what an evaluation found, for the health of the run.
+    pub(crate) fn judged(&mut self, step: usize, report: &Report, observer: &mut dyn Observer) {
+        let found = report.diagnostics.as_ref();
+        if let Some(warning) = found.and_then(|found| self.health.judged(step, found)) {
+            observer.on(Event::Warning(&warning));
+        }
     }
 
     /// What TensorBoard shows of the step.

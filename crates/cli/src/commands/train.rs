@@ -268,7 +268,10 @@ fn summary(report: &Report, key: &str) -> String {
         .and_then(|measure| Some((measure.value?, measure.count)))
     {
         Some((value, count)) => format!("{part} {key}: {:.2} % of {count}", 100.0 * value),
-        None => format!("{part} {key}: absent"),
+        None => {
+            let why = report.absent.get(key).map_or_else(String::new, |why| format!(" ({why})"));
+            format!("{part} {key}: absent{why}")
+        }
     }
 }
 
