@@ -21,6 +21,13 @@ pub struct Part<'a> {
     pub fine: Option<&'a [usize]>,
 }
 
+/// Why rules that vote with a variance have no value, as they have none in an embedding that has collapsed.
+const POINTS: &str = "the clusters of the batches are points, so kNC has no variance to vote with";
+/// The same where no batch has told a variance.
+const UNSEEN: &str = "no batch has had a variance yet, so kNC has none to vote with";
+/// The same for fine classes.
+const FINE_POINTS: &str = "the gallery rows of each fine class are one point, so soft kNN has no variance to vote with";
+
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Judged<'a> {
@@ -117,10 +124,16 @@ pub(crate) fn judge_with(
             nearest: config.nearest_clusters,
             variance: config.vote_variance * variance,
         };
-        let knc = Predictions::soft_vote(&to_centres, centres.labels(), vote)?;
-        report.add_errors("knc", knc.errors(queries.labels())?, Some(vote));
+        if vote.variance > 0.0 {
+            let knc = Predictions::soft_vote(&to_centres, centres.labels(), vote)?;
+            report.add_errors("knc", knc.errors(queries.labels())?, Some(vote));
+        } else {
+            report.add_absent_errors("knc", queries.len(), POINTS);
+        }
         let nearest = Predictions::nearest_centre(queries.rows(), centres)?;
         report.add_errors("nearest_centre", nearest.errors(queries.labels())?, None);
+    } else if what.rule == Some(ClassRule::NearestClusters) {
+        report.add_absent_errors("knc", queries.len(), UNSEEN);
     }
     search.add_rules(
         &mut report,
@@ -135,13 +148,16 @@ pub(crate) fn judge_with(
 
     // Hierarchy recovery: fine classes by embeddings that were trained on merged ones.
     if let (Some(gallery_fine), Some(query_fine)) = (what.gallery.fine, what.queries.fine)
-        && gallery.within_class_variance() > 0.0
     {
         let fine_gallery = Labelled::from_rows(gallery.rows(), gallery_fine)?;
         let vote = SoftVote {
             nearest: config.nearest_neighbours,
             variance: config.vote_variance * fine_gallery.within_class_variance(),
         };
+        if vote.variance <= 0.0 {
+            report.add_absent_errors("hierarchy_soft_knn", queries.len(), FINE_POINTS);
+            return Ok(report);
+        }
         let test = Levels {
             fine: query_fine,
             coarse: queries.labels(),
