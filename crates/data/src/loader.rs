@@ -3,7 +3,7 @@
 //! Rows are rendered one by one, so that one slow photograph delays its own batch only. How far the loader runs ahead is
 //! bounded by bytes and not by batches, because a batch of 299-pixel images is a hundred times one of 28-pixel images.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -70,6 +70,18 @@ pub struct ImageBatch {
     pub skipped: Vec<(usize, String)>,
 }
 
+impl ImageBatch {
+    /// Positions in `asked`, the rows that the batch was asked for, of the images that are there, ascending: all of them under
+    /// [`Broken::Fail`].
+    pub fn places(&self, asked: &[usize]) -> Vec<usize> {
+        let mut there = self.rows.iter().peekable();
+        let places = asked.iter().enumerate();
+        places
+            .filter_map(|(place, row)| there.next_if_eq(&row).map(|_| place))
+            .collect()
+    }
+}
+
 /// Renders rows of a table.
 ///
 /// # Example
@@ -90,7 +102,11 @@ pub struct ImageBatch {
 pub struct Loader {
     renderer: Arc<Renderer>,
     config: LoaderConfig,
+    left_out: LeftOut,
 }
+
+/// Rows that were broken when they were asked for, with the reason.
+type LeftOut = Arc<Mutex<BTreeMap<usize, String>>>;
 
 impl Loader {
     /// A loader of `table`; starts nothing yet.
@@ -116,7 +132,22 @@ impl Loader {
         Ok(Loader {
             renderer: Arc::new(renderer),
             config,
+            left_out: LeftOut::default(),
         })
+    }
+
+    /// The same loader, with what it keeps, for which a broken image is another matter.
+    #[must_use]
+    pub fn with_broken(&self, broken: Broken) -> Self {
+        let mut loader = self.clone();
+        loader.config.broken = broken;
+        loader
+    }
+
+    /// Rows that this loader and its clones have left out under [`Broken::Skip`] so far, ascending, with the reason.
+    pub fn left_out(&self) -> Vec<(usize, String)> {
+        let rows = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.iter().map(|(&row, reason)| (row, reason.clone())).collect()
     }
 
     /// The table whose rows are rendered.
@@ -149,6 +180,7 @@ impl Loader {
             renderer: Arc::clone(&self.renderer),
             view: view.clone(),
             broken: self.config.broken,
+            left_out: Arc::clone(&self.left_out),
             state: Mutex::new(State::default()),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -298,6 +330,7 @@ struct Shared {
     renderer: Arc<Renderer>,
     view: View,
     broken: Broken,
+    left_out: LeftOut,
     state: Mutex<State>,
     /// There are jobs, or no more will come.
     work: Condvar,
@@ -381,6 +414,10 @@ impl Shared {
                     Broken::Skip => skipped.push((row, told(&error))),
                 },
             }
+        }
+        if !skipped.is_empty() {
+            let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+            left_out.extend(skipped.iter().cloned());
         }
         let [channels, height, width] = renderer.preprocessing.shape();
         let images = Images {

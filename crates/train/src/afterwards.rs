@@ -97,17 +97,20 @@ impl Trainer {
         };
         let gallery = features(&parts.train, observer)?;
         let queries = features(rows, observer)?;
+        // Without those that are left out as broken.
+        let (train, rows) = (gallery.of(&parts.train), queries.of(rows));
+        let (gallery, queries) = (gallery.values, queries.values);
         let judged = Judged {
             rule: None,
-            dim: gallery.len() / parts.train.len(),
+            dim: gallery.len() / train.len(),
             gallery: Part {
                 embeddings: &gallery,
-                labels: &parts.labels(&parts.train),
+                labels: &parts.labels(&train),
                 fine: None,
             },
             queries: Part {
                 embeddings: &queries,
-                labels: &parts.labels(rows),
+                labels: &parts.labels(&rows),
                 fine: None,
             },
             logits: None,

@@ -9,7 +9,7 @@ use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Centres, Judged, Part, headline, judge_with};
 use crate::health::Warning;
-use crate::judging::{Judge, Judgement};
+use crate::judging::Judge;
 use crate::learner::Learner;
 use crate::observer::{Event, Observer};
 use crate::refresh::rows_of;
@@ -74,7 +74,7 @@ fn unknown(metric: &str, report: &Report) -> TrainError {
 pub(crate) fn keep_best(
     judge: &Judge,
     run: &Path,
-    judgement: &Judgement,
+    report: &Report,
     learner: &Learner,
     state: &mut State,
     observer: &mut dyn Observer,
@@ -82,7 +82,6 @@ pub(crate) fn keep_best(
     let (config, parts) = (judge.config, judge.parts);
     let own = || headline(Some(config.loss.class_rule()));
     let metric = config.train.watch.clone().unwrap_or_else(own);
-    let report = &judgement.report;
     let Some(value) = report.measures.get(&metric).and_then(|measure| measure.value) else {
         let reason = report.absent.get(&metric);
         observer.on(Event::Warning(&Warning::NoValue {

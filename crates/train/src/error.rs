@@ -9,9 +9,42 @@ use lodestone_sampling::SamplingError;
 use crate::checkpoint::CheckpointError;
 use crate::growing::LogError;
 
+impl TrainError {
+    /// The error of rows that are all left out as broken, with the reasons.
+    pub(crate) fn unreadable(skipped: &[(usize, String)]) -> Self {
+        let first = skipped.first().map(|(_, reason)| reason.clone());
+        Self::Unreadable {
+            count: skipped.len(),
+            reason: first.unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is about photographs, of which a run can be mended and go on.
+    pub(crate) fn is_of_photographs(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Unreadable { .. })
+    }
+}
+
 /// A run that could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
+    /// A photograph cannot be used any more, after steps that are saved.
+    #[error("the run stopped after step {step}, which is saved")]
+    Photograph {
+        /// The last step.
+        step: usize,
+        /// What is wrong with which photograph.
+        #[source]
+        source: Box<TrainError>,
+    },
+    /// Photographs are left out as broken, and there are no others to go on with.
+    #[error("none of {count} photographs can be read, such as: {reason}")]
+    Unreadable {
+        /// How many.
+        count: usize,
+        /// What is wrong with the first.
+        reason: String,
+    },
     /// A setting contradicts another, or the data.
     #[error("{reason}")]
     Setting {

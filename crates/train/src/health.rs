@@ -82,6 +82,11 @@ pub enum Warning {
         /// Why, in words.
         reason: String,
     },
+    /// A photograph cannot be read any more and is left out.
+    LeftOut {
+        /// What is wrong with which.
+        reason: String,
+    },
     /// A checkpoint could not be used and an older one was taken.
     DamagedCheckpoint {
         /// What is wrong with it.
@@ -130,6 +135,7 @@ impl fmt::Display for Warning {
                 f,
                 "step {step}: {metric} has no value and chooses nothing this time: {reason}"
             ),
+            Self::LeftOut { reason } => write!(f, "left out from now on: {reason}"),
             Self::DamagedCheckpoint { reason } => {
                 write!(f, "{reason}; continuing from the checkpoint before it")
             }

@@ -59,6 +59,9 @@ impl Judge<'_> {
         let mut embed =
             |rows: &[usize]| learner.embed_judged(rows, evaluation, self.device, observer);
         let (gallery, queries) = (embed(&parts.train)?, embed(rows)?);
+        // Without those that are left out as broken.
+        let (train, rows) = (gallery.of(&parts.train), queries.of(rows));
+        let (gallery, queries) = (gallery.values, queries.values);
         let logits = learner.logits(&queries, dim, self.device);
         let number_of_classes = parts.class_names().len();
         let logits = match &logits {
@@ -69,13 +72,17 @@ impl Judge<'_> {
         let index = match state.variance.get() {
             Some(variance) if needs_index(config) => {
                 let points = rows_of(&gallery, dim)?;
-                let index = Index::build(points, self.classes, &config.index, config.seed)?;
+                let fewer = (train.len() < parts.train.len())
+                    .then(|| Classes::named(&parts.labels(&train), parts.class_names().to_vec()))
+                    .transpose()?;
+                let classes = fewer.as_ref().unwrap_or(self.classes);
+                let index = Index::build(points, classes, &config.index, config.seed)?;
                 Some((index, variance))
             }
             _ => None,
         };
-        let (gallery_labels, query_labels) = (parts.labels(&parts.train), parts.labels(rows));
-        let (gallery_fine, query_fine) = (parts.fine_labels(&parts.train), parts.fine_labels(rows));
+        let (gallery_labels, query_labels) = (parts.labels(&train), parts.labels(&rows));
+        let (gallery_fine, query_fine) = (parts.fine_labels(&train), parts.fine_labels(&rows));
         let judged = Judged {
             rule: Some(config.loss.class_rule()),
             dim,
@@ -110,7 +117,7 @@ impl Judge<'_> {
         report.warnings.extend(self.table.notices.iter().cloned());
         if let Some(folder) = self.keep {
             kept::write(folder, &judged, &config.evaluation, &report)?;
-            let sheet = sheet(rows, self.loader)?;
+            let sheet = sheet(&rows, self.loader)?;
             write_whole(&folder.join("queries.jpg"), |file| file.write_all(&sheet))?;
         }
 
@@ -120,8 +127,8 @@ impl Judge<'_> {
             embeddings,
         };
         let strip = strips(
-            shown(rows, &query_labels, &queries),
-            shown(&parts.train, &gallery_labels, &gallery),
+            shown(&rows, &query_labels, &queries),
+            shown(&train, &gallery_labels, &gallery),
             dim,
             self.loader,
         )?;

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Device;
 use lodestone_sampling::{Batch, Epoch, EpochReceipt, Plan};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::refresh::Refresher;
-use crate::source::TrainingSource;
+use crate::source::{Input, TrainingSource};
 use crate::state::State;
 
 /// Draws batches in the order of the plan and asks for their images.
@@ -87,6 +88,23 @@ impl<'a> Picker<'a> {
             state.next.1 += 1;
         }
         Ok(())
+    }
+
+    /// The input of the oldest batch that was drawn, on the device; where its photographs are left out as broken, others stand in
+    /// for them in the batch too.
+    ///
+    /// # Errors
+    /// As [`TrainingSource::receive`].
+    pub(crate) fn receive(
+        &self,
+        state: &mut State,
+        source: &mut TrainingSource,
+        labels: &[usize],
+        device: &Device,
+    ) -> Result<Input, TrainError> {
+        let batch = &mut state.ahead[0].1;
+        let rows = self.table_rows(batch);
+        source.receive(batch, &rows, labels, device)
     }
 
     fn wants(&self, state: &State, refresher: &Refresher<'_>, look_ahead: usize) -> bool {
