@@ -215,7 +215,9 @@ fn repeated_causes(text: &str) -> Vec<&str> {
         let (format, rest) = variant.split_once(")]\n")?;
         // A variant ends where the next one, or what follows the type, begins.
         let fields = rest.split("#[error(").next()?.split("\n}").next()?;
-        let marked = ["#[source]", "#[from]"].iter().any(|mark| fields.contains(mark));
+        let marked = ["#[source]", "#[from]"]
+            .iter()
+            .any(|mark| fields.contains(mark));
         // A field called source is one without a mark too.
         let shown = format.contains("{source") || (marked && format.contains("{0"));
         shown.then_some(format)

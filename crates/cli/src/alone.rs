@@ -58,7 +58,10 @@ pub(crate) fn on_new_index(index: &Path, progress: &Progress) -> Result<Lock> {
     match Lock::try_take(&lock_of(index), &holder()) {
         Ok(lock) => Ok(warned(lock, index, progress)),
         Err(LockError::Held { holder, .. }) => {
-            bail!("{}: {holder} is at work on it: wait for its end", index.display())
+            bail!(
+                "{}: {holder} is at work on it: wait for its end",
+                index.display()
+            )
         }
         Err(error) => Err(error.into()),
     }

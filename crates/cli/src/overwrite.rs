@@ -49,7 +49,10 @@ mod tests {
         assert!(check(&path, false, never).is_ok());
         lodestone_files::write_whole(&path, |_| Ok(())).unwrap();
         let error = check(&path, false, never).unwrap_err().to_string();
-        assert!(error.contains("x is there already") && error.contains("--force"), "{error}");
+        assert!(
+            error.contains("x is there already") && error.contains("--force"),
+            "{error}"
+        );
         assert!(check(&path, true, never).is_ok());
         assert!(check(&path, false, |_| true).is_ok());
     }

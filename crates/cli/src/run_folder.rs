@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use lodestone_train::{Event, Observer, in_the_way};
 use serde::{Deserialize, Serialize};
 
+use crate::commands::open_table::LeftOut;
 use crate::progress::Progress;
 use crate::resources::{machine, now, peak_memory};
 use crate::shell::quoted;
@@ -20,6 +21,9 @@ const FILE: &str = "run.json";
 pub(crate) struct RunFolder {
     /// Fingerprint of the table of images.
     pub(crate) data: String,
+    /// What was broken at its beginning and left out, by the rows of the whole table; absent where nothing was to be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left_out: Option<LeftOut>,
     /// The first sitting, and one for each resume.
     pub(crate) sittings: Vec<Sitting>,
 }
@@ -67,12 +71,19 @@ impl RunFolder {
     }
 
     /// The same with a sitting that begins now; `resumed` keeps the earlier ones. Nothing is written yet.
-    pub(crate) fn begin(folder: &Path, data: String, device: String, resumed: bool) -> Self {
+    pub(crate) fn begin(
+        folder: &Path,
+        data: String,
+        left_out: Option<LeftOut>,
+        device: String,
+        resumed: bool,
+    ) -> Self {
         let mut run = match resumed {
             true => Self::read(folder),
             false => Self::default(),
         };
         run.data = data;
+        run.left_out = left_out;
         run.sittings.push(Sitting {
             command: std::env::args().collect(),
             lodestone: env!("CARGO_PKG_VERSION").to_owned(),
@@ -101,7 +112,9 @@ impl RunFolder {
     /// The most memory that a sitting had.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
         let sittings = self.sittings.iter();
-        sittings.filter_map(|sitting| sitting.peak_memory_bytes).max()
+        sittings
+            .filter_map(|sitting| sitting.peak_memory_bytes)
+            .max()
     }
 
     /// Time and memory in words, for one of several sittings or the only one; absent where nothing is known.
@@ -200,7 +213,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn keep(&mut self) {
-        if self.began && let Err(error) = self.run.write(&self.folder) {
+        if self.began
+            && let Err(error) = self.run.write(&self.folder)
+        {
             self.failed.get_or_insert(error);
         }
     }
@@ -273,7 +288,10 @@ mod tests {
              "outcome":"finished","seconds":4.5,"peak_memory_bytes":7}]}"#;
         let run: RunFolder = serde_json::from_str(text).unwrap();
         assert_eq!((run.seconds(), run.peak_memory()), (238.0, Some(12)));
-        assert_eq!(run.cost().unwrap(), "238 s in 3 sittings, at most 0 MB of memory");
+        assert_eq!(
+            run.cost().unwrap(),
+            "238 s in 3 sittings, at most 0 MB of memory"
+        );
         assert_eq!(run.outcome(), Some("finished"));
     }
 

@@ -147,7 +147,9 @@ impl Loader {
     /// Rows that this loader and its clones have left out under [`Broken::Skip`] so far, ascending, with the reason.
     pub fn left_out(&self) -> Vec<(usize, String)> {
         let rows = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.iter().map(|(&row, reason)| (row, reason.clone())).collect()
+        rows.iter()
+            .map(|(&row, reason)| (row, reason.clone()))
+            .collect()
     }
 
     /// The table whose rows are rendered.

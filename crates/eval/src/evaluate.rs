@@ -242,9 +242,14 @@ impl Search<'_> {
             true => "no query has anything to find",
             false => "the rankings were not followed far enough",
         };
-        let without = report.measures.iter().filter(|(_, measure)| measure.value.is_none());
+        let without = report
+            .measures
+            .iter()
+            .filter(|(_, measure)| measure.value.is_none());
         let without: Vec<String> = without.map(|(name, _)| name.clone()).collect();
-        report.absent.extend(without.into_iter().map(|name| (name, why.to_owned())));
+        report
+            .absent
+            .extend(without.into_iter().map(|name| (name, why.to_owned())));
         let level = |q: &&crate::QueryScores| {
             q.nearest_wrong
                 .is_some_and(|wrong| wrong.squared_distance == 0.0)

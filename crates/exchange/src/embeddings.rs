@@ -212,7 +212,10 @@ pub(crate) mod tests {
             assert!(Embeddings::made(&path), "{name}");
         }
         // A list of labels, a table of something else, a matrix of another program.
-        assert!(!Embeddings::made(&put("labels.csv", "path,label\na.jpg,0\n")));
+        assert!(!Embeddings::made(&put(
+            "labels.csv",
+            "path,label\na.jpg,0\n"
+        )));
         assert!(!Embeddings::made(&put("words.parquet", "no table")));
         let matrix = put("x.npy", "numbers");
         assert!(!Embeddings::made(&matrix));

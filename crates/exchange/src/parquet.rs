@@ -36,7 +36,11 @@ const GROUP_BYTES: usize = 32 << 20;
 pub(crate) fn is_table(path: &Path) -> bool {
     let read = |file: File| -> Result<bool, ParquetError> {
         let file = SerializedFileReader::new(file)?;
-        let schema = file.metadata().file_metadata().schema_descr().root_schema_ptr();
+        let schema = file
+            .metadata()
+            .file_metadata()
+            .schema_descr()
+            .root_schema_ptr();
         Ok(*schema == parse_message_type(SCHEMA)?)
     };
     File::open(path).is_ok_and(|file| read(file).unwrap_or(false))

@@ -16,7 +16,9 @@ impl Embeddings {
         let config = folder.join("projector_config.pbtxt");
         let made = std::fs::read_to_string(config).is_ok_and(|text| text == CONFIG);
         let is_there = |name: &&str| folder.join(name).exists();
-        made || !["tensors.tsv", "metadata.tsv", "projector_config.pbtxt"].iter().any(|name| is_there(&name))
+        made || !["tensors.tsv", "metadata.tsv", "projector_config.pbtxt"]
+            .iter()
+            .any(|name| is_there(&name))
     }
 
     /// Writes `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt` into `folder`, the last one last. The first two can also be

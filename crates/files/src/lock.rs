@@ -198,7 +198,10 @@ mod tests {
         let lock = Lock::try_take(&path, "process 7").unwrap();
         assert!(lock.is_kept());
         let error = Lock::try_take(&path, "process 8").unwrap_err();
-        assert!(error.to_string().ends_with("x.lock is locked by process 7"), "{error}");
+        assert!(
+            error.to_string().ends_with("x.lock is locked by process 7"),
+            "{error}"
+        );
         drop(lock);
     }
 

@@ -82,12 +82,18 @@ pub(crate) fn keep_best(
     let (config, parts) = (judge.config, judge.parts);
     let own = || headline(Some(config.loss.class_rule()));
     let metric = config.train.watch.clone().unwrap_or_else(own);
-    let Some(value) = report.measures.get(&metric).and_then(|measure| measure.value) else {
+    let Some(value) = report
+        .measures
+        .get(&metric)
+        .and_then(|measure| measure.value)
+    else {
         let reason = report.absent.get(&metric);
         observer.on(Event::Warning(&Warning::NoValue {
             step: state.step,
             metric,
-            reason: reason.map_or("these images do not allow it", String::as_str).to_owned(),
+            reason: reason
+                .map_or("these images do not allow it", String::as_str)
+                .to_owned(),
         }));
         return Ok(None);
     };

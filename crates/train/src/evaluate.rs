@@ -26,7 +26,8 @@ const POINTS: &str = "the clusters of the batches are points, so kNC has no vari
 /// The same where no batch has told a variance.
 const UNSEEN: &str = "no batch has had a variance yet, so kNC has none to vote with";
 /// The same for fine classes.
-const FINE_POINTS: &str = "the gallery rows of each fine class are one point, so soft kNN has no variance to vote with";
+const FINE_POINTS: &str =
+    "the gallery rows of each fine class are one point, so soft kNN has no variance to vote with";
 
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
@@ -147,8 +148,7 @@ pub(crate) fn judge_with(
     }
 
     // Hierarchy recovery: fine classes by embeddings that were trained on merged ones.
-    if let (Some(gallery_fine), Some(query_fine)) = (what.gallery.fine, what.queries.fine)
-    {
+    if let (Some(gallery_fine), Some(query_fine)) = (what.gallery.fine, what.queries.fine) {
         let fine_gallery = Labelled::from_rows(gallery.rows(), gallery_fine)?;
         let vote = SoftVote {
             nearest: config.nearest_neighbours,

@@ -300,7 +300,11 @@ impl HealthWatch {
             false => format!("too few steps to tell {}", open.join(" and ")),
         };
         let parts = [good.join(", "), open];
-        let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = parts
+            .iter()
+            .map(String::as_str)
+            .filter(|part| !part.is_empty())
+            .collect();
         format!("health: {}", parts.join("; "))
     }
 }
@@ -399,7 +403,10 @@ mod tests {
         let mut watch = HealthWatch::default();
         watch.push(&Pulse::default());
         let warning = watch.judged(3, &shape(&[1.0; 8])).unwrap().to_string();
-        assert!(warning.contains("step 3: the embeddings have collapsed"), "{warning}");
+        assert!(
+            warning.contains("step 3: the embeddings have collapsed"),
+            "{warning}"
+        );
         assert_eq!(watch.judged(4, &shape(&[1.0; 8])), None);
         assert_eq!(watch.line(), "health: collapsed; see the warnings above");
     }
@@ -409,10 +416,18 @@ mod tests {
         let mut watch = HealthWatch::default();
         let short = "health: too few steps to tell collapse and divergence and waiting for images";
         assert_eq!(watch.line(), short);
-        assert_eq!(watch.judged(1, &shape(&[1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.0, -1.0])), None);
+        assert_eq!(
+            watch.judged(1, &shape(&[1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.0, -1.0])),
+            None
+        );
         let judged = "health: no collapse; too few steps to tell divergence and waiting for images";
         assert_eq!(watch.line(), judged);
-        (0..WINDOW).for_each(|_| drop(watch.push(&Pulse { loss: 1.0, ..Pulse::default() })));
+        (0..WINDOW).for_each(|_| {
+            drop(watch.push(&Pulse {
+                loss: 1.0,
+                ..Pulse::default()
+            }))
+        });
         let all = "health: no collapse, no divergence, no waiting for images";
         assert_eq!(watch.line(), all);
     }

@@ -25,8 +25,11 @@ impl LeftOut {
     pub(crate) fn notices(&self) -> Vec<String> {
         let count = match self.0.len() {
             0 => return Vec::new(),
-            1 => "1 photograph could not be read any more while the run went on and was left out".to_owned(),
-            count => format!("{count} photographs could not be read any more while the run went on and were left out"),
+            1 => "1 photograph could not be read any more while the run went on and was left out"
+                .to_owned(),
+            count => format!(
+                "{count} photographs could not be read any more while the run went on and were left out"
+            ),
         };
         let reasons = self.0.values().map(|reason| format!("left out: {reason}"));
         std::iter::once(count).chain(reasons).collect()

@@ -52,7 +52,10 @@ mod tests {
         };
         let labels = [0; 9];
         let mut batch = whole.clone();
-        assert_eq!(mend(&mut batch, &[1, 2, 4], &labels), Some(vec![0, 0, 1, 1, 2]));
+        assert_eq!(
+            mend(&mut batch, &[1, 2, 4], &labels),
+            Some(vec![0, 0, 1, 1, 2])
+        );
         assert_eq!(batch.rows, [5, 5, 6, 6, 8]);
         assert_eq!(batch.clusters, whole.clusters);
         let mut batch = whole.clone();

@@ -276,6 +276,9 @@ mod tests {
         let all = filled(found(&[1, 2, 4]), 2, &classes).unwrap();
         assert_eq!(all, [2.0, 0.5, 1.0, 0.5, 2.0, 0.5, 1.0, 0.5, 4.0, 0.5]);
         let error = filled(found(&[0, 2]), 2, &classes).unwrap_err().to_string();
-        assert!(error.contains("none of 2 photographs") && error.contains("class 1"), "{error}");
+        assert!(
+            error.contains("none of 2 photographs") && error.contains("class 1"),
+            "{error}"
+        );
     }
 }

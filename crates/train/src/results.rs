@@ -43,7 +43,10 @@ pub fn in_the_way(run: &Path) -> Option<PathBuf> {
 pub(crate) fn remove(run: &Path) -> Result<(), TrainError> {
     let removed = |path: PathBuf, result: std::io::Result<()>| match result {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(TrainError::Setting {
-            reason: format!("cannot remove {} of an earlier run: {error}", path.display()),
+            reason: format!(
+                "cannot remove {} of an earlier run: {error}",
+                path.display()
+            ),
         }),
         _ => Ok(()),
     };

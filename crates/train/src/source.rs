@@ -175,7 +175,9 @@ impl TrainingSource {
                 }
                 let picked = mend(batch, &loaded.places(rows), labels);
                 let picked = picked.ok_or_else(|| TrainError::unreadable(&loaded.skipped))?;
-                Ok(Input::Images(loaded.images.picked(&picked).into_tensor(device)))
+                Ok(Input::Images(
+                    loaded.images.picked(&picked).into_tensor(device),
+                ))
             }
             Self::Frozen {
                 maps,

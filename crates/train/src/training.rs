@@ -17,8 +17,8 @@ use crate::error::TrainError;
 use crate::fetch::Transfers;
 use crate::gradients::{GroupGradients, differentiate};
 use crate::judging::{Judgement, note_receipt};
-use crate::left_out::LeftOut;
 use crate::learner::Learner;
+use crate::left_out::LeftOut;
 use crate::look::{Look, seed_entropy};
 use crate::not_finite::{last_good, not_finite};
 use crate::observer::{Event, Observer, Phase};
@@ -154,7 +154,13 @@ impl Trainer {
             observer,
         )?;
         let refresher = Refresher::new(config, &parts.train, &classes, &self.device, &plan);
-        let mut picker = Picker::new(&plan, &parts.train, config, run.join(results::RECEIPTS), &state);
+        let mut picker = Picker::new(
+            &plan,
+            &parts.train,
+            config,
+            run.join(results::RECEIPTS),
+            &state,
+        );
         picker.repeat(&state, &mut source);
         let judge = self.judge_of(&parts, &classes, &setup.loader);
         let dim = learner.embedder.embedding_size();
@@ -179,8 +185,7 @@ impl Trainer {
 
             // Refresh: the index is built anew, first of all, and then when the policy says so.
             let mut start = StepStart::of(&state, &refresher);
-            let refreshed =
-                refresher.before_step(&mut state, &learner, &mut evaluation, observer);
+            let refreshed = refresher.before_step(&mut state, &learner, &mut evaluation, observer);
             let mut refreshed = match refreshed {
                 Err(error) if error.is_of_photographs() => {
                     start.restore(&mut state);
@@ -192,7 +197,9 @@ impl Trainer {
             let refresh_seconds = clock.lap(Lap::Refresh, observer.elapsed()).as_secs_f64();
             let embeddings = refreshed.as_mut().and_then(|found| found.embeddings.take());
             let strip = match (config.train.valid_period, embeddings) {
-                (0, Some(embeddings)) => Some(judge.strip_of_training(&embeddings, &labels, dim)?),
+                (0, Some(embeddings)) => {
+                    Some(judge.strip_of_training(&embeddings, &labels, dim)?)
+                }
                 _ => None,
             };
 

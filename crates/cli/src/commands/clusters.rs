@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use lodestone_data::{Loader, LoaderConfig, Row, Split, Table};
+use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
 use lodestone_models::Model;
 use lodestone_sampling::{Classes, Index, IndexConfig, MappedRows, Mode, Rows};
 use lodestone_train::{Parts, RunConfig, loader_preprocessing, run_file};
@@ -115,20 +115,22 @@ fn of_run(
         .as_ref()
         .or(config.data.dataset_root.as_ref());
     let root = root.map(PathBuf::as_path);
-    let table = open_table(&config.data, root, &cache_folder(folder), progress)?;
+    let cache = cache_folder(folder);
+    let (table, _) = open_table(&config.data, root, &cache, Some(folder), progress)?;
     let parts = Parts::new(&table, &config)?;
-    let classes = Classes::named(&parts.labels(&parts.train), parts.class_names().to_vec())?;
-    config.index.check(&classes)?;
 
     let device = arguments.device.device.open()?;
     let model = Model::read(&model_file(folder), &device)
         .context("only a finished run has clusters to show")?;
     let preprocessing = loader_preprocessing(&model.description.preprocessing)?;
-    let loader = Loader::new(
-        Arc::new(table.clone()),
-        preprocessing,
-        LoaderConfig::default(),
-    )?;
+    let loading = LoaderConfig {
+        broken: match config.data.skip_broken {
+            true => Broken::Skip,
+            false => Broken::Fail,
+        },
+        ..LoaderConfig::default()
+    };
+    let loader = Loader::new(Arc::new(table.clone()), preprocessing, loading)?;
     let made = embed_rows(
         &model.embedder,
         &loader,
@@ -137,6 +139,8 @@ fn of_run(
         &device,
         progress,
     )?;
+    let classes = Classes::named(&parts.labels(&made.rows), parts.class_names().to_vec())?;
+    config.index.check(&classes)?;
     let dim = model.embedder.embedding_size();
     let photographs = Photographs {
         table,

@@ -91,8 +91,16 @@ fn classifier(arguments: &PretrainArguments) -> Result<RunConfig> {
 
 fn default_folder(arguments: &PretrainArguments, config: &RunConfig) -> PathBuf {
     let mut changes = arguments.overrides.clone();
-    changes.push(format!("--epochs {} --batch {}", arguments.epochs, arguments.batch));
-    changes.extend(arguments.weights.as_ref().map(|file| format!("--weights {}", file.display())));
+    changes.push(format!(
+        "--epochs {} --batch {}",
+        arguments.epochs, arguments.batch
+    ));
+    changes.extend(
+        arguments
+            .weights
+            .as_ref()
+            .map(|file| format!("--weights {}", file.display())),
+    );
     let ending = format!("pretrain-seed{}", config.seed);
     folder_of(config, arguments.config.as_deref(), &ending, &changes)
 }

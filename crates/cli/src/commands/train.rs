@@ -7,7 +7,7 @@ use anyhow::Result;
 use lodestone_eval::Report;
 use lodestone_files::told;
 use lodestone_train::{
-    Lap, Outcome, Places, Precision, RunConfig, Trainer, headline, run_file,
+    Lap, Outcome, Places, Precision, RunConfig, TrainError, Trainer, headline, run_file,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -95,7 +95,9 @@ impl Job {
             cache: cache_folder(&folder),
             run: folder.clone(),
         };
-        let table = open_table(&config.data, root, &places.cache, progress)?;
+        let before = self.resume.then_some(folder.as_path());
+        let (table, left_out) = open_table(&config.data, root, &places.cache, before, progress)?;
+        let left_out = config.data.skip_broken.then_some(left_out);
         let fingerprint = table.fingerprint()?;
         let trainer = Trainer::new(config.clone(), table, places, device)?.sharing_with(workers);
         progress.catch_interrupts()?;
@@ -104,7 +106,7 @@ impl Job {
             .map(DeviceName::with_model)
             .collect();
         let name = names.join(" + ");
-        let run = RunFolder::begin(&folder, fingerprint, name, self.resume);
+        let run = RunFolder::begin(&folder, fingerprint, left_out, name, self.resume);
         let mut recorder = Recorder::new(progress, &folder, run);
         let result = if self.resume {
             trainer.resume(&mut recorder)
@@ -127,7 +129,15 @@ impl Job {
             Err(error) => {
                 // What went wrong is the error; that it could not be written down as well is not.
                 let _ = recorder.end(&told(&error));
-                Err(error.into())
+                Err(match error {
+                    TrainError::Photograph { step, source } => Stopped {
+                        step,
+                        folder,
+                        source,
+                    }
+                    .into(),
+                    error => error.into(),
+                })
             }
         }
     }
@@ -135,10 +145,26 @@ impl Job {
 
 /// The run was stopped by Ctrl-C or by SIGTERM and has saved where it is.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted after step {step}; go on with `lodestone train --resume {}`", quoted(folder))]
+#[error(
+    "interrupted after step {step}; go on with `lodestone train --resume {}`",
+    quoted(folder)
+)]
 pub(crate) struct Interrupted {
     step: usize,
     folder: PathBuf,
+}
+
+/// The run ended for want of a photograph and has saved where it is.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "stopped after step {step}, which is saved: when the photograph is back, go on with `lodestone train --resume {}`",
+    quoted(folder)
+)]
+struct Stopped {
+    step: usize,
+    folder: PathBuf,
+    #[source]
+    source: Box<TrainError>,
 }
 
 /// The run file, or one that suits the folder, with what the command line says on top.
@@ -180,7 +206,12 @@ fn default_folder(arguments: &TrainArguments, config: &RunConfig) -> PathBuf {
     let wishes = &arguments.wishes;
     let mut changes = arguments.overrides.clone();
     changes.extend(wishes.loss.map(|loss| format!("--loss {loss:?}")));
-    changes.extend(wishes.weights.as_ref().map(|file| format!("--weights {}", file.display())));
+    changes.extend(
+        wishes
+            .weights
+            .as_ref()
+            .map(|file| format!("--weights {}", file.display())),
+    );
     changes.extend(arguments.partial.then(|| "--partial".to_owned()));
     changes.extend(arguments.skip_broken.then(|| "--skip-broken".to_owned()));
     let named = arguments.folder.as_deref().or(arguments.config.as_deref());
@@ -196,7 +227,11 @@ pub(crate) fn folder_of(
     changes: &[String],
 ) -> PathBuf {
     let file = file.and_then(Path::file_stem).unwrap_or_default();
-    let mut name = format!("{}-{}-{ending}", config.data.set.name(), file.to_string_lossy());
+    let mut name = format!(
+        "{}-{}-{ending}",
+        config.data.set.name(),
+        file.to_string_lossy()
+    );
     // The seed stands in the name.
     let changes: Vec<&str> = changes
         .iter()
@@ -269,7 +304,10 @@ fn summary(report: &Report, key: &str) -> String {
     {
         Some((value, count)) => format!("{part} {key}: {:.2} % of {count}", 100.0 * value),
         None => {
-            let why = report.absent.get(key).map_or_else(String::new, |why| format!(" ({why})"));
+            let why = report
+                .absent
+                .get(key)
+                .map_or_else(String::new, |why| format!(" ({why})"));
             format!("{part} {key}: absent{why}")
         }
     }
@@ -281,7 +319,8 @@ mod tests {
 
     #[test]
     fn runs_of_different_settings_have_different_folders() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/fashion-mini/magnet.toml");
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/fashion-mini/magnet.toml");
         let named = |changes: &[&str]| {
             let changes: Vec<String> = changes.iter().map(|&text| text.to_owned()).collect();
             let config: RunConfig = run_file::read(&file, &changes).unwrap();
@@ -289,7 +328,10 @@ mod tests {
             folder_of(&config, Some(&file), &ending, &changes)
         };
         assert_eq!(named(&[]), Path::new("runs/fashion-mini-magnet-seed0"));
-        assert_eq!(named(&["seed=2"]), Path::new("runs/fashion-mini-magnet-seed2"));
+        assert_eq!(
+            named(&["seed=2"]),
+            Path::new("runs/fashion-mini-magnet-seed2")
+        );
         let folders = [
             named(&[]),
             named(&["loss.gap=4"]),

@@ -310,7 +310,10 @@ fn what_was_left_out_is_known_of_all_streams_of_a_loader() {
     let left_out = failing.left_out();
     let rows: Vec<usize> = left_out.iter().map(|(row, _)| *row).collect();
     assert_eq!(rows, [4, 7]);
-    assert!(left_out[1].1.contains("7.jpg: not an image"), "{left_out:?}");
+    assert!(
+        left_out[1].1.contains("7.jpg: not an image"),
+        "{left_out:?}"
+    );
 }
 
 #[test]

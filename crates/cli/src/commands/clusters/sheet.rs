@@ -48,7 +48,11 @@ pub(super) fn made(path: &Path) -> bool {
         let file = BufReader::new(File::open(path).ok()?);
         let reader = png::Decoder::new(file).read_info().ok()?;
         let texts = &reader.info().uncompressed_latin1_text;
-        Some(texts.iter().any(|text| [&*text.keyword, &*text.text] == MAKER))
+        Some(
+            texts
+                .iter()
+                .any(|text| [&*text.keyword, &*text.text] == MAKER),
+        )
     };
     read().unwrap_or(false)
 }
