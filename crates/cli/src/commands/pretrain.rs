@@ -3,7 +3,7 @@
 //! Rippel et al. start magnet from three epochs of softmax on ImageNet. Everything that decides what the network sees stays
 //! as the run file says: data, views, network, optimiser. Loss, plan and schedule are a classifier's.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use lodestone_losses::{LossConfig, SoftmaxLossConfig};
