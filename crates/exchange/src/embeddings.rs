@@ -107,8 +107,9 @@ impl Embeddings {
     /// matrix with its list beside it. A matrix alone, or beside another list, is somebody else's.
     pub fn made(path: &Path) -> bool {
         match Form::of(path) {
-            Ok(Form::Npy | Form::Npz | Form::Safetensors) => {
-                text::is_list(&path.with_extension("csv"))
+            Ok(form @ (Form::Npy | Form::Npz | Form::Safetensors)) => {
+                let matrix = !path.exists() || matrices::is_matrix(path, form);
+                matrix && text::is_list(&path.with_extension("csv"))
             }
             Ok(Form::Parquet) => parquet::is_table(path),
             Ok(Form::Csv) => text::is_table(path),
@@ -217,10 +218,17 @@ pub(crate) mod tests {
             "path,label\na.jpg,0\n"
         )));
         assert!(!Embeddings::made(&put("words.parquet", "no table")));
-        let matrix = put("x.npy", "numbers");
+        let matrix = folder.path().join("x.npy");
+        std::fs::copy(folder.path().join("a.npy"), &matrix).unwrap();
         assert!(!Embeddings::made(&matrix));
         put("x.csv", "label\n0\n");
         assert!(!Embeddings::made(&matrix));
+        for name in ["a.npy", "b.npz", "c.safetensors"] {
+            assert!(
+                !Embeddings::made(&put(name, "something else, longer than any header")),
+                "{name}"
+            );
+        }
     }
 
     #[test]
