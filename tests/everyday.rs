@@ -158,7 +158,7 @@ fn a_run_without_test_photographs_is_judged_on_the_fifth_that_was_held_out() {
     let all = folder.path().join("all");
     let mut train = vec!["--quiet", "train", text(&trained.photographs), "--out"];
     train.extend([text(&all), "--set", "data.validation=0"]);
-    train.extend(["--set", "train.valid_period=0"]);
+    train.extend(["--set", "train.valid_period=0", "--force"]);
     train.extend(QUICK);
     fs::create_dir(&all).unwrap();
     fs::write(all.join("report.json"), "{}").unwrap();
@@ -383,6 +383,27 @@ fn search_reads_paths_and_photographs_from_standard_input() {
         json(printed.lines().nth(1).unwrap())["error"].is_string(),
         "{printed}"
     );
+    // What was to come through the pipe did not.
+    for arguments in [&["-"][..], &[]] {
+        let (success, printed, said) = ask(b"", arguments);
+        assert!(
+            !success && printed.is_empty() && said.contains("not an image (it is empty)"),
+            "{printed}{said}"
+        );
+    }
+    let (success, _, said) = ask(b"\n\n", &[]);
+    assert!(!success && said.contains("names no photograph"), "{said}");
+    // The reason of a broken one is said once.
+    let cut = folder.path().join("cut.png");
+    fs::write(&cut, &fs::read(&photo).unwrap()[..60]).unwrap();
+    let (success, _, said) = ask(b"", &[text(&cut)]);
+    let told = said.lines().next().unwrap();
+    assert!(!success && told.contains("cut.png"), "{said}");
+    let words: Vec<&str> = told.split(": ").collect();
+    let mut once = words.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(words.len(), once.len(), "{told}");
 }
 
 #[test]
@@ -636,4 +657,82 @@ fn a_reader_that_goes_away_is_no_panic() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn a_command_makes_again_what_it_made_and_writes_over_nothing_else() {
+    let trained = &*TRAINED;
+    let folder = tempfile::tempdir().unwrap();
+    let ours = |arguments: &[&str]| lodestone(trained.folder.path(), arguments);
+    let path = |name: &str| folder.path().join(name);
+    let (run, photographs) = (text(&trained.run), text(&trained.photographs));
+    let [matrix, list, table] = ["e.npy", "e.csv", "e.parquet"].map(path);
+    let [page, sheet, model] = ["page.html", "sheet.png", "copy.safetensors"].map(path);
+    let trained_model = trained.run.join("model.safetensors");
+    let commands: [(&[&str], &[&Path], bool); 6] = [
+        (
+            &["-q", "embed", run, photographs, "-o", text(&matrix)],
+            &[&matrix, &list],
+            true,
+        ),
+        (
+            &["-q", "embed", run, photographs, "-o", text(&table)],
+            &[&table],
+            true,
+        ),
+        (
+            &["merge", text(&matrix), "-o", text(&table)],
+            &[&table],
+            true,
+        ),
+        (&["-q", "report", run, "-o", text(&page)], &[&page], true),
+        (
+            &["-q", "clusters", run, "--sheet", text(&sheet)],
+            &[&sheet],
+            true,
+        ),
+        (
+            &["weights", "convert", text(&trained_model), text(&model)],
+            &[&model],
+            false,
+        ),
+    ];
+    for (command, files, again) in commands {
+        succeeds(&mut ours(command));
+        match again {
+            true => drop(succeeds(&mut ours(command))),
+            false => {
+                let error = fails(&mut ours(command));
+                assert!(error.contains("is there already"), "{command:?}: {error}");
+            }
+        }
+        // Something else of each name stays as it is, until it is to go.
+        for file in files {
+            let made = fs::read(file).unwrap();
+            fs::write(file, "label\n1\n2\n").unwrap();
+            let error = fails(&mut ours(command));
+            assert!(
+                error.contains("is there already") && error.contains("--force"),
+                "{command:?}: {error}"
+            );
+            assert_eq!(fs::read(file).unwrap(), b"label\n1\n2\n");
+            fs::write(file, made).unwrap();
+        }
+        let last = files[files.len() - 1];
+        fs::write(last, "label\n1\n2\n").unwrap();
+        succeeds(&mut ours(&[command, &["--force"]].concat()));
+        assert_ne!(fs::read(last).unwrap(), b"label\n1\n2\n");
+    }
+    // A matrix of another program, whose list lies beside it or not.
+    let theirs = path("theirs.npy");
+    fs::copy(&matrix, &theirs).unwrap();
+    let error = fails(&mut ours(&[
+        "-q",
+        "embed",
+        run,
+        photographs,
+        "-o",
+        text(&theirs),
+    ]));
+    assert!(error.contains("theirs.npy is there already"), "{error}");
 }

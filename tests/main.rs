@@ -2,6 +2,7 @@
 //!
 //! - `training`: from a run file to a report: losses, plans, recipes, comparisons
 //! - `resume`: stopped runs go on to the same bytes: killed, interrupted, out of space, damaged
+//! - `keeping`: nothing that was made is lost: to another run, another process, a reader that is gone, a broken photograph
 //! - `watching`: event files as TensorBoard reads them, explained keys
 //! - `mistakes`: what a user does wrong gets one line, a non-zero exit and no half-written file
 //! - `data`: data sets listed, looked over, and trained on in spite of a broken photograph
@@ -29,6 +30,7 @@ mod embedding;
 mod evaluating;
 mod everyday;
 mod exchange;
+mod keeping;
 mod lodestone;
 mod mistakes;
 mod networks;

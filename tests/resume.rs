@@ -287,7 +287,7 @@ fn ctrl_c_finishes_the_step_saves_and_exits_130() {
     let broken = Run::new(folder.path(), "broken", &settings);
     let mut child = broken.start();
     let mut child = child.stderr(Stdio::piped()).spawn().unwrap();
-    // No checkpoint is due before the end: the first event that is flushed shows that steps are being made.
+    // No checkpoint is due before the end: the run file comes with the first step.
     let log = broken.folder.join("run.toml");
     wait(&mut child, || log.exists());
     std::thread::sleep(Duration::from_millis(150));
@@ -319,8 +319,10 @@ fn a_second_ctrl_c_exits_at_once() {
     let mut child = long.start();
     let quiet = child.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = quiet.spawn().unwrap();
-    let file = long.folder.join("run.toml");
+    // The first step is under way.
+    let file = long.folder.join("run.lock");
     wait(&mut child, || file.exists());
+    std::thread::sleep(Duration::from_millis(300));
     let start = Instant::now();
     interrupt(&child);
     std::thread::sleep(Duration::from_millis(20));

@@ -196,6 +196,45 @@ fn no_library_prints_sleeps_or_reads_the_clock() {
     }
 }
 
+/// Who walks the causes of an error would read a cause twice that its own words repeat.
+#[test]
+fn an_error_leaves_its_cause_to_source() {
+    let mut found = Vec::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let repeats = repeated_causes(&text).into_iter();
+        found.extend(repeats.map(|words| format!("{}: {words}", path.display())));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Formats of errors that show a field which is the error's source as well.
+fn repeated_causes(text: &str) -> Vec<&str> {
+    let variants = text.split("#[error(").skip(1);
+    let repeats = variants.filter_map(|variant| {
+        let (format, rest) = variant.split_once(")]\n")?;
+        // A variant ends where the next one, or what follows the type, begins.
+        let fields = rest.split("#[error(").next()?.split("\n}").next()?;
+        let marked = ["#[source]", "#[from]"]
+            .iter()
+            .any(|mark| fields.contains(mark));
+        // A field called source is one without a mark too.
+        let shown = format.contains("{source") || (marked && format.contains("{0"));
+        shown.then_some(format)
+    });
+    repeats.collect()
+}
+
+#[test]
+fn a_repeated_cause_is_found_with_and_without_a_name() {
+    let good = "#[error(\"a {}\", path.display())]\nA { #[source] source: E },\n#[error(\"b {0}\")]\nB(E),\n}";
+    assert!(repeated_causes(good).is_empty());
+    let named = "#[error(\"a: {source}\")]\nA { source: E },\n}";
+    assert_eq!(repeated_causes(named), ["\"a: {source}\""]);
+    let unnamed = "#[error(\"b: {0}\")]\nB(#[from] E),\n}";
+    assert_eq!(repeated_causes(unnamed), ["\"b: {0}\""]);
+}
+
 /// Lines of the libraries with their place, without tests and comments.
 fn library_code() -> Vec<(String, String)> {
     let sources = sources();

@@ -180,9 +180,13 @@ pub(crate) struct TrainArguments {
     /// Looks for broken images first, leaves them out and lists them in the report, instead of stopping at one.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) skip_broken: bool,
-    /// Folder of the run; runs/NAME by default, NAME made of the run file, the loss and the seed.
+    /// Folder of the run; by default runs/NAME, NAME made of the data set, the run file, the seed, and a mark of what --set, --loss and
+    /// their like change.
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Puts the run in the place of another in its folder, whose results go when this one has made its first step.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) force: bool,
     /// Continues the run in this folder from its newest checkpoint.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "out", "loss", "weights"])]
     pub(crate) resume: Option<PathBuf>,

@@ -6,18 +6,22 @@
     reason = "a command line tool prints"
 )]
 
+mod alone;
 mod args;
 mod commands;
 mod device;
+mod overwrite;
 mod progress;
 mod resources;
 mod run_folder;
+mod shell;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
+use lodestone_files::told;
 
 use crate::args::{Arguments, Command};
 use crate::commands::train::Interrupted;
@@ -64,21 +68,10 @@ fn main() -> ExitCode {
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {}", told(&error));
+            eprintln!("error: {}", told(error.as_ref()));
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error and its causes on one line, but for causes that the text before them ends with already.
-fn told(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.ends_with(&cause) {
-            text += &format!(": {cause}");
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -88,16 +81,19 @@ mod tests {
     use super::told;
 
     #[test]
-    fn a_cause_that_was_told_is_not_told_again() {
+    fn every_cause_is_told_once() {
         let missing = lodestone_data::detect("no/such".as_ref()).unwrap_err();
         let cause = std::fs::metadata("no/such").unwrap_err().to_string();
-        let text = told(&anyhow::Error::from(missing).context("nothing to train on"));
-        assert!(
-            text.starts_with("nothing to train on: ") && text.contains("no/such"),
-            "{text}"
-        );
-        assert_eq!(text.matches(&cause).count(), 1, "{text}");
+        let error = anyhow::Error::from(missing).context("nothing to train on");
+        // By our own words and by anyhow's.
+        for text in [told(error.as_ref()), format!("{error:#}")] {
+            assert!(
+                text.starts_with("nothing to train on: ") && text.contains("no/such"),
+                "{text}"
+            );
+            assert_eq!(text.matches(&cause).count(), 1, "{text}");
+        }
         let plain: anyhow::Result<()> = Err(anyhow::anyhow!("b"));
-        assert_eq!(told(&plain.context("a").unwrap_err()), "a: b");
+        assert_eq!(told(plain.context("a").unwrap_err().as_ref()), "a: b");
     }
 }

@@ -251,6 +251,8 @@ impl Observer for Progress {
                     "step {step}: validation {metric} {value:.4}{mark}"
                 ));
             }
+            // Nothing to see.
+            Event::Begun | Event::Saved { .. } => {}
             Event::Warning(warning) => self.line(&format!("warning: {warning}")),
             Event::Note(text) => self.line(text),
         }

@@ -1,5 +1,27 @@
 //! What the process runs on and has used, for the tables that results stand in.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chrono::DateTime;
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs())
+}
+
+/// Seconds since 1970 as a date and a time of day.
+pub(crate) fn utc(seconds: u64) -> String {
+    let time = DateTime::from_timestamp(seconds.cast_signed(), 0).unwrap_or_default();
+    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Name of the machine in its network; absent where the system does not say.
+pub(crate) fn host() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned())
+}
+
 /// Largest memory the process has held, in bytes; absent where the system does not say.
 pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -59,6 +81,11 @@ fn common_model(descriptions: impl Iterator<Item = String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_as_dates() {
+        assert_eq!(utc(1_709_251_199), "2024-02-29 23:59:59 UTC");
+    }
 
     #[test]
     fn cards_are_named_if_all_are_of_one_model() {

@@ -1,22 +1,29 @@
-//! `run.json`: what a run was started with and on, sitting by sitting, beside what it computes.
+//! `run.json`: what a run was started with and on, sitting by sitting, and what it has cost so far.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use lodestone_train::{Event, Observer, in_the_way};
 use serde::{Deserialize, Serialize};
 
-use crate::resources::{machine, peak_memory};
+use crate::commands::open_table::LeftOut;
+use crate::progress::Progress;
+use crate::resources::{machine, now, peak_memory};
+use crate::shell::quoted;
 
 /// Name of the file in the folder of a run.
-pub(crate) const FILE: &str = "run.json";
+const FILE: &str = "run.json";
 
 /// A run's circumstances.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RunFolder {
     /// Fingerprint of the table of images.
     pub(crate) data: String,
+    /// What was broken at its beginning and left out, by the rows of the whole table; absent where nothing was to be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left_out: Option<LeftOut>,
     /// The first sitting, and one for each resume.
     pub(crate) sittings: Vec<Sitting>,
 }
@@ -39,25 +46,20 @@ pub(crate) struct Sitting {
     pub(crate) ended: Option<u64>,
     /// How it ended.
     pub(crate) outcome: Option<String>,
-    /// The most memory that it had, at its end.
+    /// Seconds up to its end or, while it runs and after a kill, up to its newest checkpoint: what came after that is done again,
+    /// and counted then.
+    #[serde(default)]
+    pub(crate) seconds: Option<f64>,
+    /// The most memory that it had until then.
     #[serde(default)]
     pub(crate) peak_memory_bytes: Option<u64>,
 }
 
-/// What a folder holds before a run is started in it.
-pub(crate) struct Before {
-    description: Option<Vec<u8>>,
-    /// When its `run.toml` was written.
-    settings: Option<SystemTime>,
-}
-
-impl Before {
-    pub(crate) fn read(folder: &Path) -> Self {
-        let settings = std::fs::metadata(folder.join("run.toml"));
-        Self {
-            description: std::fs::read(folder.join(FILE)).ok(),
-            settings: settings.and_then(|file| file.modified()).ok(),
-        }
+impl Sitting {
+    /// What it took; a version before this one wrote down no more than when it began and ended.
+    fn seconds(&self) -> f64 {
+        let known = || Some(self.ended?.saturating_sub(self.started) as f64);
+        self.seconds.or_else(known).unwrap_or(0.0)
     }
 }
 
@@ -68,19 +70,21 @@ impl RunFolder {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// Notes that a sitting begins; `resumed` keeps the earlier ones.
+    /// The same with a sitting that begins now; `resumed` keeps the earlier ones. Nothing is written yet.
     pub(crate) fn begin(
         folder: &Path,
         data: String,
+        left_out: Option<LeftOut>,
         device: String,
         resumed: bool,
-    ) -> Result<Self> {
-        let mut sittings = if resumed {
-            Self::read(folder).sittings
-        } else {
-            Vec::new()
+    ) -> Self {
+        let mut run = match resumed {
+            true => Self::read(folder),
+            false => Self::default(),
         };
-        sittings.push(Sitting {
+        run.data = data;
+        run.left_out = left_out;
+        run.sittings.push(Sitting {
             command: std::env::args().collect(),
             lodestone: env!("CARGO_PKG_VERSION").to_owned(),
             commit: commit(),
@@ -89,41 +93,41 @@ impl RunFolder {
             started: now(),
             ended: None,
             outcome: None,
+            seconds: None,
             peak_memory_bytes: None,
         });
-        let run = Self { data, sittings };
-        run.write(folder)?;
-        Ok(run)
+        run
     }
 
-    /// Notes how the sitting ended.
-    pub(crate) fn end(mut self, folder: &Path, outcome: &str) -> Result<()> {
-        if let Some(sitting) = self.sittings.last_mut() {
-            sitting.ended = Some(now());
-            sitting.outcome = Some(outcome.to_owned());
-            sitting.peak_memory_bytes = peak_memory();
-        }
-        self.write(folder)
+    /// How the last sitting ended; absent if it did not say, because it runs or was killed.
+    pub(crate) fn outcome(&self) -> Option<&str> {
+        self.sittings.last()?.outcome.as_deref()
     }
 
-    /// Notes how a sitting failed. One that failed before it began, which leaves `run.toml` as it was `before`, is taken back: the
-    /// folder then still describes the run that is in it, or is gone if there is none.
-    pub(crate) fn failed(self, folder: &Path, error: &str, resumed: bool, before: &Before) {
-        // What went wrong is the error; that it could not be written down as well is not.
-        if resumed || Before::read(folder).settings != before.settings {
-            let _ = self.end(folder, error);
-            return;
-        }
-        match &before.description {
-            Some(text) => {
-                let file = folder.join(FILE);
-                let _ = lodestone_files::write_whole(&file, |file| file.write_all(text));
-            }
-            None => {
-                let _ = std::fs::remove_file(folder.join(FILE));
-                let _ = std::fs::remove_dir(folder);
-            }
-        }
+    /// Seconds of all sittings together.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.sittings.iter().map(Sitting::seconds).sum()
+    }
+
+    /// The most memory that a sitting had.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        let sittings = self.sittings.iter();
+        sittings
+            .filter_map(|sitting| sitting.peak_memory_bytes)
+            .max()
+    }
+
+    /// Time and memory in words, for one of several sittings or the only one; absent where nothing is known.
+    pub(crate) fn cost(&self) -> Option<String> {
+        let sittings = match self.sittings.len() {
+            0 => return None,
+            1 => String::new(),
+            several => format!(" in {several} sittings"),
+        };
+        let memory = self.peak_memory().map_or_else(String::new, |bytes| {
+            format!(", at most {:.0} MB of memory", bytes as f64 / 1e6)
+        });
+        Some(format!("{:.0} s{sittings}{memory}", self.seconds()))
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
@@ -133,9 +137,117 @@ impl RunFolder {
     }
 }
 
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |time| time.as_secs())
+/// Refuses to start a run in a folder that holds one, or something that a run would replace.
+///
+/// # Errors
+/// What is there, and what can be done.
+pub(crate) fn check_free(folder: &Path) -> Result<()> {
+    let Some(found) = in_the_way(folder) else {
+        return Ok(());
+    };
+    ensure!(
+        folder.join("run.toml").exists(),
+        "{} is in the way of a run: name another folder with --out, or replace it with --force",
+        found.display()
+    );
+    let state = match RunFolder::read(folder).outcome() {
+        Some(known @ ("finished" | "interrupted")) => known.to_owned(),
+        Some(_) => "failed".to_owned(),
+        None => "not ended".to_owned(),
+    };
+    bail!(
+        "{} holds a run ({state}): go on with `lodestone train --resume {}`, start over with --force, or name another folder with \
+         --out",
+        folder.display(),
+        quoted(folder)
+    )
+}
+
+/// Keeps `run.json` while a run is watched: written when the folder becomes the run's, and with each checkpoint.
+pub(crate) struct Recorder<'a> {
+    progress: &'a mut Progress,
+    folder: PathBuf,
+    run: RunFolder,
+    start: Duration,
+    began: bool,
+    /// The file could not be written.
+    failed: Option<anyhow::Error>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(progress: &'a mut Progress, folder: &Path, run: RunFolder) -> Self {
+        Self {
+            start: progress.elapsed(),
+            progress,
+            folder: folder.to_path_buf(),
+            run,
+            began: false,
+            failed: None,
+        }
+    }
+
+    /// Notes how the sitting ended, if it has begun at all, and gives the run back.
+    ///
+    /// # Errors
+    /// If that, or what was to be noted before, cannot be written.
+    pub(crate) fn end(mut self, outcome: &str) -> Result<RunFolder> {
+        self.count();
+        if let Some(sitting) = self.run.sittings.last_mut() {
+            sitting.ended = Some(now());
+            sitting.outcome = Some(outcome.to_owned());
+        }
+        self.keep();
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.run),
+        }
+    }
+
+    /// What the sitting has cost so far.
+    fn count(&mut self) {
+        let seconds = (self.progress.elapsed() - self.start).as_secs_f64();
+        if let Some(sitting) = self.run.sittings.last_mut() {
+            sitting.seconds = Some(seconds);
+            sitting.peak_memory_bytes = peak_memory();
+        }
+    }
+
+    fn keep(&mut self) {
+        if self.began
+            && let Err(error) = self.run.write(&self.folder)
+        {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn elapsed(&self) -> Duration {
+        self.progress.elapsed()
+    }
+
+    fn wall_time(&self) -> Duration {
+        self.progress.wall_time()
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.progress.stop_requested()
+    }
+
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Begun => {
+                self.began = true;
+                self.keep();
+            }
+            Event::Saved { .. } => {
+                self.count();
+                self.keep();
+            }
+            _ => {}
+        }
+        self.progress.on(event);
+    }
 }
 
 /// What `LODESTONE_COMMIT` says, otherwise the short hash of the commit that the current folder stands at; absent outside of a
@@ -159,4 +271,47 @@ fn commit() -> Option<String> {
     } else {
         format!("{hash} with changes")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_costs_what_its_sittings_cost() {
+        let text = r#"{"data":"abc","sittings":[
+            {"command":[],"lodestone":"0.1.0","commit":null,"device":"cpu","machine":"m","started":10,"ended":241,
+             "outcome":"interrupted","peak_memory_bytes":9},
+            {"command":[],"lodestone":"0.1.0","commit":null,"device":"cpu","machine":"m","started":300,"ended":null,
+             "outcome":null,"seconds":2.5,"peak_memory_bytes":12},
+            {"command":[],"lodestone":"0.1.0","commit":null,"device":"cpu","machine":"m","started":400,"ended":405,
+             "outcome":"finished","seconds":4.5,"peak_memory_bytes":7}]}"#;
+        let run: RunFolder = serde_json::from_str(text).unwrap();
+        assert_eq!((run.seconds(), run.peak_memory()), (238.0, Some(12)));
+        assert_eq!(
+            run.cost().unwrap(),
+            "238 s in 3 sittings, at most 0 MB of memory"
+        );
+        assert_eq!(run.outcome(), Some("finished"));
+    }
+
+    #[test]
+    fn a_folder_is_free_unless_a_run_would_replace_something_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            lodestone_files::write_whole(&folder.path().join(name), |_| Ok(())).unwrap();
+        };
+        assert!(check_free(&folder.path().join("new")).is_ok());
+        write("notes.txt");
+        write("run.json");
+        assert!(check_free(folder.path()).is_ok());
+        write("model.safetensors");
+        let error = check_free(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("model.safetensors is in the way"), "{error}");
+        write("run.toml");
+        let error = check_free(folder.path()).unwrap_err().to_string();
+        for part in ["holds a run (not ended)", "--resume", "--force", "--out"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
 }

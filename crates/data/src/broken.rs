@@ -1,5 +1,6 @@
 //! Photographs that cannot be read, found before training instead of at hour three.
 
+use lodestone_files::told;
 use rayon::prelude::*;
 
 use crate::look::Encoded;
@@ -30,7 +31,7 @@ pub fn find_broken(
             };
             file.whole()
         });
-        decoded.err().map(|error| error.to_string())
+        decoded.err().map(|error| told(&error))
     };
     (0..table.rows.len())
         .into_par_iter()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file or folder cannot be opened or read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum DataError {
         problem: String,
     },
     /// An image file cannot be decoded.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot decode {}", path.display())]
     Image {
         /// The image file.
         path: PathBuf,
@@ -68,9 +68,9 @@ pub enum DataError {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The content is no known image format, whatever the file is called.
-    #[error("not an image (first bytes {first_bytes})")]
+    #[error("not an image ({})", beginning(first_bytes))]
     Unknown {
-        /// Up to eight bytes in hexadecimal.
+        /// Up to eight bytes in hexadecimal; none of an empty file.
         first_bytes: String,
     },
     /// The file ends before the image does.
@@ -86,9 +86,17 @@ pub enum DecodeError {
         /// The value allowed.
         limit: u64,
     },
-    /// The decoder of the format refused the content.
+    /// The decoder of the format refused the content. Its error tells all of its causes itself.
     #[error("broken image: {0}")]
-    Broken(#[source] image::ImageError),
+    Broken(image::ImageError),
+}
+
+/// How the content begins, in words.
+fn beginning(first_bytes: &str) -> String {
+    match first_bytes {
+        "" => "it is empty".to_owned(),
+        bytes => format!("first bytes {bytes}"),
+    }
 }
 
 impl DataError {

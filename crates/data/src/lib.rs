@@ -99,7 +99,8 @@ pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
 pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
 pub use render::{Images, image_from_bytes, load_image};
 pub use sets::{
-    Attributes, ClassProtocol, Dataset, FlowersProtocol, Regions, detect, photographs_in, read_attributes,
+    Attributes, ClassProtocol, Dataset, FlowersProtocol, Regions, detect, photographs_in,
+    read_attributes,
 };
 pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
 pub use view::{DrawKey, Draws, View};

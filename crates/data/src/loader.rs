@@ -3,10 +3,12 @@
 //! Rows are rendered one by one, so that one slow photograph delays its own batch only. How far the loader runs ahead is
 //! bounded by bytes and not by batches, because a batch of 299-pixel images is a hundred times one of 28-pixel images.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+use lodestone_files::told;
 
 use crate::cache::{Cache, CacheConfig};
 use crate::error::DataError;
@@ -71,6 +73,18 @@ pub struct ImageBatch {
     pub skipped: Vec<(usize, String)>,
 }
 
+impl ImageBatch {
+    /// Positions in `asked`, the rows that the batch was asked for, of the images that are there, ascending: all of them under
+    /// [`Broken::Fail`].
+    pub fn places(&self, asked: &[usize]) -> Vec<usize> {
+        let mut there = self.rows.iter().peekable();
+        let places = asked.iter().enumerate();
+        places
+            .filter_map(|(place, row)| there.next_if_eq(&row).map(|_| place))
+            .collect()
+    }
+}
+
 /// Renders rows of a table.
 ///
 /// # Example
@@ -91,7 +105,11 @@ pub struct ImageBatch {
 pub struct Loader {
     renderer: Arc<Renderer>,
     config: LoaderConfig,
+    left_out: LeftOut,
 }
+
+/// Rows that were broken when they were asked for, with the reason.
+type LeftOut = Arc<Mutex<BTreeMap<usize, String>>>;
 
 impl Loader {
     /// A loader of `table`; starts nothing yet.
@@ -117,7 +135,24 @@ impl Loader {
         Ok(Loader {
             renderer: Arc::new(renderer),
             config,
+            left_out: LeftOut::default(),
         })
+    }
+
+    /// The same loader, with what it keeps, for which a broken image is another matter.
+    #[must_use]
+    pub fn with_broken(&self, broken: Broken) -> Self {
+        let mut loader = self.clone();
+        loader.config.broken = broken;
+        loader
+    }
+
+    /// Rows that this loader and its clones have left out under [`Broken::Skip`] so far, ascending, with the reason.
+    pub fn left_out(&self) -> Vec<(usize, String)> {
+        let rows = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.iter()
+            .map(|(&row, reason)| (row, reason.clone()))
+            .collect()
     }
 
     /// The table whose rows are rendered.
@@ -150,6 +185,7 @@ impl Loader {
             renderer: Arc::clone(&self.renderer),
             view: view.clone(),
             broken: self.config.broken,
+            left_out: Arc::clone(&self.left_out),
             state: Mutex::new(State::default()),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -316,6 +352,7 @@ struct Shared {
     renderer: Arc<Renderer>,
     view: View,
     broken: Broken,
+    left_out: LeftOut,
     state: Mutex<State>,
     /// There are jobs, or no more will come.
     work: Condvar,
@@ -396,9 +433,13 @@ impl Shared {
                 }
                 Err(error) => match self.broken {
                     Broken::Fail => return (Err(error), buffers),
-                    Broken::Skip => skipped.push((row, error.to_string())),
+                    Broken::Skip => skipped.push((row, told(&error))),
                 },
             }
+        }
+        if !skipped.is_empty() {
+            let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+            left_out.extend(skipped.iter().cloned());
         }
         let [channels, height, width] = renderer.preprocessing.shape();
         let images = Images {

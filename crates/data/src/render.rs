@@ -34,6 +34,19 @@ impl Images {
         Tensor::from_data(TensorData::new(self.values, self.shape), device)
     }
 
+    /// The images at these positions, in this order; one may be taken several times.
+    ///
+    /// # Panics
+    /// If a position is not below `shape[0]`.
+    pub fn picked(&self, positions: &[usize]) -> Self {
+        let [_, channels, height, width] = self.shape;
+        let values = positions.iter().flat_map(|&at| self.image(at)).copied();
+        Self {
+            values: values.collect(),
+            shape: [positions.len(), channels, height, width],
+        }
+    }
+
     /// The values of one image.
     ///
     /// # Panics

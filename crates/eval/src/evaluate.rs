@@ -201,8 +201,10 @@ impl Search<'_> {
             );
             (soft, nearest)
         } else {
-            report.warnings.push(
-                "the gallery rows of each class are one point, so soft kNN has no variance to vote with".into(),
+            report.add_absent_errors(
+                &format!("soft_knn{suffix}"),
+                query_labels.len(),
+                "the gallery rows of each class are one point, so soft kNN has no variance to vote with",
             );
             let nearest = Predictions::nearest_neighbour(self, gallery_labels)?;
             (nearest.clone(), nearest)
@@ -228,21 +230,35 @@ impl Search<'_> {
         for &k in retrieval.cuts().iter().filter(|&&k| k > most) {
             report.note(&format!("k_effective_at_{k}"), most);
         }
-        let mut warn = |sentence: String| report.warnings.push(sentence);
         let queries = retrieval.queries();
         if queries.iter().all(|q| q.nearest_wrong.is_none()) {
-            warn("no query sees a row of another class, so every ranking is perfect".into());
+            let perfect = "no query sees a row of another class, so every ranking is perfect";
+            report.warnings.push(perfect.into());
         }
-        if queries.iter().all(|q| q.is_lone()) {
-            warn("no query has anything to find, so no ranking metric has a value".into());
+        let all_lone = queries.iter().all(|q| q.is_lone());
+        if all_lone {
+            let nothing = "no query has anything to find, so no ranking metric has a value";
+            report.warnings.push(nothing.into());
         }
+        let why = match all_lone {
+            true => "no query has anything to find",
+            false => "the rankings were not followed far enough",
+        };
+        let without = report
+            .measures
+            .iter()
+            .filter(|(_, measure)| measure.value.is_none());
+        let without: Vec<String> = without.map(|(name, _)| name.clone()).collect();
+        report
+            .absent
+            .extend(without.into_iter().map(|name| (name, why.to_owned())));
         let level = |q: &&crate::QueryScores| {
             q.nearest_wrong
                 .is_some_and(|wrong| wrong.squared_distance == 0.0)
         };
         let level = queries.iter().filter(level).count();
         if level > 0 {
-            warn(format!(
+            report.warnings.push(format!(
                 "{level} of {} queries have the very embedding of a row of another class",
                 queries.len()
             ));
@@ -275,6 +291,7 @@ mod tests {
         let lone: Vec<usize> = (0..12).collect();
         let all_lone = report(&fine, &lone, |_| {});
         assert_eq!(all_lone.measures["map_at_r"].value, None);
+        assert_eq!(all_lone.absent["map_at_r"], "no query has anything to find");
         assert_eq!(all_lone.setting.n_lone, 12);
         assert!(all_lone.warnings[0].starts_with("no query has anything to find"));
 

@@ -18,6 +18,7 @@
 //! | `measures.NAME.interval` | optional: bootstrap 95 % interval `[low, high]` over queries |
 //! | `measures.NAME.interval_over_classes` | optional: the same where whole classes are drawn: how far the number would move with other classes |
 //! | `measures.NAME.vote` | for kNC and soft kNN: `nearest` (L or k) and `variance` (σ²) |
+//! | `absent.NAME` | optional: why a measure has no value, in words |
 //! | `per_class.CLASS.NAME` | optional: `value` and `count` of one class |
 //! | `class_names` | optional: name of each class number |
 //! | `clustering` | optional: [`Clustering`]: `nmi`, `ami`, `purity`, `rows`, `clusters` and how the clusters were made |
@@ -62,6 +63,9 @@ pub struct Report {
     pub notes: BTreeMap<String, String>,
     /// The numbers, by name.
     pub measures: BTreeMap<String, Measure>,
+    /// Why a measure has no value, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<String, String>,
     /// Means of single classes, by class number and metric.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_class: Option<BTreeMap<usize, BTreeMap<String, Mean>>>,
@@ -224,6 +228,7 @@ impl Report {
             setting,
             notes: BTreeMap::new(),
             measures: BTreeMap::new(),
+            absent: BTreeMap::new(),
             per_class: None,
             class_names: BTreeMap::new(),
             clustering: None,
@@ -243,6 +248,16 @@ impl Report {
             let (part, name) = name.split_once('.')?;
             self.parts.get(part)?.measures.get(name)
         })
+    }
+
+    /// Why the number of a name has no value, where that is known.
+    pub fn reason(&self, name: &str) -> Option<&str> {
+        let own = self.absent.get(name);
+        let of_part = || {
+            let (part, name) = name.split_once('.')?;
+            self.parts.get(part)?.absent.get(name)
+        };
+        own.or_else(of_part).map(String::as_str)
     }
 
     /// The names that [`measure`](Self::measure) knows.
@@ -314,6 +329,17 @@ impl Report {
                 errors.fewer_than_five, errors.rows
             ));
         }
+    }
+
+    /// Adds a classification rule that has no meaning here, under the names of [`add_errors`](Self::add_errors): measures without a
+    /// value, which `why` explains, and a warning.
+    pub fn add_absent_errors(&mut self, rule: &str, rows: usize, why: &str) {
+        for at in [1, 5] {
+            let name = format!("{rule}_error_at_{at}");
+            self.add(name.clone(), None, rows);
+            self.absent.insert(name, why.to_owned());
+        }
+        self.warnings.push(why.to_owned());
     }
 
     /// Adds hierarchy recovery as `hierarchy_soft_knn_..`, `hierarchy_class_mean_..` and `hierarchy_chance_..`.

@@ -54,6 +54,15 @@ impl Form {
             }),
         }
     }
+
+    /// The files that embeddings of this form are: `path`, and the list beside it where the form has no room for paths.
+    pub fn files(self, path: &Path) -> Vec<PathBuf> {
+        let mut files = vec![path.to_path_buf()];
+        if matches!(self, Self::Npy | Self::Npz | Self::Safetensors) {
+            files.push(path.with_extension("csv"));
+        }
+        files
+    }
 }
 
 impl Embeddings {
@@ -86,14 +95,26 @@ impl Embeddings {
             Form::Csv => text::table(self).map_err(failed)?,
         };
         write_whole(path, |file| file.write_all(&bytes))?;
-        let mut written = vec![path.to_path_buf()];
-        if matches!(form, Form::Npy | Form::Npz | Form::Safetensors) {
-            let list = path.with_extension("csv");
+        let files = form.files(path);
+        if let Some(list) = files.get(1) {
             let bytes = text::list(self).map_err(failed)?;
-            write_whole(&list, |file| file.write_all(&bytes))?;
-            written.push(list);
+            write_whole(list, |file| file.write_all(&bytes))?;
         }
-        Ok(written)
+        Ok(files)
+    }
+
+    /// Whether `path` is the name of files that [`write`](Self::write) made, which it may make again: a table with its columns, or a
+    /// matrix with its list beside it. A matrix alone, or beside another list, is somebody else's.
+    pub fn made(path: &Path) -> bool {
+        match Form::of(path) {
+            Ok(form @ (Form::Npy | Form::Npz | Form::Safetensors)) => {
+                let matrix = !path.exists() || matrices::is_matrix(path, form);
+                matrix && text::is_list(&path.with_extension("csv"))
+            }
+            Ok(Form::Parquet) => parquet::is_table(path),
+            Ok(Form::Csv) => text::is_table(path),
+            Err(_) => false,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), ExchangeError> {
@@ -175,6 +196,39 @@ pub(crate) mod tests {
             error.starts_with("x.txt: the name must end in .npy"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_was_written_is_known_from_what_others_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            write_whole(&path, |file| file.write_all(text.as_bytes())).unwrap();
+            path
+        };
+        for name in ["a.npy", "b.npz", "c.safetensors", "d.parquet", "e.csv"] {
+            let path = folder.path().join(name);
+            assert!(!Embeddings::made(&path), "{name} is not there yet");
+            three().write(&path).unwrap();
+            assert!(Embeddings::made(&path), "{name}");
+        }
+        // A list of labels, a table of something else, a matrix of another program.
+        assert!(!Embeddings::made(&put(
+            "labels.csv",
+            "path,label\na.jpg,0\n"
+        )));
+        assert!(!Embeddings::made(&put("words.parquet", "no table")));
+        let matrix = folder.path().join("x.npy");
+        std::fs::copy(folder.path().join("a.npy"), &matrix).unwrap();
+        assert!(!Embeddings::made(&matrix));
+        put("x.csv", "label\n0\n");
+        assert!(!Embeddings::made(&matrix));
+        for name in ["a.npy", "b.npz", "c.safetensors"] {
+            assert!(
+                !Embeddings::made(&put(name, "something else, longer than any header")),
+                "{name}"
+            );
+        }
     }
 
     #[test]

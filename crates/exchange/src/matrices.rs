@@ -1,13 +1,32 @@
 //! Embeddings as arrays.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
 
 use ndarray::{ArrayView1, ArrayView2};
 use ndarray_npy::{NpzWriter, WriteNpyExt};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use crate::Embeddings;
+use crate::{Embeddings, Form};
+
+/// Whether the file begins as one of that form does.
+pub(crate) fn is_matrix(path: &Path, form: Form) -> bool {
+    let mut beginning = Vec::new();
+    let read = File::open(path).map(|file| file.take(512).read_to_end(&mut beginning));
+    let begins = |with: &[u8]| beginning.starts_with(with);
+    read.is_ok()
+        && match form {
+            Form::Npy => begins(b"\x93NUMPY"),
+            Form::Npz => begins(b"PK"),
+            // The length of the header, and the header; that of a model or an index says more about itself first.
+            Form::Safetensors => beginning.get(8..).is_some_and(|header| {
+                header.starts_with(b"{\"labels\":") || header.starts_with(b"{\"embeddings\":")
+            }),
+            Form::Parquet | Form::Csv => false,
+        }
+}
 
 fn matrix(embeddings: &Embeddings) -> Result<ArrayView2<'_, f32>, String> {
     let shape = (embeddings.len(), embeddings.dim);

@@ -3,11 +3,14 @@
 //! Milvus and its relatives take such files in bulk as they are: the columns are named like the fields, a vector is a list of
 //! floats, and row groups are small enough for its readers.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
@@ -28,6 +31,20 @@ message embeddings {
 
 /// Bytes of embeddings in a group of rows, which a reader loads at once: what Milvus' own writer aims at.
 const GROUP_BYTES: usize = 32 << 20;
+
+/// Whether the file is such a table.
+pub(crate) fn is_table(path: &Path) -> bool {
+    let read = |file: File| -> Result<bool, ParquetError> {
+        let file = SerializedFileReader::new(file)?;
+        let schema = file
+            .metadata()
+            .file_metadata()
+            .schema_descr()
+            .root_schema_ptr();
+        Ok(*schema == parse_message_type(SCHEMA)?)
+    };
+    File::open(path).is_ok_and(|file| read(file).unwrap_or(false))
+}
 
 pub(crate) fn table(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
     write(embeddings).map_err(|error| error.to_string())

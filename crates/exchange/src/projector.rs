@@ -11,6 +11,16 @@ use crate::{Embeddings, ExchangeError};
 const CONFIG: &str = "embeddings {\n  tensor_name: \"embeddings\"\n  tensor_path: \"tensors.tsv\"\n  metadata_path: \"metadata.tsv\"\n}\n";
 
 impl Embeddings {
+    /// Whether `folder` is one that [`write_projector`](Self::write_projector) made, or has none of its files.
+    pub fn may_be_projector(folder: &Path) -> bool {
+        let config = folder.join("projector_config.pbtxt");
+        let made = std::fs::read_to_string(config).is_ok_and(|text| text == CONFIG);
+        let is_there = |name: &&str| folder.join(name).exists();
+        made || !["tensors.tsv", "metadata.tsv", "projector_config.pbtxt"]
+            .iter()
+            .any(|name| is_there(&name))
+    }
+
     /// Writes `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt` into `folder`, the last one last. The first two can also be
     /// loaded into the projector's page by hand.
     ///
@@ -50,6 +60,7 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::Embeddings;
     use crate::embeddings::tests::three;
 
     #[test]
@@ -60,5 +71,9 @@ mod tests {
         assert_eq!(read("tensors.tsv"), "0\t-1.5\n2\t3\n0.0000001\t5\n");
         assert_eq!(read("metadata.tsv").lines().nth(2), Some("plates\tc d.jpg"));
         assert!(read("projector_config.pbtxt").contains("tensors.tsv"));
+        assert!(Embeddings::may_be_projector(folder.path()));
+        std::fs::remove_file(folder.path().join("projector_config.pbtxt")).unwrap();
+        assert!(!Embeddings::may_be_projector(folder.path()));
+        assert!(Embeddings::may_be_projector(&folder.path().join("new")));
     }
 }

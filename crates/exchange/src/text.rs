@@ -1,16 +1,37 @@
 //! Tables as text.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
 use csv::Writer;
 
 use crate::Embeddings;
+
+/// Columns of a list, and the first ones of a table.
+const COLUMNS: [&str; 3] = ["path", "label", "class_name"];
+
+/// Whether the file begins as a list does.
+pub(crate) fn is_list(path: &Path) -> bool {
+    header(path).is_some_and(|header| header == COLUMNS.join(","))
+}
+
+/// Whether the file begins as a table does.
+pub(crate) fn is_table(path: &Path) -> bool {
+    header(path).is_some_and(|header| header.starts_with(&(COLUMNS.join(",") + ",e0")))
+}
+
+fn header(path: &Path) -> Option<String> {
+    let mut line = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    BufReader::new(file).read_line(&mut line).ok()?;
+    Some(line.trim_end().to_owned())
+}
 
 /// `path`, `label`, `class_name`.
 pub(crate) fn list(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
     let mut writer = Writer::from_writer(Vec::new());
     let text = |error: csv::Error| error.to_string();
-    writer
-        .write_record(["path", "label", "class_name"])
-        .map_err(text)?;
+    writer.write_record(COLUMNS).map_err(text)?;
     for (row, path) in embeddings.paths.iter().enumerate() {
         let label = embeddings.labels[row].to_string();
         writer
@@ -24,7 +45,7 @@ pub(crate) fn list(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
 pub(crate) fn table(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
     let mut writer = Writer::from_writer(Vec::new());
     let text = |error: csv::Error| error.to_string();
-    let mut header = ["path", "label", "class_name"].map(str::to_owned).to_vec();
+    let mut header = COLUMNS.map(str::to_owned).to_vec();
     header.extend((0..embeddings.dim).map(|at| format!("e{at}")));
     writer.write_record(&header).map_err(text)?;
     for (row, values) in embeddings.rows().enumerate() {

@@ -3,17 +3,24 @@
 //! A run that is killed, or a disk that fills up, must leave the previous file as it was. Everything lodestone writes goes
 //! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it. Every list that
 //! a person may have edited is read by [`read_text`].
+//!
+//! What goes with writing is here too: a lock that keeps a second process away ([`Lock`]), and errors on one line ([`told`]).
 
+mod lock;
 mod text;
+mod told;
+
+pub use lock::{Lock, LockError};
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 pub use text::{TextError, read_text, text};
+pub use told::told;
 
 /// Writing a file failed; the previous file, if there was one, is untouched.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {source}", path.display())]
+#[error("cannot write {}", path.display())]
 pub struct WriteError {
     /// The file that was to appear.
     pub path: PathBuf,
@@ -103,7 +110,7 @@ mod tests {
         })
         .unwrap_err();
         assert_eq!(
-            error.to_string(),
+            told(&error),
             format!("cannot write {}: disk full", path.display())
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");

@@ -39,6 +39,6 @@ pub enum ReportError {
         reason: String,
     },
     /// Photographs that could not be packed.
-    #[error("cannot pack photographs: {0}")]
+    #[error("cannot pack photographs")]
     Pictures(#[from] image::ImageError),
 }

@@ -4,6 +4,10 @@ mod data;
 mod html;
 mod slots;
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use crate::answers::Answers;
 use crate::confused::{Confused, confused};
 use crate::material::{Material, Pictures};
@@ -121,6 +125,13 @@ impl Page {
     /// The page, which needs no other file and no network.
     pub fn html(&self) -> String {
         html::write(self, html::Use::File)
+    }
+
+    /// Whether the file at `path` is such a page, which may be made again.
+    pub fn made(path: &Path) -> bool {
+        let mut beginning = vec![0; html::BEGINNING.len()];
+        let read = File::open(path).and_then(|mut file| file.read_exact(&mut beginning));
+        read.is_ok() && beginning == html::BEGINNING.as_bytes()
     }
 
     /// The same with a field to look up further photographs, for a server that answers `POST /search` with the JSON lines of

@@ -81,6 +81,20 @@ impl Probe {
         Ok(Self { then, ..self })
     }
 
+    /// The probe of some of its rows, given by their places among [`rows`](Self::rows): those that can still be embedded.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    #[must_use]
+    pub fn keep(&self, places: &[usize]) -> Self {
+        let then = |&place: &usize| &self.then[place * self.dim..(place + 1) * self.dim];
+        Self {
+            rows: places.iter().map(|&place| self.rows[place]).collect(),
+            then: places.iter().flat_map(then).copied().collect(),
+            ..*self
+        }
+    }
+
     /// The rows to embed, on their evaluation view, for [`drift`](Self::drift).
     pub fn rows(&self) -> &[usize] {
         &self.rows

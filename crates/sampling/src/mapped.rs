@@ -13,7 +13,7 @@ use crate::Rows;
 #[derive(Debug, thiserror::Error)]
 pub enum MappedError {
     /// It cannot be opened or mapped.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -22,7 +22,7 @@ pub enum MappedError {
         source: std::io::Error,
     },
     /// It is not a matrix of 32-bit floats.
-    #[error("{} is no .npy file of little-endian 32-bit floats with rows and columns: {source}", path.display())]
+    #[error("{} is no .npy file of little-endian 32-bit floats with rows and columns", path.display())]
     Format {
         /// The file.
         path: PathBuf,

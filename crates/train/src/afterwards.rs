@@ -100,12 +100,15 @@ impl Trainer {
         };
         let gallery = features(&parts.train, observer)?;
         let queries = features(rows, observer)?;
-        let (of_gallery, of_queries) = (parts.columns(&parts.train), parts.columns(rows));
-        let (seen, roles) = (parts.seen(rows), parts.roles(rows));
+        // Without those that are left out as broken.
+        let (train, rows) = (gallery.of(&parts.train), queries.of(rows));
+        let (gallery, queries) = (gallery.values, queries.values);
+        let (of_gallery, of_queries) = (parts.columns(&train), parts.columns(&rows));
+        let (seen, roles) = (parts.seen(&rows), parts.roles(&rows));
         let protocol = parts.protocol(held_out, &config.evaluation);
         let judged = Judged {
             rule: None,
-            dim: gallery.len() / parts.train.len(),
+            dim: gallery.len() / train.len(),
             gallery: of_gallery.part(&gallery),
             queries: of_queries.part(&queries),
             protocol,

@@ -9,7 +9,8 @@ use lodestone_losses::ClassRule;
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Centres, Judged, Part, headline, judge_with};
-use crate::judging::{Judge, Judgement};
+use crate::health::Warning;
+use crate::judging::Judge;
 use crate::learner::Learner;
 use crate::observer::{Event, Observer};
 use crate::refresh::rows_of;
@@ -80,28 +81,32 @@ fn unknown(metric: &str, report: &Report) -> TrainError {
     }
 }
 
-/// Value of the watched metric, and whether it is the best so far, which is then kept as a model file in folder `run`.
+/// Value of the watched metric, and whether it is the best so far, which is then kept as a model file in folder `run`. An
+/// evaluation in which it has no value chooses nothing and does not count: why is told.
 ///
 /// # Errors
-/// If the report lacks the watched metric, or the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn keep_best(
     judge: &Judge,
     run: &Path,
-    judgement: &Judgement,
+    report: &Report,
     learner: &Learner,
     state: &mut State,
     observer: &mut dyn Observer,
 ) -> Result<Option<(f64, bool)>, TrainError> {
     let (config, parts) = (judge.config, judge.parts);
     let own = || {
-        let mode = judgement.report.setting.mode;
+        let mode = report.setting.mode;
         headline(Some(config.loss.class_rule()), mode)
     };
     let metric = config.train.watch.clone().unwrap_or_else(own);
-    let Some(measure) = judgement.report.measure(&metric) else {
-        return Err(unknown(&metric, &judgement.report));
-    };
-    let Some(value) = measure.value else {
+    let Some(value) = report.measure(&metric).and_then(|measure| measure.value) else {
+        let reason = report.reason(&metric);
+        observer.on(Event::Warning(&Warning::NoValue {
+            step: state.step,
+            metric,
+            reason: reason.unwrap_or("these images do not allow it").to_owned(),
+        }));
         return Ok(None);
     };
     let falls = metric.contains("error");

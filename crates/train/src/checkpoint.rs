@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lodestone_files::{WriteError, write_whole};
+use lodestone_files::{WriteError, told, write_whole};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +19,7 @@ const HEAD_LENGTH: usize = MAGIC.len() + 8;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file could not be read.
-    #[error("cannot read checkpoint {}: {source}", path.display())]
+    #[error("cannot read checkpoint {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -247,7 +247,7 @@ impl CheckpointFolder {
                 Ok(parts) => {
                     let reasons = damaged
                         .iter()
-                        .map(|(_, error): &(usize, CheckpointError)| error.to_string())
+                        .map(|(_, error): &(usize, CheckpointError)| told(error))
                         .collect();
                     damaged.iter().for_each(|&(step, _)| self.set_aside(step));
                     return Ok((step, parts, reasons));

@@ -9,9 +9,42 @@ use lodestone_sampling::SamplingError;
 use crate::checkpoint::CheckpointError;
 use crate::growing::LogError;
 
+impl TrainError {
+    /// The error of rows that are all left out as broken, with the reasons.
+    pub(crate) fn unreadable(skipped: &[(usize, String)]) -> Self {
+        let first = skipped.first().map(|(_, reason)| reason.clone());
+        Self::Unreadable {
+            count: skipped.len(),
+            reason: first.unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is about photographs, of which a run can be mended and go on.
+    pub(crate) fn is_of_photographs(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Unreadable { .. })
+    }
+}
+
 /// A run that could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
+    /// A photograph cannot be used any more, after steps that are saved.
+    #[error("the run stopped after step {step}, which is saved")]
+    Photograph {
+        /// The last step.
+        step: usize,
+        /// What is wrong with which photograph.
+        #[source]
+        source: Box<TrainError>,
+    },
+    /// Photographs are left out as broken, and there are no others to go on with.
+    #[error("none of {count} photographs can be read, such as: {reason}")]
+    Unreadable {
+        /// How many.
+        count: usize,
+        /// What is wrong with the first.
+        reason: String,
+    },
     /// A setting contradicts another, or the data.
     #[error("{reason}")]
     Setting {
@@ -56,7 +89,7 @@ pub enum TrainError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// A stage that the network does not have.
-    #[error("model.freeze_until: {0}")]
+    #[error("model.freeze_until")]
     Stage(#[from] UnknownStage),
     /// Images of a size that the network does not take.
     #[error(transparent)]
@@ -74,7 +107,7 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// Weights that could not be turned into bytes.
-    #[error("cannot pack a checkpoint: {0}")]
+    #[error("cannot pack a checkpoint")]
     Record(#[from] burn::store::RecordError),
     /// The log.
     #[error(transparent)]
@@ -83,7 +116,7 @@ pub enum TrainError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The cache of the frozen trunk.
-    #[error("cannot use the feature cache {}: {source}", path.display())]
+    #[error("cannot use the feature cache {}", path.display())]
     Cache {
         /// The file.
         path: std::path::PathBuf,

@@ -24,6 +24,14 @@ pub struct Part<'a> {
     pub sequences: Option<&'a [usize]>,
 }
 
+/// Why rules that vote with a variance have no value, as they have none in an embedding that has collapsed.
+const POINTS: &str = "the clusters of the batches are points, so kNC has no variance to vote with";
+/// The same where no batch has told a variance.
+const UNSEEN: &str = "no batch has had a variance yet, so kNC has none to vote with";
+/// The same for fine classes.
+const FINE_POINTS: &str =
+    "the gallery rows of each fine class are one point, so soft kNN has no variance to vote with";
+
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Judged<'a> {
@@ -218,10 +226,16 @@ fn among_training(
             nearest: config.nearest_clusters,
             variance: config.vote_variance * variance,
         };
-        let knc = Predictions::soft_vote(&to_centres, centres.labels(), vote)?;
-        report.add_errors("knc", knc.errors(queries.labels())?, Some(vote));
+        if vote.variance > 0.0 {
+            let knc = Predictions::soft_vote(&to_centres, centres.labels(), vote)?;
+            report.add_errors("knc", knc.errors(queries.labels())?, Some(vote));
+        } else {
+            report.add_absent_errors("knc", queries.len(), POINTS);
+        }
         let nearest = Predictions::nearest_centre(queries.rows(), centres)?;
         report.add_errors("nearest_centre", nearest.errors(queries.labels())?, None);
+    } else if what.rule == Some(ClassRule::NearestClusters) {
+        report.add_absent_errors("knc", queries.len(), UNSEEN);
     }
     search.add_rules(
         &mut report,
@@ -325,6 +339,8 @@ fn add_recovery(
             coarse: gallery.labels,
         };
         report.add_hierarchy(&hierarchy_recovery(search, test, training, vote)?);
+    } else {
+        report.add_absent_errors("hierarchy_soft_knn", query_fine.len(), FINE_POINTS);
     }
     Ok(())
 }

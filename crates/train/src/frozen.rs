@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lodestone_data::{Draws, Loader, View};
+use lodestone_data::{Broken, Draws, Loader, View};
 use lodestone_files::write_whole;
 use lodestone_models::{Embedder, StageId};
 use memmap2::Mmap;
@@ -89,6 +89,11 @@ pub(crate) struct FrozenSource<'a> {
 }
 
 impl FrozenSource<'_> {
+    /// A loader for which a broken image is an error: a cache has all of its rows.
+    fn strict(&self) -> Loader {
+        self.loader.with_broken(Broken::Fail)
+    }
+
     fn shape(&self) -> [usize; 3] {
         let image = self.loader.preprocessing().shape();
         // The trainer has checked that the network takes these images.
@@ -128,7 +133,7 @@ impl FrozenSource<'_> {
         ));
         if let Some(&first) = self.rows.first() {
             for view in self.views {
-                for batch in self.loader.batches([vec![first]], view) {
+                for batch in self.strict().batches([vec![first]], view) {
                     for pixel in batch?.images.values {
                         sum.update(pixel.to_le_bytes());
                     }
@@ -194,7 +199,7 @@ impl FrozenSource<'_> {
             file.write_all(MAGIC)?;
             for view in self.views {
                 let batches = self.rows.chunks(self.batch).map(<[usize]>::to_vec);
-                for batch in self.loader.batches(batches, view) {
+                for batch in self.strict().batches(batches, view) {
                     let batch = batch.map_err(|error| {
                         broken = Some(error);
                         io::Error::other("an image is broken")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A log could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write log {}: {source}", path.display())]
+#[error("cannot write log {}", path.display())]
 pub struct LogError {
     path: PathBuf,
     #[source]

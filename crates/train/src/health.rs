@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use lodestone_eval::Diagnostics;
+
 /// What can be wrong with a run that still runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
@@ -71,6 +73,20 @@ pub enum Warning {
         /// Images over which the statistics are taken.
         images: usize,
     },
+    /// The watched metric has no value for an evaluation.
+    NoValue {
+        /// The step.
+        step: usize,
+        /// Name of the metric.
+        metric: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A photograph cannot be read any more and is left out.
+    LeftOut {
+        /// What is wrong with which.
+        reason: String,
+    },
     /// A checkpoint could not be used and an older one was taken.
     DamagedCheckpoint {
         /// What is wrong with it.
@@ -111,6 +127,15 @@ impl fmt::Display for Warning {
                 "batch normalisation takes its statistics from {images} images, which is noise: use larger batches or \
                  model.batch_norm = \"frozen\""
             ),
+            Self::NoValue {
+                step,
+                metric,
+                reason,
+            } => write!(
+                f,
+                "step {step}: {metric} has no value and chooses nothing this time: {reason}"
+            ),
+            Self::LeftOut { reason } => write!(f, "left out from now on: {reason}"),
             Self::DamagedCheckpoint { reason } => {
                 write!(f, "{reason}; continuing from the checkpoint before it")
             }
@@ -153,6 +178,8 @@ pub(crate) struct HealthWatch {
     waits: VecDeque<f64>,
     ranks: VecDeque<f64>,
     first: Option<f32>,
+    /// Whether an evaluation has looked at the embeddings.
+    judged: bool,
     /// What holds now.
     now: Vec<Condition>,
     /// What has been said.
@@ -231,18 +258,54 @@ impl HealthWatch {
         found.into_iter().map(|(_, warning)| warning).collect()
     }
 
+    /// Takes what an evaluation found of the embeddings; returns a collapse that was not said yet.
+    pub(crate) fn judged(&mut self, step: usize, found: &Diagnostics) -> Option<Warning> {
+        self.judged = true;
+        found.collapse?;
+        if self.said.contains(&Condition::Collapsed) {
+            return None;
+        }
+        self.said.push(Condition::Collapsed);
+        Some(Warning::Collapsed {
+            step,
+            effective_rank: found.effective_rank,
+        })
+    }
+
     /// What looks wrong at the moment.
     pub(crate) fn now(&self) -> &[Condition] {
         &self.now
     }
 
-    /// The health of the run so far, in a line.
+    /// The health of the run so far, in a line: what went wrong, or of what it can be said that it did not.
     pub(crate) fn line(&self) -> String {
-        if self.said.is_empty() {
-            return "health: no collapse, no divergence, no waiting for images".into();
+        if !self.said.is_empty() {
+            let names: Vec<&str> = self.said.iter().map(|condition| condition.name()).collect();
+            return format!("health: {}; see the warnings above", names.join(", "));
         }
-        let names: Vec<&str> = self.said.iter().map(|condition| condition.name()).collect();
-        format!("health: {}; see the warnings above", names.join(", "))
+        let looked = self.judged || self.ranks.len() == LOOKS;
+        let full = self.losses.len() == WINDOW;
+        let questions = [
+            ("collapse", looked),
+            ("divergence", full),
+            ("waiting for images", full),
+        ];
+        let names = |answered: bool, word: &str| -> Vec<String> {
+            let those = questions.iter().filter(|(_, known)| *known == answered);
+            those.map(|(name, _)| format!("{word}{name}")).collect()
+        };
+        let (good, open) = (names(true, "no "), names(false, ""));
+        let open = match open.is_empty() {
+            true => String::new(),
+            false => format!("too few steps to tell {}", open.join(" and ")),
+        };
+        let parts = [good.join(", "), open];
+        let parts: Vec<&str> = parts
+            .iter()
+            .map(String::as_str)
+            .filter(|part| !part.is_empty())
+            .collect();
+        format!("health: {}", parts.join("; "))
     }
 }
 
@@ -255,6 +318,8 @@ fn keep<T>(recent: &mut VecDeque<T>, value: T, most: usize) {
 
 #[cfg(test)]
 mod tests {
+    use lodestone_eval::{Labelled, diagnostics};
+
     use super::*;
 
     /// Warnings over 200 steps that each give the pulse of their number.
@@ -325,6 +390,46 @@ mod tests {
             ..Pulse::default()
         });
         assert_eq!(good, []);
+    }
+
+    /// What an evaluation says of embeddings in two dimensions.
+    fn shape(points: &[f32]) -> Diagnostics {
+        let labels: Vec<usize> = (0..points.len() / 2).map(|row| row % 2).collect();
+        diagnostics(Labelled::new(points, 2, &labels).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_collapse_that_an_evaluation_finds_is_told_however_few_steps_there_were() {
+        let mut watch = HealthWatch::default();
+        watch.push(&Pulse::default());
+        let warning = watch.judged(3, &shape(&[1.0; 8])).unwrap().to_string();
+        assert!(
+            warning.contains("step 3: the embeddings have collapsed"),
+            "{warning}"
+        );
+        assert_eq!(watch.judged(4, &shape(&[1.0; 8])), None);
+        assert_eq!(watch.line(), "health: collapsed; see the warnings above");
+    }
+
+    #[test]
+    fn nothing_is_called_good_that_nobody_looked_at() {
+        let mut watch = HealthWatch::default();
+        let short = "health: too few steps to tell collapse and divergence and waiting for images";
+        assert_eq!(watch.line(), short);
+        assert_eq!(
+            watch.judged(1, &shape(&[1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.0, -1.0])),
+            None
+        );
+        let judged = "health: no collapse; too few steps to tell divergence and waiting for images";
+        assert_eq!(watch.line(), judged);
+        (0..WINDOW).for_each(|_| {
+            drop(watch.push(&Pulse {
+                loss: 1.0,
+                ..Pulse::default()
+            }))
+        });
+        let all = "health: no collapse, no divergence, no waiting for images";
+        assert_eq!(watch.line(), all);
     }
 
     #[test]

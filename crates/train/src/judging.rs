@@ -59,6 +59,9 @@ impl Judge<'_> {
         let mut embed =
             |rows: &[usize]| learner.embed_judged(rows, evaluation, self.device, observer);
         let (gallery, queries) = (embed(&parts.train)?, embed(rows)?);
+        // Without those that are left out as broken.
+        let (train, rows) = (gallery.of(&parts.train), queries.of(rows));
+        let (gallery, queries) = (gallery.values, queries.values);
         let logits = learner.logits(&queries, dim, self.device);
         let logits = match &logits {
             Some(logits) => Some(rows_of(logits, parts.trained())?),
@@ -68,13 +71,20 @@ impl Judge<'_> {
         let index = match state.variance.get() {
             Some(variance) if needs_index(config) => {
                 let points = rows_of(&gallery, dim)?;
-                let index = Index::build(points, self.classes, &config.index, config.seed)?;
+                let fewer = (train.len() < parts.train.len())
+                    .then(|| {
+                        let names = parts.training_class_names().to_vec();
+                        Classes::named(&parts.labels(&train), names)
+                    })
+                    .transpose()?;
+                let classes = fewer.as_ref().unwrap_or(self.classes);
+                let index = Index::build(points, classes, &config.index, config.seed)?;
                 Some((index, variance))
             }
             _ => None,
         };
-        let (of_gallery, of_queries) = (parts.columns(&parts.train), parts.columns(rows));
-        let (seen, roles) = (parts.seen(rows), parts.roles(rows));
+        let (of_gallery, of_queries) = (parts.columns(&train), parts.columns(&rows));
+        let (seen, roles) = (parts.seen(&rows), parts.roles(&rows));
         let protocol = parts.protocol(held_out, &config.evaluation);
         let judged = Judged {
             rule: Some(config.loss.class_rule()),
@@ -104,9 +114,9 @@ impl Judge<'_> {
         note_index(&mut report, state, config);
         report.warnings.extend(self.table.notices.iter().cloned());
         if let Some(folder) = self.keep {
-            let photographs = [rows, &parts.train].map(|rows| parts.photographs(rows));
+            let photographs = [&rows, &train].map(|rows| parts.photographs(rows));
             kept::write(folder, &judged, &photographs, &config.evaluation, &report)?;
-            let sheet = sheet(rows, self.loader)?;
+            let sheet = sheet(&rows, self.loader)?;
             write_whole(&folder.join("queries.jpg"), |file| file.write_all(&sheet))?;
         }
 
@@ -115,9 +125,9 @@ impl Judge<'_> {
             labels,
             embeddings,
         };
-        let asking = shown(rows, &of_queries.labels, &queries);
+        let asking = shown(&rows, &of_queries.labels, &queries);
         let found = match protocol.whole() {
-            Mode::TrainGallery => shown(&parts.train, &of_gallery.labels, &gallery),
+            Mode::TrainGallery => shown(&train, &of_gallery.labels, &gallery),
             Mode::LeaveOneOut | Mode::Split => asking,
         };
         let strip = strips(asking, found, dim, self.loader)?;

@@ -15,7 +15,7 @@ use crate::error::TrainError;
 use crate::gradients::GroupGradients;
 use crate::observer::{Observer, Phase};
 use crate::setup::Parts;
-use crate::source::{Encoded, EvaluationSource, Input};
+use crate::source::{Collected, Encoded, EvaluationSource, Input};
 
 /// Network, loss and their optimisers.
 pub(crate) struct Learner {
@@ -148,7 +148,7 @@ impl Learner {
     }
 
     /// Embeddings of some rows of the table in their evaluation view, `[rows, dim]`, with running statistics and no gradient,
-    /// by the weights that are trained.
+    /// by the weights that are trained; where broken images are left out, of the others.
     pub(crate) fn embed(
         &self,
         rows: &[usize],
@@ -156,7 +156,7 @@ impl Learner {
         evaluation: &mut EvaluationSource,
         device: &Device,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Collected, TrainError> {
         let plain = self.embedder.valid();
         evaluation.collect(rows, phase, device, observer, |input| input.embed(&plain))
     }
@@ -168,7 +168,7 @@ impl Learner {
         evaluation: &mut EvaluationSource,
         device: &Device,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Collected, TrainError> {
         let plain = self.judged().embedder;
         evaluation.collect(rows, Phase::Evaluation, device, observer, |input| {
             input.embed(&plain)
@@ -183,7 +183,7 @@ impl Learner {
         evaluation: &mut EvaluationSource,
         device: &Device,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Collected, TrainError> {
         let plain = self.embedder.valid();
         evaluation.collect(rows, phase, device, observer, |input| {
             input.features(&plain)

@@ -40,6 +40,7 @@
 //!   images; loss, plan and rule of evaluation are all that the run file has to change.
 //! - Averaging the gradients of several batches (`train.accumulate`) is not a larger batch: pairs, clusters and variance stay
 //!   within each. `train.part_size` gives the gradient of the whole batch, in the memory of a part.
+//! - The folder of an earlier run stays as it was until the next run in it has made a step.
 //! - A loss or a weight that is no number ends the run, and no checkpoint with it is ever written.
 //!
 //! # What the loop costs
@@ -71,8 +72,10 @@ mod health;
 mod judging;
 mod kept;
 mod learner;
+mod left_out;
 mod log;
 mod look;
+mod mend;
 mod not_finite;
 mod observer;
 mod optimizer;
@@ -81,12 +84,14 @@ mod precision;
 mod preprocess;
 mod random;
 mod refresh;
+mod results;
 pub mod run_file;
 mod save;
 mod schedule;
 mod setup;
 mod source;
 mod state;
+mod step_start;
 mod stopping;
 mod strips;
 mod suggest;
@@ -116,6 +121,7 @@ pub use observer::{Event, Observer, Phase, Silent, StepReport};
 pub use optimizer::{OptimizerConfig, RuleConfig};
 pub use precision::Precision;
 pub use preprocess::loader_preprocessing;
+pub use results::in_the_way;
 pub use schedule::{AnnealingConfig, ScheduleConfig};
 pub use setup::{Parts, Places};
 pub use suggest::{Goal, Wishes, suggest};

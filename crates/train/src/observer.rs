@@ -57,6 +57,14 @@ pub enum Event<'a> {
         /// Measured drift, in standard deviations of the index, if it was measured.
         drift: Option<f64>,
     },
+    /// The folder is the run's from now on: what an earlier run had left there is gone, its settings and its logs are there. Before
+    /// this a run that fails leaves the folder as it was.
+    Begun,
+    /// A checkpoint was written.
+    Saved {
+        /// The step after which it was.
+        step: usize,
+    },
     /// Drift was measured and was too small for a refresh.
     Drifted {
         /// The step before which it was measured.

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Device;
 use lodestone_sampling::{Batch, Epoch, EpochReceipt, Plan};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::refresh::Refresher;
-use crate::source::TrainingSource;
+use crate::source::{Input, TrainingSource};
 use crate::state::State;
 
 /// Draws batches in the order of the plan and asks for their images.
@@ -19,6 +20,8 @@ pub(crate) struct Picker<'a> {
     config: &'a RunConfig,
     /// Where the receipts of epochs go.
     receipts: PathBuf,
+    /// Receipts of epochs that are over, until they are written.
+    over: Vec<EpochReceipt>,
 }
 
 impl<'a> Picker<'a> {
@@ -35,6 +38,7 @@ impl<'a> Picker<'a> {
             rows,
             config,
             receipts,
+            over: Vec::new(),
         }
     }
 
@@ -49,7 +53,7 @@ impl<'a> Picker<'a> {
     /// index may change, and none that the run has no images left for.
     ///
     /// # Errors
-    /// If a batch cannot be filled, or the receipt of an epoch that is over cannot be written.
+    /// If a batch cannot be filled.
     pub(crate) fn fill(
         &mut self,
         state: &mut State,
@@ -59,8 +63,8 @@ impl<'a> Picker<'a> {
         while self.wants(state, refresher, source.look_ahead()) {
             if state.next.1 == self.epoch.steps() {
                 let receipt = state.receipts.close(state.next.0);
-                self.write(&receipt)?;
                 state.receipt = Some(receipt.summary());
+                self.over.push(receipt);
                 state.next = (state.next.0 + 1, 0);
                 self.epoch = self.plan.epoch(state.next.0);
             }
@@ -86,6 +90,23 @@ impl<'a> Picker<'a> {
         Ok(())
     }
 
+    /// The input of the oldest batch that was drawn, on the device; where its photographs are left out as broken, others stand in
+    /// for them in the batch too.
+    ///
+    /// # Errors
+    /// As [`TrainingSource::receive`].
+    pub(crate) fn receive(
+        &self,
+        state: &mut State,
+        source: &mut TrainingSource,
+        labels: &[usize],
+        device: &Device,
+    ) -> Result<Input, TrainError> {
+        let batch = &mut state.ahead[0].1;
+        let rows = self.table_rows(batch);
+        source.receive(batch, &rows, labels, device)
+    }
+
     fn wants(&self, state: &State, refresher: &Refresher<'_>, look_ahead: usize) -> bool {
         if state.ahead.is_empty() {
             return true;
@@ -96,6 +117,17 @@ impl<'a> Picker<'a> {
         state.ahead.len() <= look_ahead
             && (step == state.step || !refresher.may_happen(step))
             && state.images + pending < self.config.train.images
+    }
+
+    /// Writes the receipts of the epochs that are over.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub(crate) fn tell(&mut self) -> Result<(), TrainError> {
+        for receipt in std::mem::take(&mut self.over) {
+            self.write(&receipt)?;
+        }
+        Ok(())
     }
 
     /// The receipt of the epoch in which the run ends.

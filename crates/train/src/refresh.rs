@@ -11,7 +11,7 @@ use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::learner::Learner;
 use crate::observer::{Event, Observer, Phase};
-use crate::source::EvaluationSource;
+use crate::source::{Collected, EvaluationSource};
 use crate::state::State;
 
 /// Rows on which the drift of a fused index is measured, where the policy does not say.
@@ -127,9 +127,9 @@ impl<'a> Refresher<'a> {
         evaluation: &mut EvaluationSource,
         observer: &mut dyn Observer,
     ) -> Result<Refreshed, TrainError> {
-        let embeddings =
-            learner.embed(self.rows, Phase::Refresh, evaluation, self.device, observer)?;
+        let found = learner.embed(self.rows, Phase::Refresh, evaluation, self.device, observer)?;
         let dim = learner.embedder.embedding_size();
+        let embeddings = filled(found, dim, self.classes)?;
         let rows = rows_of(&embeddings, dim)?;
         let report = match &mut state.index {
             Some(index) => Some(index.refresh(rows)?),
@@ -164,8 +164,9 @@ impl<'a> Refresher<'a> {
         };
         let report = index.refresh(fused.embeddings())?;
         let probe = Probe::new(index, fused.embeddings(), self.probe_rows())?;
-        let fresh = self.embed(probe.rows(), learner, evaluation, observer)?;
-        let fresh = rows_of(&fresh, learner.embedder.embedding_size())?;
+        let found = self.embed(probe.rows(), learner, evaluation, observer)?;
+        let probe = probe.keep(&found.places);
+        let fresh = rows_of(&found.values, learner.embedder.embedding_size())?;
         let drift = fused.drift(index, probe.rows(), fresh)?;
         let mean_age = fused.mean_age(state.step as u64);
         // What is measured later are evaluation views, as these are.
@@ -190,8 +191,9 @@ impl<'a> Refresher<'a> {
         let Some(probe) = &state.probe else {
             return Ok(None);
         };
-        let now = self.embed(probe.rows(), learner, evaluation, observer)?;
-        let drift = probe.drift(rows_of(&now, learner.embedder.embedding_size())?)?;
+        let found = self.embed(probe.rows(), learner, evaluation, observer)?;
+        let now = rows_of(&found.values, learner.embedder.embedding_size())?;
+        let drift = probe.keep(&found.places).drift(now)?;
         state.drifted(drift);
         Ok(Some(drift))
     }
@@ -222,10 +224,35 @@ impl<'a> Refresher<'a> {
         learner: &Learner,
         evaluation: &mut EvaluationSource,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Collected, TrainError> {
         let rows: Vec<usize> = places.iter().map(|&place| self.rows[place]).collect();
         learner.embed(&rows, Phase::Refresh, evaluation, self.device, observer)
     }
+}
+
+/// An embedding for every training row: in the place of an image that is left out as broken stands another of its class, so that
+/// the index keeps all its rows.
+///
+/// # Errors
+/// If a class has no other.
+fn filled(found: Collected, dim: usize, classes: &Classes) -> Result<Vec<f32>, TrainError> {
+    let Collected { values, places } = found;
+    if places.len() == classes.rows() {
+        return Ok(values);
+    }
+    let mut all = Vec::with_capacity(classes.rows() * dim);
+    for (row, &class) in classes.labels().iter().enumerate() {
+        let at = places.binary_search(&row).ok().or_else(|| {
+            let mut members = classes.members(class).iter();
+            members.find_map(|member| places.binary_search(member).ok())
+        });
+        let at = at.ok_or_else(|| TrainError::Unreadable {
+            count: classes.members(class).len(),
+            reason: format!("all of class {}", classes.name(class)),
+        })?;
+        all.extend_from_slice(&values[at * dim..(at + 1) * dim]);
+    }
+    Ok(all)
 }
 
 /// `values` as rows of `dim`.
@@ -233,4 +260,25 @@ pub(crate) fn rows_of(values: &[f32], dim: usize) -> Result<Rows<'_>, TrainError
     Rows::new(values, dim).map_err(|error| TrainError::Setting {
         reason: error.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_of_its_class_stands_in_the_index_for_an_image_that_cannot_be_read() {
+        let classes = Classes::new(&[0, 1, 0, 1, 0]).unwrap();
+        let found = |places: &[usize]| Collected {
+            values: places.iter().flat_map(|&row| [row as f32, 0.5]).collect(),
+            places: places.to_vec(),
+        };
+        let all = filled(found(&[1, 2, 4]), 2, &classes).unwrap();
+        assert_eq!(all, [2.0, 0.5, 1.0, 0.5, 2.0, 0.5, 1.0, 0.5, 4.0, 0.5]);
+        let error = filled(found(&[0, 2]), 2, &classes).unwrap_err().to_string();
+        assert!(
+            error.contains("none of 2 photographs") && error.contains("class 1"),
+            "{error}"
+        );
+    }
 }

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 #[derive(Debug, thiserror::Error)]
 pub enum RunFileError {
     /// The file could not be read.
-    #[error("run file: {0}")]
+    #[error(transparent)]
     Read(#[from] lodestone_files::TextError),
     /// The file is not TOML.
     #[error("{}: {reason}", path.display())]

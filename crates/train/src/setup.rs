@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use lodestone_data::{Loader, LoaderConfig, Roles, Split, Table};
+use lodestone_data::{Broken, Loader, LoaderConfig, Roles, Split, Table};
 use lodestone_eval::{Mode, Protocol};
 use lodestone_losses::{ClassRule, Loss};
 use lodestone_models::{AuxiliaryClassifiers, Embedder, HeadInitialisation, LoadOptions, StageId};
@@ -407,6 +407,10 @@ impl Setup {
         let loader_config = LoaderConfig {
             threads: config.data.threads,
             cache: config.data.cache.clone(),
+            broken: match config.data.skip_broken {
+                true => Broken::Skip,
+                false => Broken::Fail,
+            },
             ..LoaderConfig::default()
         };
         let loader = Loader::new(Arc::clone(table), preprocessing, loader_config)?;
@@ -477,12 +481,13 @@ impl Setup {
         let sample: Vec<usize> = rows.iter().step_by(stride).copied().collect();
         let plain = self.embedder.valid();
         let phase = crate::observer::Phase::Evaluation;
-        let features =
+        let found =
             evaluation.collect(&sample, phase, &device.clone().inner(), observer, |input| {
                 input.features(&plain)
             })?;
-        let size = features.len() / sample.len();
-        let features = burn::tensor::TensorData::new(features, [sample.len(), size]);
+        let labels = found.of(&labels);
+        let size = found.values.len() / labels.len();
+        let features = burn::tensor::TensorData::new(found.values, [labels.len(), size]);
         let features = burn::tensor::Tensor::<2>::from_data(features, device);
         self.embedder = self.embedder.clone().calibrate_head(features, &labels);
         Ok(())

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use lodestone_data::{Augmentation, DataError, Draws, Loader, Stream, View};
+use lodestone_data::{Augmentation, Draws, ImageBatch, Loader, Stream, View};
 use lodestone_models::{AuxiliaryClassifiers, Embedder, SegmentedPass, StageId};
+use lodestone_sampling::Batch;
 use rand::RngExt;
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::frozen::{FrozenMaps, FrozenSource, training_views};
+use crate::mend::mend;
 use crate::observer::{Event, Observer, Phase};
 use crate::precision::Precision;
 
@@ -148,17 +150,34 @@ impl TrainingSource {
         }
     }
 
-    /// Waits for the oldest batch that was asked for.
+    /// Waits for the oldest batch that was asked for, which is `batch` of the table's `rows`. Where photographs of it are left out
+    /// as broken, others of it stand in for them; `labels` are the classes of the training rows.
+    ///
+    /// # Errors
+    /// A broken photograph, or one that nothing can stand in for.
     ///
     /// # Panics
     /// If none was asked for.
-    pub(crate) fn receive(&mut self, device: &Device) -> Result<Input, TrainError> {
+    pub(crate) fn receive(
+        &mut self,
+        batch: &mut Batch,
+        rows: &[usize],
+        labels: &[usize],
+        device: &Device,
+    ) -> Result<Input, TrainError> {
         match self {
             Self::Images(stream) => {
-                let batch = stream
+                let loaded = stream
                     .receive()
                     .unwrap_or_else(|| panic!("no batch was asked for"))?;
-                Ok(Input::Images(batch.images.into_tensor(device)))
+                if loaded.skipped.is_empty() {
+                    return Ok(Input::Images(loaded.images.into_tensor(device)));
+                }
+                let picked = mend(batch, &loaded.places(rows), labels);
+                let picked = picked.ok_or_else(|| TrainError::unreadable(&loaded.skipped))?;
+                Ok(Input::Images(
+                    loaded.images.picked(&picked).into_tensor(device),
+                ))
             }
             Self::Frozen {
                 maps,
@@ -236,10 +255,11 @@ impl EvaluationSource {
         })
     }
 
-    /// What `answer` makes of each batch of `rows`, in their order, as one matrix on the host, row-major.
+    /// What `answer` makes of each batch of `rows`, in their order, as one matrix on the host, without the rows of broken images
+    /// where those are left out.
     ///
     /// # Errors
-    /// A broken image, or a cache that cannot be read.
+    /// A broken image, or none that is not, or a cache that cannot be read.
     pub(crate) fn collect(
         &mut self,
         rows: &[usize],
@@ -247,12 +267,14 @@ impl EvaluationSource {
         device: &Device,
         observer: &mut dyn Observer,
         answer: impl Fn(Input) -> Tensor<2>,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Collected, TrainError> {
         observer.on(Event::PhaseStarted {
             phase,
             total: rows.len(),
         });
         let mut values = Vec::new();
+        let mut places = Vec::with_capacity(rows.len());
+        let mut skipped = Vec::new();
         let mut done = 0;
         // Each answer is fetched when the next is on its way, so that the device never waits for the host.
         let mut before: Option<(Tensor<2>, usize)> = None;
@@ -269,6 +291,7 @@ impl EvaluationSource {
         });
         match cached {
             Some((stage, maps)) => {
+                places.extend(0..rows.len());
                 for chunk in rows.chunks(self.batch) {
                     let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
                     let answered = answer(Input::Maps(maps.read(&wanted, device), stage));
@@ -277,10 +300,16 @@ impl EvaluationSource {
             }
             None => {
                 let batches = rows.chunks(self.batch).map(<[usize]>::to_vec);
-                for batch in self.loader.batches(batches, &View::Evaluation) {
-                    let batch: Result<_, DataError> = batch;
-                    let batch = batch?;
+                let asked = (0..).step_by(self.batch).zip(rows.chunks(self.batch));
+                let loaded = self.loader.batches(batches, &View::Evaluation);
+                for ((first, chunk), batch) in asked.zip(loaded) {
+                    let batch: ImageBatch = batch?;
+                    places.extend(batch.places(chunk).iter().map(|place| first + place));
                     let images = batch.rows.len();
+                    skipped.extend(batch.skipped);
+                    if images == 0 {
+                        continue;
+                    }
                     let answered = answer(Input::Images(batch.images.into_tensor(device)));
                     fetch(before.replace((answered, images)), observer);
                 }
@@ -288,7 +317,25 @@ impl EvaluationSource {
         }
         fetch(before, observer);
         observer.on(Event::PhaseEnded { phase });
-        Ok(values)
+        match places.is_empty() && !skipped.is_empty() {
+            true => Err(TrainError::unreadable(&skipped)),
+            false => Ok(Collected { values, places }),
+        }
+    }
+}
+
+/// What was made of the images of some rows.
+pub(crate) struct Collected {
+    /// A line for each image, row-major.
+    pub(crate) values: Vec<f32>,
+    /// Places of the images among the rows that were asked for, ascending: all, unless broken ones are left out.
+    pub(crate) places: Vec<usize>,
+}
+
+impl Collected {
+    /// What belongs to the images, of a list that has something for each row that was asked for.
+    pub(crate) fn of<T: Copy>(&self, all: &[T]) -> Vec<T> {
+        self.places.iter().map(|&place| all[place]).collect()
     }
 }
 

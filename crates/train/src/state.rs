@@ -13,6 +13,7 @@ use crate::config::{EvaluationConfig, FrozenCache, RunConfig};
 use crate::error::TrainError;
 use crate::precision::LossScale;
 use crate::run_file::by_key;
+use crate::timing::Times;
 use crate::variance::VarianceAverage;
 
 /// Progress, sampler and averages of a run.
@@ -62,6 +63,9 @@ pub(crate) struct State {
     pub(crate) loss_scale: LossScale,
     /// Seconds of training over all sittings, counted only where they end the run.
     pub(crate) seconds: f64,
+    /// Where the time of all steps went, over all sittings.
+    #[serde(default)]
+    pub(crate) times: Times,
 }
 
 /// The settings that decide what is trained and those that decide how it is judged, as TOML. Where things lie and how fast they are
@@ -148,6 +152,7 @@ impl State {
             since_best: 0,
             loss_scale: LossScale::default(),
             seconds: 0.0,
+            times: Times::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
-use lodestone_data::{Channels, Loader, PixelScale, Preprocessing, View};
+use lodestone_data::{Broken, Channels, Loader, PixelScale, Preprocessing, View};
 
 use crate::error::TrainError;
 use crate::events::Value;
@@ -30,10 +30,10 @@ pub(crate) struct Shown<'a> {
 }
 
 /// A line for each of a few `queries`: the image itself, and its nearest of the `gallery`, framed green where the class is
-/// the same and red where not. An image is not its own neighbour.
+/// the same and red where not. An image is not its own neighbour; one that is broken is left black.
 ///
 /// # Errors
-/// A broken image.
+/// If the sheet cannot be packed.
 pub(crate) fn strips(
     queries: Shown<'_>,
     gallery: Shown<'_>,
@@ -62,14 +62,17 @@ pub(crate) fn strips(
     let rows = lines
         .iter()
         .map(|line| line.iter().map(|&(row, _)| row).collect());
-    let pictures = loader.batches(rows.collect::<Vec<Vec<usize>>>(), &View::Evaluation);
+    let rows: Vec<Vec<usize>> = rows.collect();
+    // What is only looked at ends no run.
+    let loader = loader.with_broken(Broken::Skip);
+    let pictures = loader.batches(rows.clone(), &View::Evaluation);
     for (down, (line, batch)) in lines.iter().zip(pictures).enumerate() {
         let batch = batch?;
-        for (across, &(_, colour)) in line.iter().enumerate() {
-            let picture = picture(batch.images.image(across), preprocessing);
+        for (at, across) in batch.places(&rows[down]).into_iter().enumerate() {
+            let picture = picture(batch.images.image(at), preprocessing);
             let small = imageops::thumbnail(&picture, side, side);
             let (x, y) = (across as u32 * cell, down as u32 * cell);
-            let frame = RgbImage::from_pixel(cell, cell, colour);
+            let frame = RgbImage::from_pixel(cell, cell, line[across].1);
             imageops::replace(&mut sheet, &frame, i64::from(x), i64::from(y));
             imageops::replace(
                 &mut sheet,
@@ -96,10 +99,11 @@ fn packed(sheet: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, TrainError> 
     Ok(bytes.into_inner())
 }
 
-/// Small pictures of `rows`, in order, line by line on a sheet of `ceil(sqrt(rows))` columns: a JPEG file.
+/// Small pictures of `rows`, in order, line by line on a sheet of `ceil(sqrt(rows))` columns: a JPEG file. One that is broken is left
+/// black.
 ///
 /// # Errors
-/// A broken image.
+/// If the sheet cannot be packed.
 pub(crate) fn sheet(rows: &[usize], loader: &Loader) -> Result<Vec<u8>, TrainError> {
     let preprocessing = loader.preprocessing();
     let side = SHEET_SIDE.min(preprocessing.crop as u32);
@@ -107,10 +111,12 @@ pub(crate) fn sheet(rows: &[usize], loader: &Loader) -> Result<Vec<u8>, TrainErr
     let lines = rows.len().div_ceil(columns);
     let mut sheet = RgbImage::new(side * columns as u32, side * lines as u32);
     let batches: Vec<Vec<usize>> = rows.chunks(columns).map(<[usize]>::to_vec).collect();
-    for (down, batch) in loader.batches(batches, &View::Evaluation).enumerate() {
+    let loader = loader.with_broken(Broken::Skip);
+    let pictures = loader.batches(batches.clone(), &View::Evaluation);
+    for (down, batch) in pictures.enumerate() {
         let batch = batch?;
-        for across in 0..batch.rows.len() {
-            let picture = picture(batch.images.image(across), preprocessing);
+        for (at, across) in batch.places(&batches[down]).into_iter().enumerate() {
+            let picture = picture(batch.images.image(at), preprocessing);
             let small = imageops::thumbnail(&picture, side, side);
             let (x, y) = (across as u32 * side, down as u32 * side);
             imageops::replace(&mut sheet, &small, i64::from(x), i64::from(y));

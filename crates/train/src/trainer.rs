@@ -14,6 +14,7 @@ use crate::error::TrainError;
 use crate::health::Warning;
 use crate::judging::Judge;
 use crate::observer::{Event, Observer};
+use crate::results;
 use crate::setup::{Parts, Places};
 use crate::timing::Times;
 
@@ -40,7 +41,7 @@ pub struct Outcome {
     pub images: usize,
     /// Whether the observer asked to stop before the run was over.
     pub stopped: bool,
-    /// Where the time of this sitting's steps went.
+    /// Where the time of all steps went, over all sittings.
     pub times: Times,
 }
 
@@ -84,7 +85,8 @@ impl Trainer {
         Self { workers, ..self }
     }
 
-    /// Trains from the start. What an earlier run left in the folder is replaced.
+    /// Trains from the start. What an earlier run left in the folder goes when the first step is made, and not before: a run that
+    /// cannot begin leaves the folder as it was.
     ///
     /// # Errors
     /// See [`TrainError`]; checkpoints written before the error stay.
@@ -116,7 +118,7 @@ impl Trainer {
 
     pub(crate) fn checkpoints(&self) -> CheckpointFolder {
         CheckpointFolder::new(
-            self.places.run.join("checkpoints"),
+            self.places.run.join(results::CHECKPOINTS),
             self.config.train.keep_checkpoints,
         )
     }

@@ -1,7 +1,5 @@
 //! The loop, top to bottom: refresh, pick, load, encode, loss, step, cache, evaluate, tell, save.
 
-use std::io::ErrorKind;
-use std::path::Path;
 use std::time::Duration;
 
 use burn::tensor::Tensor;
@@ -14,11 +12,13 @@ use rand::RngExt;
 use crate::batch_loss;
 use crate::batch_norm;
 use crate::best::{check_watched, keep_best};
-use crate::checkpoint::Parts as CheckpointParts;
+use crate::checkpoint::{CheckpointFolder, Parts as CheckpointParts};
 use crate::error::TrainError;
 use crate::fetch::Transfers;
 use crate::gradients::{GroupGradients, differentiate};
-use crate::judging::note_receipt;
+use crate::judging::{Judgement, note_receipt};
+use crate::learner::Learner;
+use crate::left_out::LeftOut;
 use crate::look::{Look, seed_entropy};
 use crate::not_finite::{last_good, not_finite};
 use crate::observer::{Event, Observer, Phase};
@@ -26,10 +26,12 @@ use crate::pick::Picker;
 use crate::precision::Precision;
 use crate::random::{Purpose, generator};
 use crate::refresh::{Refresher, rows_of};
+use crate::results;
 use crate::save::{load, load_state, save};
 use crate::setup::{Parts, Setup};
 use crate::source::Input;
 use crate::state::State;
+use crate::step_start::StepStart;
 use crate::stopping::Ending;
 use crate::timing::{Lap, Stopwatch};
 use crate::trainer::{Outcome, Trainer};
@@ -39,44 +41,44 @@ use crate::workers;
 /// A transfer that takes longer than this waited for the device to finish its work.
 const BUSY: Duration = Duration::from_millis(2);
 
-/// What a run leaves at its end, or where it was best, and what is made of it.
-const RESULTS: [&str; 6] = [
-    "model.safetensors",
-    "best.safetensors",
-    "report.json",
-    "report.md",
-    "report.html",
-    "cost.json",
-];
-
-/// Takes away the results of an earlier run in the folder, which would stand beside the settings of this one.
-fn remove_results(run: &Path) -> Result<(), TrainError> {
-    for name in RESULTS {
-        let path = run.join(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let reason = format!(
-                    "cannot remove {} of an earlier run: {error}",
-                    path.display()
-                );
-                return Err(TrainError::Setting { reason });
-            }
-            _ => {}
-        }
+/// Writes a checkpoint behind the logs of its step.
+///
+/// # Errors
+/// If a weight is no number, which no checkpoint ever holds, or a file cannot be written.
+fn save_step(
+    checkpoints: &CheckpointFolder,
+    learner: &Learner,
+    state: &State,
+    watch: &mut Watch,
+    observer: &mut dyn Observer,
+) -> Result<(), TrainError> {
+    let step = state.step;
+    if !learner.is_finite() {
+        let checkpoint = last_good(checkpoints, step);
+        return Err(TrainError::WeightsNotFinite { step, checkpoint });
     }
-    let receipts = run.join("receipts");
-    match std::fs::remove_dir_all(&receipts) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(TrainError::Setting {
-            reason: format!(
-                "cannot remove {} of an earlier run: {error}",
-                receipts.display()
-            ),
-        }),
-        _ => Ok(()),
-    }
+    watch.flush()?;
+    let best = state.best.map(|(_, step)| step);
+    checkpoints.write(step, &save(learner, state)?, best)?;
+    observer.on(Event::Saved { step });
+    Ok(())
 }
 
 impl Trainer {
+    /// Makes the folder that of this run, whose first step is made: what an earlier run left goes, settings and logs come.
+    fn take_folder(&self, observer: &mut dyn Observer) -> Result<Watch, TrainError> {
+        let run = &self.places.run;
+        self.checkpoints().clear()?;
+        results::remove(run)?;
+        let text = toml::to_string(&self.config).unwrap_or_default();
+        lodestone_files::write_whole(&run.join("run.toml"), |file| {
+            file.write_all(text.as_bytes())
+        })?;
+        let watch = Watch::open(run, None, observer)?;
+        observer.on(Event::Begun);
+        Ok(watch)
+    }
+
     /// Trains from the start, or from what a checkpoint has `saved`.
     pub(crate) fn train(
         &self,
@@ -138,20 +140,12 @@ impl Trainer {
             setup.calibrate_head((&parts.train, &labels), &mut evaluation, &device, observer)?;
         }
         let (mut state, mut learner, mut watch) = match saved {
-            None => {
-                checkpoints.clear()?;
-                remove_results(run)?;
-                let text = toml::to_string(config).unwrap_or_default();
-                lodestone_files::write_whole(&run.join("run.toml"), |file| {
-                    file.write_all(text.as_bytes())
-                })?;
-                let watch = Watch::open(run, None, observer)?;
-                (fresh, setup.learner(config), watch)
-            }
+            None => (fresh, setup.learner(config), None),
             Some((state, learner)) => {
                 checkpoints.sweep();
                 let watch = Watch::open(run, Some(&state), observer)?;
-                (state, learner, watch)
+                observer.on(Event::Begun);
+                (state, learner, Some(watch))
             }
         };
         let mut source = setup.training_source(
@@ -163,7 +157,13 @@ impl Trainer {
             observer,
         )?;
         let refresher = Refresher::new(config, &parts.train, &classes, &self.device, &plan);
-        let mut picker = Picker::new(&plan, &parts.train, config, run.join("receipts"), &state);
+        let mut picker = Picker::new(
+            &plan,
+            &parts.train,
+            config,
+            run.join(results::RECEIPTS),
+            &state,
+        );
         picker.repeat(&state, &mut source);
         let judge = self.judge_of(&parts, &classes, &setup.loader);
         let dim = learner.embedder.embedding_size();
@@ -172,6 +172,9 @@ impl Trainer {
         // The input of the batch that is drawn ahead, on its way to the device while the one before is worked on.
         let mut uploaded: Option<Result<Input, TrainError>> = None;
         let mut stopped = false;
+        // A photograph that cannot be read any more, for want of which the run cannot go on.
+        let mut broken: Option<TrainError> = None;
+        let mut left_out = LeftOut::default();
         // The latest report on the validation images, and its step.
         let mut latest: Option<(usize, Report)> = None;
         observer.on(Event::PhaseStarted {
@@ -179,25 +182,28 @@ impl Trainer {
             total: config.train.images,
         });
 
-        while Ending::of(&state, &config.train).is_none() {
+        'steps: while Ending::of(&state, &config.train).is_none() {
             let progress = state.images as f64 / config.train.images as f64;
             let look_due = (state.step + 1).is_multiple_of(config.train.look_period);
 
             // Refresh: the index is built anew, first of all, and then when the policy says so.
-            let drift = {
-                let refreshed =
-                    refresher.before_step(&mut state, &learner, &mut evaluation, observer)?;
-                let seconds = clock.lap(Lap::Refresh, observer.elapsed()).as_secs_f64();
-                if let Some(refreshed) = &refreshed {
-                    watch.refreshed(refreshed, &state, seconds)?;
-                    if let (0, Some(embeddings)) =
-                        (config.train.valid_period, &refreshed.embeddings)
-                    {
-                        let strip = judge.strip_of_training(embeddings, &labels, dim)?;
-                        watch.image(state.step + 1, "neighbours/training", strip, observer)?;
-                    }
+            let mut start = StepStart::of(&state, &refresher);
+            let refreshed = refresher.before_step(&mut state, &learner, &mut evaluation, observer);
+            let mut refreshed = match refreshed {
+                Err(error) if error.is_of_photographs() => {
+                    start.restore(&mut state);
+                    broken = Some(error);
+                    break 'steps;
                 }
-                refreshed.and_then(|refreshed| refreshed.drift)
+                other => other?,
+            };
+            let refresh_seconds = clock.lap(Lap::Refresh, observer.elapsed()).as_secs_f64();
+            let embeddings = refreshed.as_mut().and_then(|found| found.embeddings.take());
+            let strip = match (config.train.valid_period, embeddings) {
+                (0, Some(embeddings)) => {
+                    Some(judge.strip_of_training(&embeddings, &labels, dim)?)
+                }
+                _ => None,
             };
 
             // One batch, or several whose gradients are averaged.
@@ -209,16 +215,24 @@ impl Trainer {
             for turn in 1..=config.train.accumulate {
                 // Pick.
                 picker.fill(&mut state, &refresher, &mut source)?;
-                let (epoch, batch) = state.ahead.remove(0);
-                let batch_labels: Vec<usize> = batch.rows.iter().map(|&row| labels[row]).collect();
                 clock.lap(Lap::Other, observer.elapsed());
 
                 // Load.
                 let input = match uploaded.take() {
-                    Some(input) => input?,
-                    None => source.receive(&device)?,
+                    Some(input) => input,
+                    None => picker.receive(&mut state, &mut source, &labels, &device),
+                };
+                let input = match input {
+                    Err(error) if error.is_of_photographs() => {
+                        start.restore(&mut state);
+                        broken = Some(error);
+                        break 'steps;
+                    }
+                    other => other?,
                 };
                 clock.lap(Lap::Wait, observer.elapsed());
+                let (epoch, batch) = start.take(&mut state);
+                let batch_labels: Vec<usize> = batch.rows.iter().map(|&row| labels[row]).collect();
 
                 // Encode, loss, gradients. The device's generator, which dropout draws from, is set anew for each batch.
                 let number = state.batches;
@@ -249,7 +263,7 @@ impl Trainer {
 
                 // Load the next, while a device that works by itself is busy with this one; then wait for it.
                 if !state.ahead.is_empty() {
-                    uploaded = Some(source.receive(&device));
+                    uploaded = Some(picker.receive(&mut state, &mut source, &labels, &device));
                 }
                 let loading = clock.lap(Lap::Wait, observer.elapsed());
                 let look_at = look_due && turn == config.train.accumulate;
@@ -307,6 +321,10 @@ impl Trainer {
                 });
             }
             state.step += 1;
+            let watch = match &mut watch {
+                Some(watch) => watch,
+                empty => empty.insert(self.take_folder(observer)?),
+            };
             clock.lap(Lap::Update, observer.elapsed());
 
             // Evaluate on the validation part; the best so far is kept as a model file and a checkpoint.
@@ -320,19 +338,35 @@ impl Trainer {
             let mut validated = None;
             if period > 0 && (state.step.is_multiple_of(period) || over) {
                 let part = Split::Validation;
-                let judgement = judge.judge(&learner, &state, part, &mut evaluation, observer)?;
-                let tag = "neighbours/validation";
-                validated = keep_best(&judge, run, &judgement, &learner, &mut state, observer)?;
-                watch.image(state.step, tag, judgement.strip, observer)?;
-                latest = Some((state.step, judgement.report));
+                match judge.judge(&learner, &state, part, &mut evaluation, observer) {
+                    // The step is made: it is told and saved before the run ends.
+                    Err(error) if error.is_of_photographs() => broken = Some(error),
+                    judgement => {
+                        let Judgement { report, strip } = judgement?;
+                        watch.judged(state.step, &report, observer);
+                        validated =
+                            keep_best(&judge, run, &report, &learner, &mut state, observer)?;
+                        watch.image(state.step, "neighbours/validation", strip, observer)?;
+                        latest = Some((state.step, report));
+                    }
+                }
                 clock.lap(Lap::Keep, observer.elapsed());
             }
 
             // Tell.
+            picker.tell()?;
+            left_out.tell(&setup.loader, observer);
+            if let Some(refreshed) = &refreshed {
+                watch.refreshed(refreshed, &state, refresh_seconds)?;
+            }
+            if let Some(strip) = strip {
+                watch.image(state.step, "neighbours/training", strip, observer)?;
+            }
             let clusters = state.clusters().filter(|_| look_due);
             let seed_entropy = seed_entropy(&config.sampler, clusters);
             clock.lap(Lap::Other, observer.elapsed());
             let times = clock.take();
+            state.times.add(&times);
             if config.train.minutes > 0.0 {
                 state.seconds += (times.total() - before.total()).as_secs_f64();
             }
@@ -352,7 +386,7 @@ impl Trainer {
                 level: reading.get(Statistic::CollapseLevel),
                 look,
                 seed_entropy,
-                drift,
+                drift: refreshed.and_then(|refreshed| refreshed.drift),
                 validation: validated.map(|(value, _)| value),
                 times,
                 transfers: transfers.take(),
@@ -365,16 +399,14 @@ impl Trainer {
             let stop = observer.stop_requested();
             let best = validated.is_some_and(|(_, best)| best);
             let period = config.train.checkpoint_period;
-            if over || stop || best || (period > 0 && state.step.is_multiple_of(period)) {
-                if !learner.is_finite() {
-                    let (step, checkpoint) = (state.step, last_good(&checkpoints, state.step));
-                    return Err(TrainError::WeightsNotFinite { step, checkpoint });
-                }
-                watch.flush()?;
-                let best = state.best.map(|(_, step)| step);
-                checkpoints.write(state.step, &save(&learner, &state)?, best)?;
+            let due = period > 0 && state.step.is_multiple_of(period);
+            if over || stop || best || due || broken.is_some() {
+                save_step(&checkpoints, &learner, &state, watch, observer)?;
             }
             clock.lap(Lap::Keep, observer.elapsed());
+            if broken.is_some() {
+                break;
+            }
             if stop && !over {
                 stopped = true;
                 break;
@@ -383,15 +415,35 @@ impl Trainer {
         observer.on(Event::PhaseEnded {
             phase: Phase::Training,
         });
-        observer.on(Event::Note(&watch.health.line()));
+        let stopped_at = |step: usize, error: TrainError| match error.is_of_photographs() {
+            true => TrainError::Photograph {
+                step,
+                source: Box::new(error),
+            },
+            false => error,
+        };
+        let mut watch = match (watch, broken) {
+            (Some(watch), None) => watch,
+            (None, None) => self.take_folder(observer)?,
+            // No step was made, so nothing is lost.
+            (None, Some(error)) => return Err(error),
+            (Some(mut watch), Some(error)) => {
+                if !checkpoints.steps()?.contains(&state.step) {
+                    picker.tell()?;
+                    save_step(&checkpoints, &learner, &state, &mut watch, observer)?;
+                }
+                return Err(stopped_at(state.step, error));
+            }
+        };
         let mut outcome = Outcome {
             report: None,
             steps: state.step,
             images: state.images,
             stopped,
-            times: watch.total,
+            times: state.times,
         };
         if stopped {
+            observer.on(Event::Note(&watch.health.line()));
             return Ok(outcome);
         }
         if let Some(ending) = Ending::of(&state, &config.train).filter(|&end| end != Ending::Images)
@@ -409,16 +461,20 @@ impl Trainer {
                 // It was judged a moment ago.
                 Some((step, report)) if part == Split::Validation && step == state.step => report,
                 _ => {
-                    let judgement =
-                        judge.judge(&learner, &state, part, &mut evaluation, observer)?;
+                    let judgement = judge
+                        .judge(&learner, &state, part, &mut evaluation, observer)
+                        .map_err(|error| stopped_at(state.step, error))?;
                     let tag = format!("neighbours/{}", part.name());
                     watch.image(state.step + 1, &tag, judgement.strip, observer)?;
+                    watch.judged(state.step, &judgement.report, observer);
                     judgement.report
                 }
             };
             if config.train.receipts {
                 note_receipt(&mut report, &state.last_receipt());
             }
+            left_out.tell(&setup.loader, observer);
+            report.warnings.extend(left_out.notices());
             report.write_json(&run.join("report.json"))?;
             let text = report.to_markdown();
             lodestone_files::write_whole(&run.join("report.md"), |file| {
@@ -426,6 +482,7 @@ impl Trainer {
             })?;
             outcome.report = Some(report);
         }
+        observer.on(Event::Note(&watch.health.line()));
         watch.flush()?;
         Ok(outcome)
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lodestone_eval::Report;
 use lodestone_losses::{LossReading, Statistic};
 use lodestone_sampling::BatchNotes;
 
@@ -138,7 +139,7 @@ impl Watch {
         })
     }
 
-    /// Writes down what a refresh before the next step did and cost.
+    /// Writes down what a refresh before this step did and cost.
     ///
     /// # Errors
     /// If the log cannot be written.
@@ -151,7 +152,7 @@ impl Watch {
         let report = refreshed.report.as_ref();
         let clusters = state.index.as_ref().map(|index| index.len() as f64);
         Ok(self.refreshes.row(&[
-            Some((state.step + 1) as f64),
+            Some(state.step as f64),
             clusters,
             report.map(|report| report.moved as f64),
             report.map(|report| report.stale_inertia),
@@ -261,6 +262,14 @@ impl Watch {
             health: self.health.now().to_vec(),
         }));
         Ok(())
+    }
+
+    /// Takes what an evaluation found, for the health of the run.
+    pub(crate) fn judged(&mut self, step: usize, report: &Report, observer: &mut dyn Observer) {
+        let found = report.diagnostics.as_ref();
+        if let Some(warning) = found.and_then(|found| self.health.judged(step, found)) {
+            observer.on(Event::Warning(&warning));
+        }
     }
 
     /// What TensorBoard shows of the step.

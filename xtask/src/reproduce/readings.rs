@@ -25,6 +25,7 @@ struct Measure {
     count: u64,
 }
 
+/// Of all sittings together.
 #[derive(Deserialize)]
 struct Cost {
     steps: u64,
@@ -43,9 +44,6 @@ struct Sitting {
     commit: Option<String>,
     device: String,
     machine: String,
-    started: u64,
-    ended: Option<u64>,
-    peak_memory_bytes: Option<u64>,
 }
 
 /// The commit of a sitting that had no repository around it.
@@ -84,7 +82,6 @@ pub(crate) fn origin(folder: &Path) -> Result<Origin> {
 /// If a file is missing or damaged, or the report is not of the images that it should be of.
 pub(crate) fn outcome(folder: &Path, tested: bool) -> Result<Outcome> {
     let cost: Cost = read_json(&folder.join("cost.json"))?;
-    let record: Record = read_json(&folder.join("run.json"))?;
     let (measures, tested) = match tested {
         true => {
             let path = folder.join("report.json");
@@ -117,11 +114,11 @@ pub(crate) fn outcome(folder: &Path, tested: bool) -> Result<Outcome> {
         failure: None,
         images: cost.images,
         steps: cost.steps,
-        seconds: round(earlier_sittings(&record) + cost.seconds),
+        seconds: round(cost.seconds),
         training_seconds: round(seconds.last().copied().unwrap_or(0.0)),
         refresh_seconds: round(refreshes.column("seconds")?.iter().flatten().sum()),
         refreshes: refreshes.rows.len() as u64,
-        peak_memory_bytes: most_memory(&record).max(cost.peak_memory_bytes),
+        peak_memory_bytes: cost.peak_memory_bytes,
         // A single point at the end is the validation error itself.
         curve: if curve.len() > 1 { curve } else { Vec::new() },
         variance: variances(&images, &log.column("variance")?),
@@ -145,26 +142,6 @@ fn count(report: &Report) -> Option<u64> {
         .iter()
         .filter(|(name, _)| name.ends_with("_error_at_1"));
     errors.next().map(|(_, measure)| measure.count)
-}
-
-/// The most memory that any sitting had which lived to say it.
-fn most_memory(record: &Record) -> Option<u64> {
-    let sittings = record.sittings.iter();
-    sittings
-        .filter_map(|sitting| sitting.peak_memory_bytes)
-        .max()
-}
-
-/// Seconds of the sittings before the last one, which cost.json tells by itself.
-fn earlier_sittings(record: &Record) -> f64 {
-    let all = record
-        .sittings
-        .split_last()
-        .map_or(&[][..], |(_, earlier)| earlier);
-    // One that was killed has no end, and its work was done again.
-    all.iter()
-        .filter_map(|sitting| Some(sitting.ended?.saturating_sub(sitting.started) as f64))
-        .sum()
 }
 
 /// Seconds of training up to each step, without evaluations and checkpoints on the way.
@@ -260,7 +237,7 @@ mod tests {
         let files = [
             (
                 "cost.json",
-                r#"{"steps":2,"images":96,"seconds":3.0,"peak_memory_bytes":7,"shares":{}}"#,
+                r#"{"steps":2,"images":96,"seconds":7.0,"sittings":3,"peak_memory_bytes":9,"shares":{}}"#,
             ),
             (
                 "run.json",
@@ -286,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_that_of_all_sittings_and_evaluations_are_not_training() {
+    fn evaluations_are_not_training_and_sittings_name_their_commits() {
         let folder = run_folder("readings");
         let found = outcome(&folder, false).unwrap();
         // One that was to be tested has a report, and of the test images.

@@ -32,6 +32,9 @@ pub(crate) struct ClustersArguments {
     /// The contact sheet; clusters.png in the run folder by default, or the name of the .npy with .png.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
+    /// Writes over a file that is there and is no such sheet.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Folder of the data set; goes before the run file's.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,

@@ -30,6 +30,9 @@ pub(crate) struct EmbedArguments {
     /// Embeds the I-th of N equal parts of the images, counted from 1: several machines share the work.
     #[arg(long, value_name = "I/N", default_value = "1/1")]
     pub(crate) shard: Shard,
+    /// Writes over a file that is there and is no such embeddings.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Also writes a folder for TensorBoard's projector.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) projector: Option<PathBuf>,

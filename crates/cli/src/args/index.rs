@@ -51,6 +51,9 @@ pub(crate) struct BuildArguments {
     /// Seed of the clusters.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Writes over an index, or another file, that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

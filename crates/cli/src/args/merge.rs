@@ -18,4 +18,7 @@ pub(crate) struct MergeArguments {
     /// The file of all embeddings.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Writes over a file that is there and is no such embeddings.
+    #[arg(long)]
+    pub(crate) force: bool,
 }

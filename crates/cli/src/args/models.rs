@@ -88,6 +88,9 @@ pub(crate) struct ConvertArguments {
     /// The file to write.
     #[arg(value_name = "TO")]
     pub(crate) to: PathBuf,
+    /// Writes over a file that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// The network that the weights belong to; the file written says so, and how an image is to be prepared.
     #[arg(long, value_name = "NETWORK")]
     pub(crate) network: Option<NetworkName>,

@@ -24,6 +24,9 @@ pub(crate) struct ReportArguments {
     /// The page; report.html in the run folder by default, or the name of the .npy with .html.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Writes over a file that is there and is no such page.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// What a page is made of.

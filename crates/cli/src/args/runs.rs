@@ -60,9 +60,13 @@ pub(crate) struct PretrainArguments {
     /// Weights to start from; goes before model.weights.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Folder of the run; runs/SET-FILE-pretrain by default.
+    /// Folder of the run; by default runs/NAME, NAME made of the data set, the run file, the seed, and a mark of --set, --weights,
+    /// --epochs and --batch.
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Puts the run in the place of another in its folder, whose results go when this one has made its first step.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) force: bool,
     /// Continues the run in this folder from its newest checkpoint.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "epochs", "batch", "weights", "out"])]
     pub(crate) resume: Option<PathBuf>,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use lodestone_data::{Loader, LoaderConfig, Row, Split, Table};
+use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
 use lodestone_models::Model;
 use lodestone_sampling::{Classes, Index, IndexConfig, MappedRows, Mode, Rows};
 use lodestone_train::{Parts, RunConfig, loader_preprocessing, run_file};
@@ -18,6 +18,7 @@ use crate::commands::cache_folder;
 use crate::commands::embed::model_file;
 use crate::commands::embed_rows::embed_rows;
 use crate::commands::open_table::open_table;
+use crate::overwrite;
 use crate::progress::Progress;
 
 /// Images in a batch without gradient.
@@ -55,6 +56,15 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
         "--exemplars is 0, must be at least 1"
     );
     let folder = arguments.source.is_dir();
+    let path = arguments.sheet.clone().unwrap_or_else(|| {
+        if folder {
+            arguments.source.join("clusters.png")
+        } else {
+            arguments.source.with_extension("png")
+        }
+    });
+    // Told before hours of work.
+    overwrite::check(&path, arguments.force, sheet::made)?;
     let (mut photographs, embeddings) = if folder {
         of_run(arguments, progress)?
     } else {
@@ -77,14 +87,11 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
     // Within a class the large modes come first.
     modes.sort_by_key(|mode| (mode.class, std::cmp::Reverse(mode.size), mode.cluster));
 
-    let path = arguments.sheet.clone().unwrap_or_else(|| {
-        if folder {
-            arguments.source.join("clusters.png")
-        } else {
-            arguments.source.with_extension("png")
-        }
-    });
-    let sheets = sheet::write(&photographs, &modes, arguments.exemplars, &path)?;
+    let sheets = sheet::files(&path, modes.len());
+    for sheet in &sheets {
+        overwrite::check(sheet, arguments.force, sheet::made)?;
+    }
+    sheet::write(&photographs, &modes, arguments.exemplars, &sheets)?;
     if arguments.json {
         let text = table::to_json(&photographs, &index, &modes, &sheets);
         println!("{}", serde_json::to_string_pretty(&text)?);
@@ -108,23 +115,22 @@ fn of_run(
         .as_ref()
         .or(config.data.dataset_root.as_ref());
     let root = root.map(PathBuf::as_path);
-    let table = open_table(&config.data, root, &cache_folder(folder), progress)?;
+    let cache = cache_folder(folder);
+    let (table, _) = open_table(&config.data, root, &cache, Some(folder), progress)?;
     let parts = Parts::new(&table, &config)?;
-    let classes = Classes::named(
-        &parts.labels(&parts.train),
-        parts.training_class_names().to_vec(),
-    )?;
-    config.index.check(&classes)?;
 
     let device = arguments.device.device.open()?;
     let model = Model::read(&model_file(folder), &device)
         .context("only a finished run has clusters to show")?;
     let preprocessing = loader_preprocessing(&model.description.preprocessing)?;
-    let loader = Loader::new(
-        Arc::new(table.clone()),
-        preprocessing,
-        LoaderConfig::default(),
-    )?;
+    let loading = LoaderConfig {
+        broken: match config.data.skip_broken {
+            true => Broken::Skip,
+            false => Broken::Fail,
+        },
+        ..LoaderConfig::default()
+    };
+    let loader = Loader::new(Arc::new(table.clone()), preprocessing, loading)?;
     let made = embed_rows(
         &model.embedder,
         &loader,
@@ -133,6 +139,11 @@ fn of_run(
         &device,
         progress,
     )?;
+    let classes = Classes::named(
+        &parts.labels(&made.rows),
+        parts.training_class_names().to_vec(),
+    )?;
+    config.index.check(&classes)?;
     let dim = model.embedder.embedding_size();
     let photographs = Photographs {
         table,

@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use lodestone_data::{Broken, Row, Split, Table, photographs_in};
-use lodestone_exchange::{Embeddings, Form};
+use lodestone_exchange::Embeddings;
 use lodestone_train::Observer;
 
 use crate::args::EmbedArguments;
 use crate::commands::embed_parts::Parts;
 use crate::commands::opened::Opened;
+use crate::overwrite;
 use crate::progress::Progress;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result<()> {
-    // A name that says no form is told before hours of work.
-    Form::of(&arguments.out)?;
+    // Told before hours of work.
+    overwrite::check_embeddings(&arguments.out, arguments.force)?;
+    if let Some(folder) = &arguments.projector {
+        overwrite::check(folder, arguments.force, Embeddings::may_be_projector)?;
+    }
     ensure!(arguments.batch > 0, "--batch is 0, must be at least 1");
     let opened = Opened::read(&arguments.model, &arguments.device.device)?;
     if let Some(hint) = arguments.device.device.hint() {

@@ -90,7 +90,8 @@ fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Repo
         run: folder,
     };
     let root = config.data.dataset_root.as_deref();
-    let table = open_table(&config.data, root, &places.cache, progress)?;
+    let run = arguments.run.as_deref();
+    let (table, _) = open_table(&config.data, root, &places.cache, run, progress)?;
     let mut trainer = Trainer::new(config, table, places, device)?;
     if let Some(folder) = &arguments.save_embeddings {
         trainer = trainer.keeping(folder.clone());

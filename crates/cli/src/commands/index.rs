@@ -10,6 +10,7 @@ use lodestone_eval::Rows;
 use lodestone_gallery::{Entry, Gallery, Settings};
 use serde_json::json;
 
+use crate::alone;
 use crate::args::{
     AddArguments, BuildArguments, IndexCommand, KindName, RemoveArguments, SourceArguments,
 };
@@ -17,6 +18,7 @@ use crate::commands::embed::table_of;
 use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::opened::{Opened, checksum_of};
 use crate::commands::probes;
+use crate::overwrite;
 use crate::progress::Progress;
 
 /// Images in a batch.
@@ -27,7 +29,7 @@ pub(crate) fn run(command: &IndexCommand, progress: &mut Progress) -> Result<()>
     match command {
         IndexCommand::Build(arguments) => build(arguments, progress),
         IndexCommand::Add(arguments) => add(arguments, progress),
-        IndexCommand::Remove(arguments) => remove(arguments),
+        IndexCommand::Remove(arguments) => remove(arguments, progress),
         IndexCommand::Info { index, json } => info(index, *json),
     }
 }
@@ -42,6 +44,8 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
         arguments.kind == KindName::Exact || cfg!(feature = "approximate"),
         "--kind hnsw needs the graph index, which is not built in; build with --features approximate (it compiles C++)"
     );
+    overwrite::check(&arguments.index, arguments.force, overwrite::never)?;
+    let _alone = alone::on_new_index(&arguments.index, progress)?;
     let Embedded {
         values,
         dim,
@@ -59,7 +63,13 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
     if let Some(model) = &arguments.source.model {
         probes::calibrate(&mut gallery, model, &arguments.source.device, progress)?;
     }
+    let before = Gallery::read(&arguments.index).ok();
     gallery.write(&arguments.index)?;
+    // The graph of an index that was replaced belongs to nothing any more.
+    let old = before.map(|before| before.graph_file(&arguments.index));
+    if let Some(old) = old.filter(|old| *old != gallery.graph_file(&arguments.index)) {
+        let _ = std::fs::remove_file(old);
+    }
     println!("{}: {}", arguments.index.display(), summary(&gallery));
     Ok(())
 }
@@ -71,7 +81,8 @@ fn add(arguments: &AddArguments, progress: &mut Progress) -> Result<()> {
         same_model(&before, &arguments.index, Some(&checksum_of(model)?))?;
     }
     let embedded = Embedded::read(&arguments.source, progress)?;
-    // Read again: others may have added to it meanwhile.
+    // Read again, now that nobody else changes it: others may have added to it meanwhile.
+    let _alone = alone::on_index(&arguments.index, progress)?;
     let mut gallery = Gallery::read(&arguments.index)?;
     same_model(&gallery, &arguments.index, embedded.model.as_deref())?;
     let rows = Rows::new(&embedded.values, embedded.dim)?;
@@ -86,7 +97,10 @@ fn add(arguments: &AddArguments, progress: &mut Progress) -> Result<()> {
     Ok(())
 }
 
-fn remove(arguments: &RemoveArguments) -> Result<()> {
+fn remove(arguments: &RemoveArguments, progress: &Progress) -> Result<()> {
+    // What is no index is told before anything is written beside it.
+    Gallery::read(&arguments.index)?;
+    let _alone = alone::on_index(&arguments.index, progress)?;
     let mut gallery = Gallery::read(&arguments.index)?;
     let known = |class: &String| gallery.class_sizes().iter().any(|(name, _)| name == class);
     if let Some(class) = arguments.classes.iter().find(|class| !known(class)) {

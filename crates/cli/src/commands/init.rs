@@ -2,22 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use lodestone_data::{Table, UnseenClasses, detect};
 use lodestone_files::write_whole;
 use lodestone_train::{RunConfig, Survey, Wishes, documented, run_file, suggest};
 
 use crate::args::{GoalName, InitArguments, WishesArguments};
+use crate::overwrite;
 use crate::resources::machine;
+use crate::shell::quoted;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &InitArguments) -> Result<()> {
     let out = &arguments.out;
-    ensure!(
-        arguments.force || !out.exists(),
-        "{} is there already: name another with --out, or write over it with --force",
-        out.display()
-    );
+    overwrite::check(out, arguments.force, overwrite::never)?;
     let suggested = Suggested::new(&arguments.folder, &arguments.wishes)?;
     let config = suggested.config(&[])?;
     let text = format!(
@@ -156,30 +154,4 @@ pub(crate) fn plan(config: &RunConfig) -> String {
         config.train.images,
         machine()
     )
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    match text.chars().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_can_be_pasted_into_a_shell() {
-        for (path, expected) in [
-            ("runs/a.toml", "runs/a.toml"),
-            ("my run.toml", "'my run.toml'"),
-            ("it's.toml", "'it'\\''s.toml'"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), expected);
-        }
-    }
 }

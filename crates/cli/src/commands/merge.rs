@@ -1,14 +1,15 @@
 //! `lodestone merge`: embeddings of several shards in one file.
 
 use anyhow::{Result, ensure};
-use lodestone_exchange::{Embeddings, Form};
+use lodestone_exchange::Embeddings;
 
 use crate::args::MergeArguments;
 use crate::commands::embedded_files::EmbeddedFiles;
+use crate::overwrite;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &MergeArguments) -> Result<()> {
-    Form::of(&arguments.out)?;
+    overwrite::check_embeddings(&arguments.out, arguments.force)?;
     let mut dim = None;
     let mut classes: Vec<String> = Vec::new();
     let mut read = Vec::new();

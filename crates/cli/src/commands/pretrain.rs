@@ -3,7 +3,7 @@
 //! Rippel et al. start magnet from three epochs of softmax on ImageNet. Everything that decides what the network sees stays
 //! as the run file says: data, views, network, optimiser. Loss, plan and schedule are a classifier's.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use lodestone_losses::{LossConfig, SoftmaxLossConfig};
@@ -12,7 +12,7 @@ use lodestone_sampling::{IndexConfig, PlanConfig, ShuffledConfig};
 use lodestone_train::{AnnealingConfig, Parts, RunConfig, ScheduleConfig, TrainConfig, run_file};
 
 use crate::args::PretrainArguments;
-use crate::commands::train::Job;
+use crate::commands::train::{Job, folder_of};
 use crate::progress::Progress;
 
 /// Runs the command.
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &PretrainArguments, progress: &mut Progress) -> Res
         device: arguments.device.device.clone(),
         workers: Vec::new(),
         resume: arguments.resume.is_some(),
+        force: arguments.force,
     };
     job.run(progress)?;
     println!(
@@ -89,11 +90,17 @@ fn classifier(arguments: &PretrainArguments) -> Result<RunConfig> {
 }
 
 fn default_folder(arguments: &PretrainArguments, config: &RunConfig) -> PathBuf {
-    let file = arguments.config.as_deref().and_then(Path::file_stem);
-    let name = format!(
-        "{}-{}-pretrain",
-        config.data.set.name(),
-        file.unwrap_or_default().to_string_lossy()
+    let mut changes = arguments.overrides.clone();
+    changes.push(format!(
+        "--epochs {} --batch {}",
+        arguments.epochs, arguments.batch
+    ));
+    changes.extend(
+        arguments
+            .weights
+            .as_ref()
+            .map(|file| format!("--weights {}", file.display())),
     );
-    Path::new("runs").join(name)
+    let ending = format!("pretrain-seed{}", config.seed);
+    folder_of(config, arguments.config.as_deref(), &ending, &changes)
 }

@@ -33,8 +33,9 @@ pub(crate) fn calibrate(
     }
     let config: RunConfig = run_file::read(&file, &[])?;
     let root = config.data.dataset_root.as_deref();
-    let table = match open_table(&config.data, root, &cache_folder(run), progress) {
-        Ok(table) => table,
+    let cache = cache_folder(run);
+    let table = match open_table(&config.data, root, &cache, Some(run), progress) {
+        Ok((table, _)) => table,
         Err(error) => {
             progress.note(&format!(
                 "what is unknown is told by the photographs of the index alone, as those of the run cannot be opened: {error:#}"

@@ -16,13 +16,11 @@ use lodestone_train::{Event, Observer};
 
 use self::shown::Shown;
 use crate::args::{LayoutName, PageArguments, ReportArguments};
+use crate::overwrite;
 use crate::progress::Progress;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &ReportArguments, progress: &mut Progress) -> Result<()> {
-    let gathered = Gathered::read(&arguments.page, progress)?;
-    let page = gathered.page(&arguments.page, progress)?;
-    let html = page.html();
     let source = &arguments.page.source;
     let path = arguments.out.clone().unwrap_or_else(|| {
         if source.is_dir() {
@@ -31,6 +29,11 @@ pub(crate) fn run(arguments: &ReportArguments, progress: &mut Progress) -> Resul
             source.with_extension("html")
         }
     });
+    // Told before hours of work.
+    overwrite::check(&path, arguments.force, Page::made)?;
+    let gathered = Gathered::read(&arguments.page, progress)?;
+    let page = gathered.page(&arguments.page, progress)?;
+    let html = page.html();
     write_whole(&path, |file| file.write_all(html.as_bytes()))?;
     println!(
         "{}: {} photographs, {} of them nearer to another class than to their own; {:.1} MB, open it in a browser",

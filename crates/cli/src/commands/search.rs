@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use lodestone_data::DecodeLimits;
 use lodestone_eval::Rows;
+use lodestone_files::told;
 #[cfg(feature = "approximate")]
 use lodestone_gallery::Graph;
 use lodestone_gallery::{Answer, Gallery};
@@ -41,13 +42,13 @@ pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()
             (Ok(answer), true) => as_json(&name, answer)?,
             (Ok(answer), false) => as_text(&name, answer),
             (Err(error), true) => {
-                json!({ "photo": name, "error": format!("{error:#}") }).to_string()
+                json!({ "photo": name, "error": told(error.as_ref()) }).to_string()
             }
             (Err(_), false) => String::new(),
         };
         if let Err(error) = &answer {
             broken += 1;
-            progress.note(&format!("{error:#}"));
+            progress.note(&told(error.as_ref()));
         }
         if !text.is_empty() {
             // At once, so that whoever reads along sees it; who reads no more ends it.
@@ -163,6 +164,10 @@ fn from_input() -> Result<Vec<Photograph>> {
         bytes.len() as u64 <= limit,
         "standard input is longer than {limit} bytes"
     );
+    if bytes.is_empty() {
+        // What was to come through a pipe did not: a broken photograph as an empty file is.
+        return Ok(vec![Photograph::Bytes(bytes)]);
+    }
     let first = bytes.split(|&byte| byte == b'\n').next();
     let first = first.and_then(|line| std::str::from_utf8(line).ok());
     let is_path = first.is_some_and(|line| Path::new(line.trim_end()).is_file());
@@ -172,7 +177,9 @@ fn from_input() -> Result<Vec<Photograph>> {
     let text = lodestone_files::text(Path::new("standard input"), bytes)
         .context("standard input is neither a photograph nor a list of paths")?;
     let lines = text.lines().filter(|line| !line.is_empty());
-    Ok(lines.map(|line| Photograph::File(line.into())).collect())
+    let named: Vec<_> = lines.map(|line| Photograph::File(line.into())).collect();
+    ensure!(!named.is_empty(), "standard input names no photograph");
+    Ok(named)
 }
 
 /// One line: the photograph's name in front of the answer.

@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Result;
 use lodestone_eval::Report;
-use lodestone_train::{Lap, Observer, Outcome, Places, Precision, RunConfig, Trainer, run_file};
+use lodestone_files::told;
+use lodestone_train::{Lap, Outcome, Places, Precision, RunConfig, TrainError, Trainer, run_file};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
+use crate::alone;
 use crate::args::TrainArguments;
 use crate::commands::cache_folder;
 use crate::commands::headlines::headlines;
 use crate::commands::init::{Suggested, plan};
 use crate::commands::open_table::open_table;
+use crate::commands::opened::short_hex;
 use crate::device::DeviceName;
 use crate::progress::Progress;
-use crate::resources::peak_memory;
-use crate::run_folder::{Before, RunFolder};
+use crate::run_folder::{Recorder, RunFolder, check_free};
+use crate::shell::quoted;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result<()> {
@@ -42,6 +45,7 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result
         device: arguments.device.device.clone(),
         workers: arguments.workers.clone(),
         resume: arguments.resume.is_some(),
+        force: arguments.force,
     };
     job.run(progress)
 }
@@ -56,12 +60,18 @@ pub(crate) struct Job {
     /// Devices that share each batch with it.
     pub(crate) workers: Vec<DeviceName>,
     pub(crate) resume: bool,
+    /// Whether the run may take the place of another in its folder.
+    pub(crate) force: bool,
 }
 
 impl Job {
     /// Trains, and says what it cost. Ctrl-C ends it after its step with [`Interrupted`].
     pub(crate) fn run(self, progress: &mut Progress) -> Result<()> {
         let Self { config, folder, .. } = self;
+        let _alone = alone::in_run(&folder, progress)?;
+        if !self.resume && !self.force {
+            check_free(&folder)?;
+        }
         let device = if self.resume {
             self.device.open_to_resume()?
         } else {
@@ -84,7 +94,9 @@ impl Job {
             cache: cache_folder(&folder),
             run: folder.clone(),
         };
-        let table = open_table(&config.data, root, &places.cache, progress)?;
+        let before = self.resume.then_some(folder.as_path());
+        let (table, left_out) = open_table(&config.data, root, &places.cache, before, progress)?;
+        let left_out = config.data.skip_broken.then_some(left_out);
         let fingerprint = table.fingerprint()?;
         let trainer = Trainer::new(config.clone(), table, places, device)?.sharing_with(workers);
         progress.catch_interrupts()?;
@@ -93,17 +105,16 @@ impl Job {
             .map(DeviceName::with_model)
             .collect();
         let name = names.join(" + ");
-        let before = Before::read(&folder);
-        let record = RunFolder::begin(&folder, fingerprint, name, self.resume)?;
-        let start = progress.elapsed();
+        let run = RunFolder::begin(&folder, fingerprint, left_out, name, self.resume);
+        let mut recorder = Recorder::new(progress, &folder, run);
         let result = if self.resume {
-            trainer.resume(progress)
+            trainer.resume(&mut recorder)
         } else {
-            trainer.run(progress)
+            trainer.run(&mut recorder)
         };
         match result {
             Ok(outcome) if outcome.stopped => {
-                record.end(&folder, "interrupted")?;
+                recorder.end("interrupted")?;
                 Err(Interrupted {
                     step: outcome.steps,
                     folder,
@@ -111,12 +122,21 @@ impl Job {
                 .into())
             }
             Ok(outcome) => {
-                finish(&config, &folder, &outcome, progress.elapsed() - start)?;
-                record.end(&folder, "finished")
+                let run = recorder.end("finished")?;
+                finish(&config, &folder, &outcome, &run)
             }
             Err(error) => {
-                record.failed(&folder, &error.to_string(), self.resume, &before);
-                Err(error.into())
+                // What went wrong is the error; that it could not be written down as well is not.
+                let _ = recorder.end(&told(&error));
+                Err(match error {
+                    TrainError::Photograph { step, source } => Stopped {
+                        step,
+                        folder,
+                        source,
+                    }
+                    .into(),
+                    error => error.into(),
+                })
             }
         }
     }
@@ -124,10 +144,26 @@ impl Job {
 
 /// The run was stopped by Ctrl-C or by SIGTERM and has saved where it is.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted after step {step}; go on with `lodestone train --resume {}`", folder.display())]
+#[error(
+    "interrupted after step {step}; go on with `lodestone train --resume {}`",
+    quoted(folder)
+)]
 pub(crate) struct Interrupted {
     step: usize,
     folder: PathBuf,
+}
+
+/// The run ended for want of a photograph and has saved where it is.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "stopped after step {step}, which is saved: when the photograph is back, go on with `lodestone train --resume {}`",
+    quoted(folder)
+)]
+struct Stopped {
+    step: usize,
+    folder: PathBuf,
+    #[source]
+    source: Box<TrainError>,
 }
 
 /// The run file, or one that suits the folder, with what the command line says on top.
@@ -165,44 +201,75 @@ fn configured(arguments: &TrainArguments, progress: &Progress) -> Result<RunConf
     Ok(config)
 }
 
-/// `runs/SET-FILE-SEED`, so that runs of different files and seeds do not meet.
 fn default_folder(arguments: &TrainArguments, config: &RunConfig) -> PathBuf {
-    let named = arguments.folder.as_deref().or(arguments.config.as_deref());
-    let file = named.and_then(Path::file_stem).unwrap_or_default();
-    let name = format!(
-        "{}-{}-seed{}",
-        config.data.set.name(),
-        file.to_string_lossy(),
-        config.seed
+    let wishes = &arguments.wishes;
+    let mut changes = arguments.overrides.clone();
+    changes.extend(wishes.loss.map(|loss| format!("--loss {loss:?}")));
+    changes.extend(
+        wishes
+            .weights
+            .as_ref()
+            .map(|file| format!("--weights {}", file.display())),
     );
+    changes.extend(arguments.partial.then(|| "--partial".to_owned()));
+    changes.extend(arguments.skip_broken.then(|| "--skip-broken".to_owned()));
+    let named = arguments.folder.as_deref().or(arguments.config.as_deref());
+    folder_of(config, named, &format!("seed{}", config.seed), &changes)
+}
+
+/// `runs/SET-FILE-ENDING`, and a mark of what the command line changes of the file's settings: runs that differ in one of them do
+/// not meet.
+pub(crate) fn folder_of(
+    config: &RunConfig,
+    file: Option<&Path>,
+    ending: &str,
+    changes: &[String],
+) -> PathBuf {
+    let file = file.and_then(Path::file_stem).unwrap_or_default();
+    let mut name = format!(
+        "{}-{}-{ending}",
+        config.data.set.name(),
+        file.to_string_lossy()
+    );
+    // The seed stands in the name.
+    let changes: Vec<&str> = changes
+        .iter()
+        .map(String::as_str)
+        .filter(|change| !change.starts_with("seed="))
+        .collect();
+    if !changes.is_empty() {
+        let mark = short_hex(&Sha256::digest(changes.join("\n")));
+        name += &format!("-{}", &mark[..8]);
+    }
     Path::new("runs").join(name)
 }
 
-/// What a run cost, beside its report.
+/// What a run cost over all its sittings, beside its report.
 #[derive(Debug, Serialize)]
 struct Cost {
     steps: usize,
     images: usize,
     seconds: f64,
+    /// Starts of the program.
+    sittings: usize,
+    /// The most that one of them had.
     peak_memory_bytes: Option<u64>,
-    /// Share of the training time of each part of a step, over this sitting.
+    /// Share of the training time of each part of a step.
     shares: BTreeMap<&'static str, f64>,
 }
 
-fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, time: Duration) -> Result<()> {
+fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, run: &RunFolder) -> Result<()> {
     let shares = Lap::ALL.map(|lap| (lap.name(), outcome.times.share(lap)));
     let cost = Cost {
         steps: outcome.steps,
         images: outcome.images,
-        seconds: time.as_secs_f64(),
-        peak_memory_bytes: peak_memory(),
+        seconds: run.seconds(),
+        sittings: run.sittings.len(),
+        peak_memory_bytes: run.peak_memory(),
         shares: shares.into_iter().collect(),
     };
     let text = serde_json::to_string_pretty(&cost)?;
     lodestone_files::write_whole(&folder.join("cost.json"), |file| writeln!(file, "{text}"))?;
-    let memory = cost.peak_memory_bytes.map_or_else(String::new, |bytes| {
-        format!(", at most {:.0} MB of memory", bytes as f64 / 1e6)
-    });
     let percent = |lap| 100.0 * outcome.times.share(lap);
     let refresh = if config.sampler.needs_index() {
         format!("{:.1} % on the cluster index, ", percent(Lap::Refresh))
@@ -210,10 +277,10 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, time: Duration) 
         String::new()
     };
     println!(
-        "{} images in {} steps, {:.0} s ({refresh}{:.1} % waiting for images){memory}; everything is in {}",
+        "{} images in {} steps, {} ({refresh}{:.1} % waiting for images); everything is in {}",
         cost.images,
         cost.steps,
-        cost.seconds,
+        run.cost().unwrap_or_default(),
         percent(Lap::Wait),
         folder.display()
     );
@@ -235,4 +302,36 @@ fn summary(report: &Report) -> String {
         numbers.join(", "),
         report.setting.queries
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_different_settings_have_different_folders() {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/fashion-mini/magnet.toml");
+        let named = |changes: &[&str]| {
+            let changes: Vec<String> = changes.iter().map(|&text| text.to_owned()).collect();
+            let config: RunConfig = run_file::read(&file, &changes).unwrap();
+            let ending = format!("seed{}", config.seed);
+            folder_of(&config, Some(&file), &ending, &changes)
+        };
+        assert_eq!(named(&[]), Path::new("runs/fashion-mini-magnet-seed0"));
+        assert_eq!(
+            named(&["seed=2"]),
+            Path::new("runs/fashion-mini-magnet-seed2")
+        );
+        let folders = [
+            named(&[]),
+            named(&["loss.gap=4"]),
+            named(&["loss.gap=5"]),
+            named(&["loss.gap=4", "train.images=96"]),
+        ];
+        for (place, folder) in folders.iter().enumerate() {
+            assert!(!folders[..place].contains(folder), "{}", folder.display());
+        }
+        assert_eq!(named(&["loss.gap=4"]), folders[1]);
+    }
 }

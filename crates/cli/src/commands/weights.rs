@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::args::{ConvertArguments, WeightsCommand};
 use crate::device::DeviceName;
+use crate::overwrite;
 
 /// Runs the command.
 pub(crate) fn run(command: &WeightsCommand) -> Result<()> {
@@ -32,6 +33,7 @@ fn convert(arguments: &ConvertArguments) -> Result<()> {
         "{} ends in `{ending}`; only .safetensors is written",
         to.display()
     );
+    overwrite::check(to, arguments.force, overwrite::never)?;
     let file = WeightFile::read(from)?;
     match arguments.network {
         None => {

@@ -269,7 +269,7 @@ fn examine_row(table: &Table, row: usize, limits: DecodeLimits) -> Exam {
             let bytes = match read_file(&path, limits) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    found(FindingKind::Broken, error.to_string());
+                    found(FindingKind::Broken, lodestone_files::told(&error));
                     return exam;
                 }
             };

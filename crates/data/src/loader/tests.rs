@@ -306,7 +306,7 @@ fn a_broken_image_fails_its_batch_alone_or_is_left_out_of_it() {
     let (_folder, table) = photographs(&[4]);
     let failing = loader(&table, 2, 1 << 20, Broken::Fail);
     let mut batches = failing.batches([vec![1, 4], vec![2, 3]], &View::Evaluation);
-    let message = batches.next().unwrap().unwrap_err().to_string();
+    let message = told(&batches.next().unwrap().unwrap_err());
     assert!(
         message.contains("4.jpg: not an image (first bytes 6e6f2070686f746f)"),
         "{message}"
@@ -320,6 +320,27 @@ fn a_broken_image_fails_its_batch_alone_or_is_left_out_of_it() {
     assert_eq!(batch.images.shape, [2, 3, 12, 12]);
     assert_eq!(batch.skipped[0].0, 4);
     assert!(batch.skipped[0].1.contains("not an image"));
+}
+
+#[test]
+fn what_was_left_out_is_known_of_all_streams_of_a_loader() {
+    let (_folder, table) = photographs(&[4, 7]);
+    let failing = loader(&table, 2, 1 << 20, Broken::Fail);
+    let skipping = failing.with_broken(Broken::Skip);
+    let asked = [vec![4, 1, 4, 1, 2], vec![7]];
+    let batches: Vec<ImageBatch> = skipping
+        .batches(asked.clone(), &View::Evaluation)
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(batches[0].places(&asked[0]), [1, 3, 4]);
+    assert!(batches[1].places(&asked[1]).is_empty());
+    let left_out = failing.left_out();
+    let rows: Vec<usize> = left_out.iter().map(|(row, _)| *row).collect();
+    assert_eq!(rows, [4, 7]);
+    assert!(
+        left_out[1].1.contains("7.jpg: not an image"),
+        "{left_out:?}"
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use super::paths::{read_text, relative};
+use lodestone_files::read_text;
+
+use super::paths::relative;
 use crate::error::DataError;
 
 /// A text file and what is in it.

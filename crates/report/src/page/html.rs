@@ -14,6 +14,12 @@ const SCRIPTS: [&str; 5] = [
     include_str!("../../page/search.js"),
 ];
 
+/// How every page begins, up to what it may connect to. Whatever a file is called, the page can neither load nor send anything.
+pub(super) const BEGINNING: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+    <meta name=\"viewport\" content=\"width=device-width\">\n\
+    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src blob: data:; \
+    style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src ";
+
 /// Where the page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
@@ -31,13 +37,8 @@ pub(super) fn write(page: &Page, used: Use) -> String {
     };
     let size = page.data.len() + [&page.large, &page.small].map(bytes).iter().sum::<usize>();
     let mut html = String::with_capacity(size + 64 * 1024);
-    html += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
-    html += "<meta name=\"viewport\" content=\"width=device-width\">\n";
-    // Whatever a file is called, the page can neither load nor send anything.
-    html += &format!(
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src blob: data:; \
-         style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src {connect}\">\n"
-    );
+    html += BEGINNING;
+    html += &format!("{connect}\">\n");
     html += &format!(
         "<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n",
         escaped(&page.title)

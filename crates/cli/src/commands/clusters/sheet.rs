@@ -1,11 +1,12 @@
 //! The contact sheet: a line of photographs for each mode, those nearest to its centre first.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use font8x8::UnicodeFonts;
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{Rgb, RgbImage};
 use lodestone_files::write_whole;
 use lodestone_sampling::Mode;
 use rayon::prelude::*;
@@ -26,30 +27,60 @@ const LETTER: u32 = 8;
 const INK: Rgb<u8> = Rgb([30, 30, 30]);
 const RULE: Rgb<u8> = Rgb([190, 190, 190]);
 
-/// Writes `path`, or `name-1.png`, `name-2.png` … if there are more modes than one sheet holds, and says which files those are.
+/// What a sheet says of its maker, by which it is known again.
+const MAKER: [&str; 2] = ["Software", "lodestone clusters"];
+
+/// The files of the sheets for so many modes: `path`, or `name-1.png`, `name-2.png` … if there are more than one sheet holds.
+pub(super) fn files(path: &Path, modes: usize) -> Vec<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match modes.div_ceil(LINES) {
+        0 => Vec::new(),
+        1 => vec![path.to_path_buf()],
+        several => (1..=several)
+            .map(|number| path.with_file_name(format!("{stem}-{number}.png")))
+            .collect(),
+    }
+}
+
+/// Whether the file is such a sheet, which may be drawn again.
+pub(super) fn made(path: &Path) -> bool {
+    let read = || -> Option<bool> {
+        let file = BufReader::new(File::open(path).ok()?);
+        let reader = png::Decoder::new(file).read_info().ok()?;
+        let texts = &reader.info().uncompressed_latin1_text;
+        Some(
+            texts
+                .iter()
+                .any(|text| [&*text.keyword, &*text.text] == MAKER),
+        )
+    };
+    read().unwrap_or(false)
+}
+
+/// Writes the modes on the sheets.
 pub(super) fn write(
     photographs: &Photographs,
     modes: &[Mode],
     exemplars: usize,
-    path: &Path,
-) -> Result<Vec<PathBuf>> {
-    let sheets: Vec<&[Mode]> = modes.chunks(LINES).collect();
-    let mut paths = Vec::new();
-    for (number, modes) in sheets.iter().enumerate() {
-        let path = match sheets.len() {
-            1 => path.to_path_buf(),
-            _ => {
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                path.with_file_name(format!("{stem}-{}.png", number + 1))
-            }
-        };
-        let sheet = draw(photographs, modes, exemplars)?;
-        let mut bytes = Cursor::new(Vec::new());
-        sheet.write_to(&mut bytes, ImageFormat::Png)?;
-        write_whole(&path, |file| file.write_all(bytes.get_ref()))?;
-        paths.push(path);
+    sheets: &[PathBuf],
+) -> Result<()> {
+    for (path, modes) in sheets.iter().zip(modes.chunks(LINES)) {
+        let bytes = packed(&draw(photographs, modes, exemplars)?)?;
+        write_whole(path, |file| file.write_all(&bytes))?;
     }
-    Ok(paths)
+    Ok(())
+}
+
+fn packed(sheet: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, sheet.width(), sheet.height());
+    encoder.set_color(png::ColorType::Rgb);
+    let [keyword, text] = MAKER.map(str::to_owned);
+    encoder.add_text_chunk(keyword, text)?;
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(sheet)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 fn draw(photographs: &Photographs, modes: &[Mode], exemplars: usize) -> Result<RgbImage> {
@@ -117,5 +148,31 @@ fn say(sheet: &mut RgbImage, words: &str, top: u32, scale: u32) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_is_known_from_a_photograph() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.png");
+        assert!(!made(&path));
+        let picture = RgbImage::from_pixel(3, 2, INK);
+        picture.save(&path).unwrap();
+        assert!(!made(&path));
+        write_whole(&path, |file| file.write_all(&packed(&picture).unwrap())).unwrap();
+        assert!(made(&path));
+        assert_eq!(image::open(&path).unwrap().into_rgb8(), picture);
+    }
+
+    #[test]
+    fn more_modes_than_a_sheet_holds_are_several_files() {
+        let path = Path::new("a/modes.png");
+        assert_eq!(files(path, LINES), [path]);
+        let several = ["a/modes-1.png", "a/modes-2.png"].map(PathBuf::from);
+        assert_eq!(files(path, LINES + 1), several);
     }
 }

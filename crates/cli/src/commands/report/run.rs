@@ -17,6 +17,7 @@ use crate::commands::headlines::headlines;
 use crate::commands::open_table::open_table;
 use crate::commands::opened::Opened;
 use crate::progress::Progress;
+use crate::run_folder::RunFolder;
 
 /// Images in a batch without gradient.
 const BATCH: usize = 64;
@@ -30,7 +31,8 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
         .as_ref()
         .or(config.data.dataset_root.as_ref())
         .map(PathBuf::as_path);
-    let table = open_table(&config.data, root, &cache_folder(folder), progress)?;
+    let cache = cache_folder(folder);
+    let (table, _) = open_table(&config.data, root, &cache, Some(folder), progress)?;
     let parts = Parts::new(&table, &config)?;
     let opened = Opened::read(
         arguments.model.as_ref().unwrap_or(folder),
@@ -39,8 +41,12 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
     .context("only a finished run has a page")?;
     let table = Arc::new(table);
 
+    let broken = match config.data.skip_broken {
+        true => Broken::Skip,
+        false => Broken::Fail,
+    };
     let mut embed = |rows: &[usize]| -> Result<Part> {
-        let made = opened.embed(&table, rows, BATCH, Broken::Fail, progress)?;
+        let made = opened.embed(&table, rows, BATCH, broken, progress)?;
         Ok(Part {
             dim: opened.size(),
             labels: parts.labels(&made.rows),
@@ -88,6 +94,8 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
         ("network".to_owned(), config.model.network.name().to_owned()),
     ];
     facts.extend(report.iter().flat_map(headlines));
+    let record = RunFolder::read(folder);
+    facts.extend(record.cost().map(|cost| ("cost".to_owned(), cost)));
     let class_names = parts.class_names().to_vec();
     Ok(Gathered {
         title: heading(folder),
