@@ -11,7 +11,7 @@ const ROWS: usize = 24;
 const DIM: usize = 16;
 const CLASSES: usize = 6;
 
-/// Every kind with its defaults, and the triplet loss with every miner.
+/// Every kind with its defaults, magnet with the own mean without the example, and the triplet loss with every miner.
 fn configs() -> Vec<LossConfig> {
     let miners = [
         json!({"kind": "all"}),
@@ -28,7 +28,9 @@ fn configs() -> Vec<LossConfig> {
     let mined = miners
         .iter()
         .map(|mining| json!({"kind": "triplet", "margin": 0.5, "mining": mining}));
+    let left_out = json!({"kind": "magnet", "own_mean": "leave_one_out", "temperature": 0.3});
     plain
+        .chain([left_out])
         .chain(mined)
         .map(|value| serde_json::from_value(value).unwrap())
         .collect()

@@ -139,7 +139,7 @@ pub use labels::Labels;
 pub use loss::Loss;
 pub use magnet::{
     ImportanceMagnetLoss, ImportanceMagnetLossConfig, MagnetLoss, MagnetLossConfig, Neighbourhood,
-    WeightedMean, cluster_weights, effective_sample_size, magnet_objective, pinned_level,
+    OwnMean, WeightedMean, cluster_weights, effective_sample_size, magnet_objective, pinned_level,
     uninformed_level,
 };
 pub use memory::{CrossBatchMemory, MemoryLoss};

@@ -127,7 +127,7 @@ pub enum Statistic {
     /// Magnet: share of examples whose loss is 0 because their own cluster wins by the gap.
     HingedOut,
     /// Magnet: mean over the examples of (squared distance to the nearest imposter − to the own mean) / (2·temperature·variance),
-    /// in nats; to be compared with the gap.
+    /// in nats, with the own mean that the loss takes; to be compared with the gap.
     ImposterGap,
     /// Magnet: the loss if all exponents were 0, gap + ln(M - 1) for M clusters of M classes, in nats; with siblings the
     /// mean over the examples of gap + ln(clusters of other classes). A loss that stays here has collapsed: see

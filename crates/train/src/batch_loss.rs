@@ -37,6 +37,7 @@ pub(crate) fn forward(
         let weighted = ImportanceMagnetLossConfig {
             gap: magnet.gap,
             temperature: magnet.temperature,
+            own_mean: magnet.own_mean,
             mean: WeightedMean::Unbiased,
             clip: false,
         };

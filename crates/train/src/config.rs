@@ -284,8 +284,7 @@ pub struct EvaluationConfig {
     /// What the variance is multiplied by in the votes of kNC and of soft kNN, above 0. 1 is the rule as published: the
     /// variance of training, and that of the training images within their classes.
     ///
-    /// That variance sums over all dimensions, so that far centres and images vote nearly as much as near ones; a smaller
-    /// factor listens to the near ones. Choose it on validation images.
+    /// A smaller factor listens to the near ones. Choose it on validation images.
     pub vote_variance: f64,
     /// The k of recall@k.
     pub recall_at: Vec<usize>,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use crate::config::RunConfig;
-use crate::explain::explain;
+use crate::explain::explain_in;
 
 /// The run file of a configuration, with all defaults spelled out and the first sentence of each key's documentation above
 /// it. Keys that have no value stand in comments.
@@ -25,13 +25,16 @@ use crate::explain::explain;
 pub fn documented(config: &RunConfig) -> String {
     let mut text = String::new();
     // Structs, numbers, text and lists only: there is nothing in a configuration that TOML cannot hold.
-    if let Ok(table) = Table::try_from(config) {
-        write_table(&mut text, &table, "");
+    if let Ok(config) = Value::try_from(config)
+        && let Value::Table(table) = &config
+    {
+        write_table(&mut text, &config, table, "");
     }
     text
 }
 
-fn write_table(text: &mut String, table: &Table, path: &str) {
+/// Writes a table of `config`, that at `path`.
+fn write_table(text: &mut String, config: &Value, table: &Table, path: &str) {
     let below = |name: &str| match path {
         "" => name.to_owned(),
         path => format!("{path}.{name}"),
@@ -40,44 +43,34 @@ fn write_table(text: &mut String, table: &Table, path: &str) {
         .iter()
         .partition(|(_, value)| matches!(value, Value::Table(_)));
     for (name, value) in values {
-        comment(text, &below(name));
+        comment(text, config, &below(name));
         let _ = writeln!(text, "{name} = {value}");
     }
-    for name in absent(table, path) {
-        comment(text, &below(&name));
+    for name in absent(config, table, path) {
+        comment(text, config, &below(&name));
         let _ = writeln!(text, "# {name} =");
     }
     for (name, value) in tables {
         let Value::Table(inner) = value else { continue };
         let key = below(name);
         text.push('\n');
-        comment(text, &key);
+        comment(text, config, &key);
         let _ = writeln!(text, "[{key}]");
-        write_table(text, inner, &key);
+        write_table(text, config, inner, &key);
     }
 }
 
 /// Keys that a table may have and does not: those without a value, of the variant that the table is.
-fn absent(table: &Table, path: &str) -> Vec<String> {
-    let Ok(explanation) = explain(path) else {
+fn absent(config: &Value, table: &Table, path: &str) -> Vec<String> {
+    let Ok(explanation) = explain_in(config, path) else {
         return Vec::new();
     };
     let known = explanation.meanings.into_iter().flat_map(|one| one.keys);
-    known
-        .filter(|name| !table.contains_key(name))
-        .filter(|name| {
-            let key = match path {
-                "" => name.clone(),
-                path => format!("{path}.{name}"),
-            };
-            // A key of some other variant says whose it is.
-            explain(&key).is_ok_and(|found| found.meanings.iter().all(|one| one.of.is_empty()))
-        })
-        .collect()
+    known.filter(|name| !table.contains_key(name)).collect()
 }
 
-fn comment(text: &mut String, key: &str) {
-    let Ok(explanation) = explain(key) else {
+fn comment(text: &mut String, config: &Value, key: &str) {
+    let Ok(explanation) = explain_in(config, key) else {
         return;
     };
     let meaning = explanation.meanings.first();
@@ -98,7 +91,10 @@ fn first_sentence(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use lodestone_losses::LossConfig;
+
     use super::*;
+    use crate::explain::explain;
     use crate::run_file;
     use crate::testing::small_config;
 
@@ -119,5 +115,38 @@ mod tests {
             assert_eq!(again, config, "{text}");
             assert!(text.contains("# weights =\n"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_of_several_variants_is_explained_as_in_the_one_that_is_chosen() {
+        let mut shared = 0;
+        for kind in LossConfig::KINDS {
+            let sampler = match kind {
+                "magnet" => "neighbourhood",
+                _ => "balanced",
+            };
+            let config = small_config(&[
+                &format!("loss={{kind=\"{kind}\"}}"),
+                &format!("sampler={{kind=\"{sampler}\"}}"),
+            ]);
+            let text = documented(&config);
+            let loss = text.split("\n\n").find(|part| part.contains("\n[loss]\n"));
+            let loss: Vec<&str> = loss.unwrap().lines().collect();
+            for at in 0..loss.len() {
+                let setting = loss[at].split_once(" = ");
+                let Some((name, _)) = setting.filter(|_| !loss[at].starts_with('#')) else {
+                    continue;
+                };
+                let meanings = explain(&format!("loss.{name}")).unwrap().meanings;
+                let own = meanings.iter().find(|one| one.of == [kind]);
+                // The tag itself is explained where the variants are.
+                if let Some(own) = own.filter(|_| name != "kind") {
+                    let comment = format!("# {}", first_sentence(&own.text));
+                    assert_eq!(loss[at - 1], comment, "{kind}: {name}");
+                    shared += usize::from(meanings.len() > 1);
+                }
+            }
+        }
+        assert!(shared > 10, "{shared}");
     }
 }

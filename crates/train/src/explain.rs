@@ -51,12 +51,17 @@ pub struct UnknownKey {
 /// assert!(lodestone_train::explain("train.refesh").unwrap_err().to_string().contains("`train.refresh`"));
 /// ```
 pub fn explain(key: &str) -> Result<Explanation, UnknownKey> {
+    explain_where(key, None)
+}
+
+/// What a key means in `config`, the value of a run file: of several variants that have it, those alone that are chosen there.
+pub(crate) fn explain_in(config: &toml::Value, key: &str) -> Result<Explanation, UnknownKey> {
+    explain_where(key, Some(config))
+}
+
+fn explain_where(key: &str, value: Option<&toml::Value>) -> Result<Explanation, UnknownKey> {
     let schema = schema();
-    let mut found = vec![Place {
-        of: Vec::new(),
-        node: &schema,
-        said: "",
-    }];
+    let mut found = vec![Place::root(&schema, value)];
     for name in key.split('.').filter(|name| !name.is_empty()) {
         found = found
             .iter()
@@ -94,12 +99,7 @@ pub fn keys() -> Vec<String> {
     }
     let schema = schema();
     let mut keys = Vec::new();
-    let root = Place {
-        of: Vec::new(),
-        node: &schema,
-        said: "",
-    };
-    collect(&root, "", &schema, &mut keys);
+    collect(&Place::root(&schema, None), "", &schema, &mut keys);
     keys
 }
 
@@ -143,26 +143,46 @@ struct Place<'a> {
     node: &'a Value,
     /// What the variant says whose only key this is: such a key has no text of its own.
     said: &'a str,
+    /// What stands there in the run file, if one is given: variants that it does not choose are no part of the place.
+    value: Option<&'a toml::Value>,
 }
 
 impl<'a> Place<'a> {
+    fn root(schema: &'a Value, value: Option<&'a toml::Value>) -> Self {
+        Place {
+            of: Vec::new(),
+            node: schema,
+            said: "",
+            value,
+        }
+    }
+
+    /// Whether a variant may be the one that the run file chooses: no tag of it has another value there.
+    fn may_be(&self, variant: &Value) -> bool {
+        let properties = variant["properties"].as_object().into_iter().flatten();
+        let mut tags = properties.filter_map(|(name, node)| Some((name, node["const"].as_str()?)));
+        tags.all(|(name, tag)| {
+            let chosen = self.value.and_then(|value| value.get(name)?.as_str());
+            chosen.is_none_or(|chosen| chosen == tag)
+        })
+    }
+
     /// The node itself, what it refers to, and its alternatives with their names.
     fn layers(&self, root: &'a Value) -> Vec<Place<'a>> {
         let mut layers = vec![self.clone()];
         if let Some(target) = self.node["$ref"].as_str() {
             let pointer = target.trim_start_matches('#');
             if let Some(node) = root.pointer(pointer) {
-                let of = self.of.clone();
-                let said = self.said;
-                layers.extend(Place { of, node, said }.layers(root));
+                let place = self.clone();
+                layers.extend(Place { node, ..place }.layers(root));
             }
         }
         for list in ["allOf", "oneOf", "anyOf"] {
-            for node in self.node[list].as_array().into_iter().flatten() {
-                let mut of = self.of.clone();
-                of.extend(tag_of(node));
-                let said = self.said;
-                layers.extend(Place { of, node, said }.layers(root));
+            let variants = self.node[list].as_array().into_iter().flatten();
+            for node in variants.filter(|node| self.may_be(node)) {
+                let mut place = self.clone();
+                place.of.extend(tag_of(node));
+                layers.extend(Place { node, ..place }.layers(root));
             }
         }
         layers
@@ -181,7 +201,14 @@ impl<'a> Place<'a> {
             };
             for (name, node) in properties {
                 let of = layer.of.clone();
-                children.push((name.as_str(), Place { of, node, said }));
+                let value = layer.value.and_then(|value| value.get(name));
+                let place = Place {
+                    of,
+                    node,
+                    said,
+                    value,
+                };
+                children.push((name.as_str(), place));
             }
         }
         children
@@ -196,17 +223,20 @@ impl<'a> Place<'a> {
             .map(|(_, place)| place)
             .collect();
         // A tag stands once in each variant and means the same in all: the choice is explained where the variants are.
-        if named.len() > 1 && named.iter().all(|place| place.node.get("const").is_some()) {
-            return vec![self.clone()];
-        }
         if !named.is_empty() {
-            return named;
+            let tag = named.iter().all(|place| place.node.get("const").is_some());
+            return if tag { vec![self.clone()] } else { named };
         }
         let free = self.layers(root).into_iter().filter_map(|layer| {
             let node = &layer.node["additionalProperties"];
-            let of = layer.of.clone();
+            let value = layer.value.and_then(|value| value.get(name));
             // Without names of its own, a table says what its entries are.
-            node.is_object().then_some(Place { of, node, said: "" })
+            node.is_object().then_some(Place {
+                node,
+                said: "",
+                value,
+                ..layer
+            })
         });
         free.map(|place| match text_of(place.node) {
             "" => self.clone(),

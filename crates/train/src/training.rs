@@ -5,14 +5,15 @@ use std::time::Duration;
 use burn::tensor::Tensor;
 use lodestone_data::Split;
 use lodestone_eval::Report;
-use lodestone_losses::Statistic;
-use lodestone_sampling::{Batch, Classes};
+use lodestone_losses::{LossConfig, OwnMean, Statistic};
+use lodestone_sampling::{Batch, Classes, PlanConfig, SmallGroups};
 use rand::RngExt;
 
 use crate::batch_loss;
 use crate::batch_norm;
 use crate::best::{check_watched, keep_best};
 use crate::checkpoint::{CheckpointFolder, Parts as CheckpointParts};
+use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::fetch::Transfers;
 use crate::gradients::{GroupGradients, differentiate};
@@ -64,6 +65,36 @@ fn save_step(
     Ok(())
 }
 
+/// Refuses batches with one image of a class where the own mean is that of a cluster's other examples. What needs no photograph to
+/// be seen, [`RunConfig::validate`] and the plan have refused.
+fn check_groups(config: &RunConfig, classes: &Classes, names: &[String]) -> Result<(), TrainError> {
+    let short = match &config.sampler {
+        PlanConfig::PerClass(plan) => plan.small_classes == SmallGroups::Short,
+        PlanConfig::HardClasses(plan) => plan.small_classes == SmallGroups::Short,
+        // Plans by clusters never draw one of a single member; the others are none that this loss takes.
+        PlanConfig::Neighbourhood(_)
+        | PlanConfig::Importance(_)
+        | PlanConfig::Union(_)
+        | PlanConfig::Shuffled(_)
+        | PlanConfig::Balanced(_) => false,
+    };
+    let leaves_out = match &config.loss {
+        LossConfig::Magnet(magnet) => magnet.own_mean == OwnMean::LeaveOneOut,
+        _ => false,
+    };
+    let alone = (0..classes.len()).find(|&class| classes.members(class).len() < 2);
+    match alone.filter(|_| short && leaves_out) {
+        Some(class) => Err(TrainError::Setting {
+            reason: format!(
+                "loss.own_mean is leave_one_out, which needs two images of each cluster, but {} has one training image and \
+                 sampler.small_classes is short: set it to skip",
+                names[class]
+            ),
+        }),
+        None => Ok(()),
+    }
+}
+
 impl Trainer {
     /// Makes the folder that of this run, whose first step is made: what an earlier run left goes, settings and logs come.
     fn take_folder(&self, observer: &mut dyn Observer) -> Result<Watch, TrainError> {
@@ -103,6 +134,7 @@ impl Trainer {
             });
         }
         let plan = config.sampler.init(&classes, config.seed)?;
+        check_groups(config, &classes, parts.class_names())?;
         if config.sampler.needs_index() {
             config.index.check(&classes)?;
             plan.check_settings(&config.index)?;
@@ -485,5 +517,42 @@ impl Trainer {
         observer.on(Event::Note(&watch.health.line()));
         watch.flush()?;
         Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::small_config;
+
+    #[test]
+    fn a_class_of_one_image_is_refused_where_the_own_mean_leaves_one_out() {
+        let names = ["Coat", "Bag"].map(String::from);
+        let classes = Classes::named(&[0, 0, 0, 1], names.to_vec()).unwrap();
+        let checked = |loss: &str, kind: &str, small: &str| {
+            let config = small_config(&[
+                &format!("loss={{kind=\"magnet\",own_mean=\"{loss}\"}}"),
+                &format!("sampler={{kind=\"{kind}\",small_classes=\"{small}\"}}"),
+            ]);
+            check_groups(&config, &classes, &names).map_err(|error| error.to_string())
+        };
+        for kind in ["per-class", "hard-classes"] {
+            let error = checked("leave_one_out", kind, "short").unwrap_err();
+            for part in [
+                "loss.own_mean is leave_one_out",
+                "Bag has one",
+                "small_classes is short",
+            ] {
+                assert!(error.contains(part), "{error}");
+            }
+            // Copies of the image, or no batch with it.
+            for (loss, small) in [
+                ("leave_one_out", "replace"),
+                ("leave_one_out", "skip"),
+                ("plain", "short"),
+            ] {
+                assert_eq!(checked(loss, kind, small), Ok(()));
+            }
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::mining::NegativeChoice;
 use crate::{
-    ContrastiveLossConfig, KlPairwiseLossConfig, LossConfig, Miner, MultiSimilarityLossConfig,
-    NtXentLossConfig, SupConLossConfig, TripletForm, TripletLossConfig,
+    ContrastiveLossConfig, KlPairwiseLossConfig, LossConfig, MagnetLossConfig, Miner,
+    MultiSimilarityLossConfig, NtXentLossConfig, OwnMean, SupConLossConfig, TripletForm,
+    TripletLossConfig,
 };
 
 /// Each loss in each of its forms, with a name for messages.
@@ -14,6 +15,13 @@ pub(super) fn every_loss() -> Vec<(String, LossConfig)> {
     let mut all = kinds
         .map(|&kind| (kind.to_owned(), read(kind)))
         .collect::<Vec<_>>();
+    all.push((
+        "magnet leave_one_out".to_owned(),
+        LossConfig::Magnet(MagnetLossConfig {
+            own_mean: OwnMean::LeaveOneOut,
+            ..Default::default()
+        }),
+    ));
     for mining in every_miner() {
         for form in [TripletForm::Hinge, TripletForm::Soft] {
             let config = TripletLossConfig {

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::OwnMean;
 use super::loss::require_temperature;
 use super::terms::{Settings, terms};
 use crate::error::{ConfigError, require};
@@ -33,6 +34,9 @@ pub struct ImportanceMagnetLossConfig {
     pub gap: f64,
     /// What the variance is multiplied by in the exponents. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
     pub temperature: f64,
+    /// Whether the mean of an example's own cluster contains the example. Default [`OwnMean::Plain`], as for
+    /// [`MagnetLossConfig`](crate::MagnetLossConfig).
+    pub own_mean: OwnMean,
     /// How the neighbourhoods are averaged. Default [`WeightedMean::SelfNormalised`], which the
     /// scale of the losses that make the probabilities does not touch.
     pub mean: WeightedMean,
@@ -46,6 +50,7 @@ impl Default for ImportanceMagnetLossConfig {
         ImportanceMagnetLossConfig {
             gap: 1.0,
             temperature: 1.0,
+            own_mean: OwnMean::Plain,
             mean: WeightedMean::SelfNormalised,
             clip: true,
         }
@@ -58,6 +63,7 @@ impl ImportanceMagnetLossConfig {
         ImportanceMagnetLoss {
             gap: self.gap,
             temperature: self.temperature,
+            own_mean: self.own_mean,
             mean: self.mean,
             clip: self.clip,
         }
@@ -95,8 +101,8 @@ pub struct Neighbourhood {
 /// L = Σ_s w_s L_s / Σ_s w_s      or      Σ_s w_s L_s / S
 /// ```
 ///
-/// in nats, where `L_s` is the magnet loss of neighbourhood `s` alone, with its own means and its own variance. Weights are
-/// constants. Two forms, by what a batch holds:
+/// in nats, where `L_s` is the magnet loss of neighbourhood `s` alone, with its own means and its own variance: what
+/// [`OwnMean`] says of the lead of the own mean holds for each of them, whatever its weight. Weights are constants. Two forms, by what a batch holds:
 ///
 /// - **form A**, neighbourhoods apart: each is loaded and embedded by itself, whatever else the batch holds
 /// - **form C1**, the union batch: neighbourhoods share clusters that are loaded and embedded once. The expectation is the
@@ -127,6 +133,8 @@ pub struct Neighbourhood {
 pub struct ImportanceMagnetLoss {
     gap: f64,
     temperature: f64,
+    #[module(skip)]
+    own_mean: OwnMean,
     #[module(skip)]
     mean: WeightedMean,
     clip: bool,
@@ -174,6 +182,7 @@ impl ImportanceMagnetLoss {
                 Settings {
                     gap: self.gap,
                     temperature: self.temperature,
+                    own_mean: self.own_mean,
                     detach_variance: false,
                 },
             );

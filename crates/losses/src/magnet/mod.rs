@@ -18,5 +18,5 @@ pub use importance::{
     effective_sample_size,
 };
 pub use levels::{pinned_level, uninformed_level};
-pub use loss::{MagnetLoss, MagnetLossConfig};
+pub use loss::{MagnetLoss, MagnetLossConfig, OwnMean};
 pub use objective::magnet_objective;

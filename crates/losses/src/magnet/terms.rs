@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
+use super::OwnMean;
 use crate::product::product;
 use crate::tensors::{constant, indices, logsumexp, mask};
 
@@ -32,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) gap: f64,
     /// Factor on the variance in the exponents.
     pub(crate) temperature: f64,
+    pub(crate) own_mean: OwnMean,
     pub(crate) detach_variance: bool,
 }
 
@@ -51,6 +53,10 @@ pub(crate) fn terms(
     let own = (x.clone() - own_mean).square().sum_dim(1);
     let (variance, floored) = variance(&x, own.clone(), settings.detach_variance);
     let twice = (variance.clone() * (2.0 * settings.temperature)).reshape([1, 1]);
+    let own = match settings.own_mean {
+        OwnMean::Plain => own,
+        OwnMean::LeaveOneOut => own.clone() * without_the_example(clusters, &sizes, &own),
+    };
 
     let squared = squared_distances(x, means);
     let other = mask([n, classes.len()], &device, |row, j| {
@@ -90,6 +96,21 @@ pub(crate) fn means(x: &Tensor<2>, clusters: &[usize], sizes: &[usize]) -> Tenso
         averaging[cluster * n + row] = 1.0 / sizes[cluster] as f64;
     }
     product(constant(averaging, [sizes.len(), n], x), x.clone())
+}
+
+/// What takes each squared distance to the mean of its cluster of `D` to that to the mean of the others, `(D / (D - 1))²`,
+/// `[n, 1]`.
+fn without_the_example(clusters: &[usize], sizes: &[usize], like: &Tensor<2>) -> Tensor<2> {
+    let alone = sizes.iter().position(|&size| size < 2);
+    assert!(
+        alone.is_none(),
+        "cluster {alone:?} of the batch has one example, so that there is no mean of its others"
+    );
+    let factors = clusters.iter().map(|&cluster| {
+        let size = sizes[cluster] as f64;
+        (size / (size - 1.0)).powi(2)
+    });
+    constant(factors.collect(), [clusters.len(), 1], like)
 }
 
 /// Size of each cluster.

@@ -2,10 +2,11 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::{MagnetLoss, MagnetLossConfig, pinned_level, uninformed_level};
+use super::{MagnetLossConfig, OwnMean, pinned_level, uninformed_level};
 use crate::output::Statistic;
 use crate::testing::{
-    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate, number,
+    Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope, differentiate,
+    log_sum_exp, number,
 };
 
 /// Three clusters of two on a small grid; their means are (1, 0), (2, 1), (1, 2) and the variance is 6 / 5.
@@ -16,59 +17,76 @@ pub(super) fn batch_a() -> Matrix {
 pub(super) const PAIRS: [usize; 6] = [0, 0, 1, 1, 2, 2];
 
 pub(super) fn mean(gap: f64, clusters: &[usize], classes: &[usize], x: Tensor<2>) -> Tensor<1> {
-    MagnetLossConfig {
-        gap,
-        ..Default::default()
-    }
-    .init()
-    .forward(x, clusters, classes)
-    .mean
+    of_gap(gap).init().forward(x, clusters, classes).mean
 }
 
 pub(super) fn per_example(gap: f64, clusters: &[usize], classes: &[usize], x: &Matrix) -> Vec<f64> {
-    let loss = MagnetLossConfig {
-        gap,
-        ..Default::default()
-    }
-    .init();
+    let loss = of_gap(gap).init();
     let output = loss.forward(x.leaf(DType::F32), clusters, classes).read();
     output.per_example.into_iter().map(f64::from).collect()
 }
 
-/// Eq. 5 as plain loops, in f64; the exponents' variance is multiplied by `temperature`, 1 in the paper.
-fn by_loops(
-    (gap, temperature): (f64, f64),
+/// Eq. 5 as plain loops, in f64, without the hinge: the value of each example.
+pub(super) fn unhinged_by_loops(
+    config: &MagnetLossConfig,
+    clusters: &[usize],
+    classes: &[usize],
+    x: &Matrix,
+) -> Vec<f64> {
+    let squared =
+        |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+    let mean_of = |rows: &[usize]| {
+        let mut mean = vec![0.0; x.columns];
+        for &i in rows {
+            for (k, mean) in mean.iter_mut().enumerate() {
+                *mean += x.row(i)[k] / rows.len() as f64;
+            }
+        }
+        mean
+    };
+    let members = |m: usize| {
+        (0..x.rows)
+            .filter(|&i| clusters[i] == m)
+            .collect::<Vec<_>>()
+    };
+    let means = (0..classes.len())
+        .map(|m| mean_of(&members(m)))
+        .collect::<Vec<_>>();
+    let to_plain_mean = |i: usize| squared(x.row(i), &means[clusters[i]]);
+    let variance = (0..x.rows).map(to_plain_mean).sum::<f64>() / (x.rows - 1) as f64;
+    let twice = 2.0 * config.temperature * variance;
+    let own = |i: usize| match config.own_mean {
+        OwnMean::Plain => to_plain_mean(i),
+        OwnMean::LeaveOneOut => {
+            let mut others = members(clusters[i]);
+            others.retain(|&other| other != i);
+            squared(x.row(i), &mean_of(&others))
+        }
+    };
+    let unhinged = |i: usize| {
+        let imposters = (0..classes.len()).filter(|&j| classes[j] != classes[clusters[i]]);
+        let exponents = imposters.map(|j| -squared(x.row(i), &means[j]) / twice);
+        own(i) / twice + config.gap + log_sum_exp(exponents.collect::<Vec<_>>().into_iter())
+    };
+    (0..x.rows).map(unhinged).collect()
+}
+
+/// The loss as plain loops.
+pub(super) fn by_loops(
+    config: &MagnetLossConfig,
     clusters: &[usize],
     classes: &[usize],
     x: &Matrix,
 ) -> f64 {
-    let squared =
-        |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
-    let mut means = vec![vec![0.0; x.columns]; classes.len()];
-    for (m, mean) in means.iter_mut().enumerate() {
-        let members = (0..x.rows)
-            .filter(|&i| clusters[i] == m)
-            .collect::<Vec<_>>();
-        for &i in &members {
-            for k in 0..x.columns {
-                mean[k] += x.row(i)[k] / members.len() as f64;
-            }
-        }
+    let unhinged = unhinged_by_loops(config, clusters, classes, x);
+    unhinged.iter().map(|value| value.max(0.0)).sum::<f64>() / x.rows as f64
+}
+
+fn of_gap(gap: f64) -> MagnetLossConfig {
+    MagnetLossConfig {
+        gap,
+        ..Default::default()
     }
-    let own = |i: usize| squared(x.row(i), &means[clusters[i]]);
-    let variance = (0..x.rows).map(own).sum::<f64>() / (x.rows - 1) as f64;
-    let variance = temperature * variance;
-    let mut total = 0.0;
-    for i in 0..x.rows {
-        let imposters = (0..classes.len()).filter(|&j| classes[j] != classes[clusters[i]]);
-        let exponents = imposters
-            .map(|j| -squared(x.row(i), &means[j]) / (2.0 * variance))
-            .collect::<Vec<_>>();
-        let top = exponents.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
-        let log_sum = top + exponents.iter().map(|e| (e - top).exp()).sum::<f64>().ln();
-        total += f64::max(0.0, own(i) / (2.0 * variance) + gap + log_sum);
-    }
-    total / x.rows as f64
 }
 
 /// Clusters of unequal size in mixed order, two of them siblings.
@@ -133,33 +151,32 @@ fn loops_written_from_the_paper_agree() {
     let (x, clusters, classes) = mixed();
     for gap in [0.0, 1.0, 7.18] {
         let (value, _) = differentiate(&x, |x| mean(gap, &clusters, &classes, x));
-        let want = by_loops((gap, 1.0), &clusters, &classes, &x);
+        let want = by_loops(&of_gap(gap), &clusters, &classes, &x);
         assert_close(&[value], &[want], 1e-5, 1e-6);
     }
 }
 
 /// Magnet loss whose variance counts a tenth.
-fn tempered() -> MagnetLoss {
-    let config = MagnetLossConfig {
+fn tempered() -> MagnetLossConfig {
+    MagnetLossConfig {
         gap: 2.0,
         temperature: 0.1,
         ..Default::default()
-    };
-    config.init()
+    }
 }
 
 #[test]
 fn a_temperature_multiplies_the_variance_and_leaves_the_loss_without_a_length_scale() {
     let (x, clusters, classes) = mixed();
-    let loss = tempered();
-    let want = by_loops((2.0, 0.1), &clusters, &classes, &x);
+    let loss = tempered().init();
+    let want = by_loops(&tempered(), &clusters, &classes, &x);
     for scale in [1.0, 7.0] {
         let scaled = x.values.iter().map(|value| scale * value).collect();
         let scaled = Matrix::new(x.rows, x.columns, scaled);
         let (value, _) = differentiate(&scaled, |x| loss.forward(x, &clusters, &classes).mean);
         assert_close(&[value], &[want], 1e-5, 1e-6);
     }
-    assert_gradient_is_slope(&x, |x| tempered().forward(x, &clusters, &classes).mean);
+    assert_gradient_is_slope(&x, |x| loss.forward(x, &clusters, &classes).mean);
 }
 
 #[test]
@@ -170,7 +187,7 @@ fn embeddings_in_f64_get_the_loss_of_the_loops_to_the_last_digits() {
     let value = loss.into_data().convert::<f64>().as_slice::<f64>().unwrap()[0];
     assert_close(
         &[value],
-        &[by_loops((1.0, 1.0), &clusters, &classes, &x)],
+        &[by_loops(&of_gap(1.0), &clusters, &classes, &x)],
         1e-13,
         0.0,
     );
@@ -287,7 +304,7 @@ fn large_batches_take_the_expanded_distances_and_agree() {
     let (value, _) = differentiate(&x, |x| mean(1.0, &clusters, &classes, x));
     assert_close(
         &[value],
-        &[by_loops((1.0, 1.0), &clusters, &classes, &x)],
+        &[by_loops(&of_gap(1.0), &clusters, &classes, &x)],
         1e-5,
         0.0,
     );
@@ -295,24 +312,130 @@ fn large_batches_take_the_expanded_distances_and_agree() {
 
 #[test]
 fn embeddings_that_know_nothing_lose_the_uninformed_level() {
-    for (gap, clusters, per_cluster, want) in [
-        (2.43, 12, 4, 4.502),
-        (7.18, 8, 4, 8.803),
-        (0.7, 12, 4, 2.77),
+    // Directions enough for the scatter of the exponents to be small at the lowest temperature.
+    let many = 2048;
+    for (gap, temperature, clusters, per_cluster, directions) in [
+        (2.43, 1.0, 12, 4, 64),
+        (7.18, 1.0, 8, 4, 64),
+        (0.7, 1.0, 12, 4, 64),
+        (1.0, 3.0, 4, 2, 64),
+        (1.0, 0.3, 12, 4, many),
+        (1.0, 0.1, 12, 4, many),
+        (1.0, 0.1, 6, 8, many),
     ] {
-        let level = uninformed_level(gap, clusters, per_cluster);
-        assert_close(&[level], &[want], 0.0, 2e-3);
-        let ids = (0..clusters * per_cluster)
-            .map(|row| row / per_cluster)
-            .collect::<Vec<_>>();
-        let classes = (0..clusters).collect::<Vec<_>>();
-        let draws = (0..20).map(|seed| {
-            let x = Matrix::random(ids.len(), 64, 100 + seed);
-            number(mean(gap, &ids, &classes, x.leaf(DType::F32)))
-        });
-        assert_close(&[draws.sum::<f64>() / 20.0], &[level], 0.0, 0.03);
+        for own_mean in [OwnMean::Plain, OwnMean::LeaveOneOut] {
+            let config = MagnetLossConfig {
+                gap,
+                temperature,
+                own_mean,
+                ..Default::default()
+            };
+            let ids = (0..clusters * per_cluster)
+                .map(|row| row / per_cluster)
+                .collect::<Vec<_>>();
+            let classes = (0..clusters).collect::<Vec<_>>();
+            let draws = if directions == many { 3 } else { 20 };
+            let total = (0..draws)
+                .flat_map(|seed| {
+                    let x = Matrix::random(ids.len(), directions, 100 + seed);
+                    unhinged_by_loops(&config, &ids, &classes, &x)
+                })
+                .sum::<f64>();
+            let found = total / (draws as usize * ids.len()) as f64;
+            let level = uninformed_level(&config, clusters, per_cluster);
+            assert!(
+                (found - level).abs() < 0.03,
+                "{config:?} with {clusters} clusters of {per_cluster}: {found}, not {level}"
+            );
+        }
     }
     assert_close(&[pinned_level(2.43, 12)], &[4.828], 0.0, 1e-3);
+}
+
+#[test]
+fn the_uninformed_level_has_the_values_that_were_worked_out_by_hand() {
+    let level = |gap, temperature, own_mean, clusters, per_cluster| {
+        let config = MagnetLossConfig {
+            gap,
+            temperature,
+            own_mean,
+            ..Default::default()
+        };
+        uninformed_level(&config, clusters, per_cluster)
+    };
+    use OwnMean::{LeaveOneOut, Plain};
+    let got = [
+        level(2.43, 1.0, Plain, 12, 4),
+        level(7.18, 1.0, Plain, 8, 4),
+        // 1 + ln 11 - 47/48 / (0.1 · 3) and 1 + ln 11 + 47/48 / (2 · 0.1 · 9)
+        level(1.0, 0.1, Plain, 12, 4),
+        level(1.0, 0.1, LeaveOneOut, 12, 4),
+    ];
+    assert_close(&got, &[4.502, 8.803, 0.1340, 3.9419], 0.0, 1e-3);
+}
+
+/// A gap that keeps every example of [`mixed`] above the hinge, so that its factor shows in each.
+fn left_out() -> MagnetLossConfig {
+    MagnetLossConfig {
+        gap: 3.0,
+        temperature: 0.5,
+        own_mean: OwnMean::LeaveOneOut,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn the_own_mean_without_the_example_is_that_of_the_clusters_others() {
+    // Clusters of two, three and four: D is that of each cluster.
+    let (x, clusters, classes) = mixed();
+    let loss = left_out().init();
+    let want = unhinged_by_loops(&left_out(), &clusters, &classes, &x);
+    let output = loss.forward(x.leaf(DType::F64), &clusters, &classes);
+    let got = output.per_example.into_data().convert::<f64>();
+    let got = got.as_slice::<f64>().unwrap();
+    let hinged = want.iter().map(|value| value.max(0.0)).collect::<Vec<_>>();
+    // Exponents of about 10 cancel to losses of about 1.
+    assert_close(got, &hinged, 1e-13, 1e-13);
+    let (value, _) = differentiate(&x, |x| loss.forward(x, &clusters, &classes).mean);
+    let mean = hinged.iter().sum::<f64>() / hinged.len() as f64;
+    assert_close(&[value], &[mean], 1e-5, 0.0);
+    assert_gradient_is_slope(&x, |x| loss.forward(x, &clusters, &classes).mean);
+}
+
+#[test]
+fn leaving_the_example_out_of_its_mean_multiplies_the_own_exponent_alone() {
+    // Pairs: D = 2, so the own distance counts four times. v = 6 / 5, every own squared distance is 1.
+    let config = MagnetLossConfig {
+        own_mean: OwnMean::LeaveOneOut,
+        ..of_gap(3.0)
+    };
+    let output = config
+        .init()
+        .forward(batch_a().leaf(DType::F32), &PAIRS, &[0, 1, 2])
+        .read();
+    let plain = per_example(3.0, &PAIRS, &[0, 1, 2], &batch_a());
+    let want = plain
+        .iter()
+        .map(|value| value + 3.0 / 2.4)
+        .collect::<Vec<_>>();
+    let got = output.per_example.iter().map(|&value| f64::from(value));
+    assert_close(&got.collect::<Vec<_>>(), &want, 1e-5, 0.0);
+    // The variance is that of the plain means.
+    let variance = output.get(Statistic::Variance).unwrap();
+    assert_close(&[variance.into()], &[1.2], 1e-6, 0.0);
+}
+
+#[test]
+fn a_cluster_of_one_example_has_no_mean_of_its_others() {
+    let x = Matrix::of(&[[0.0, 0.0], [2.0, 0.0], [1.0, 1.0]]);
+    let forward = |config: MagnetLossConfig| {
+        let loss = config.init();
+        std::panic::catch_unwind(|| loss.forward(x.leaf(DType::F32), &[0, 0, 1], &[0, 1]))
+    };
+    assert!(forward(of_gap(3.0)).is_ok());
+    let refused = forward(left_out()).unwrap_err();
+    let reason = refused.downcast_ref::<String>().unwrap();
+    assert!(reason.contains("has one example"), "{reason}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use burn::tensor::DType;
 
 use super::*;
+use crate::magnet::tests::by_loops;
 use crate::testing::{
     Matrix, assert_close, assert_close_to_largest, assert_gradient_is_slope,
     assert_shards_are_the_whole, differentiate,
@@ -152,6 +153,42 @@ fn an_example_reports_the_mean_of_its_losses_and_zero_where_it_has_none() {
         };
         assert_close(&[both[row].into()], &[want.into()], 1e-6, 1e-7);
     }
+}
+
+#[test]
+fn the_own_mean_without_the_example_holds_in_each_neighbourhood() {
+    // Clusters of three, two and four: a neighbourhood has each with the size it has in the batch.
+    let x = Matrix::random(9, 3, 23);
+    let (clusters, classes) = ([0, 1, 2, 0, 2, 1, 2, 0, 2], [0, 1, 2]);
+    let drawn =
+        [(vec![0, 1], 0.7), (vec![2, 0], 0.3)].map(|(clusters, probability)| Neighbourhood {
+            clusters,
+            probability,
+            proposal: 0.5,
+        });
+    let of_one = MagnetLossConfig {
+        own_mean: OwnMean::LeaveOneOut,
+        temperature: 0.5,
+        ..Default::default()
+    };
+    let weighted = ImportanceMagnetLossConfig {
+        own_mean: of_one.own_mean,
+        temperature: of_one.temperature,
+        ..config(WeightedMean::Unbiased)
+    };
+    let mut want = 0.0;
+    for neighbourhood in &drawn {
+        let slice = Slice::new(neighbourhood, &clusters, &classes);
+        let seen = x.select(&slice.rows);
+        let weight = neighbourhood.probability / neighbourhood.proposal;
+        want += weight * by_loops(&of_one, &slice.clusters, &slice.classes, &seen) / 2.0;
+    }
+    let loss = weighted.init();
+    let forward = |x| loss.forward(x, &clusters, &classes, &drawn).mean;
+    let (value, _) = differentiate(&x, forward);
+    assert_close(&[value], &[want], 1e-5, 0.0);
+    assert_gradient_is_slope(&x, forward);
+    assert_shards_are_the_whole("leave one out", &x, forward);
 }
 
 #[test]
