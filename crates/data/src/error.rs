@@ -56,6 +56,9 @@ pub enum DataError {
         /// The value and the range.
         problem: String,
     },
+    /// A table cannot be read.
+    #[error(transparent)]
+    Table(#[from] lodestone_exchange::ExchangeError),
     /// A cache or listing cannot be written.
     #[error(transparent)]
     Write(#[from] lodestone_files::WriteError),

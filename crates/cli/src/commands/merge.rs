@@ -42,6 +42,7 @@ pub(crate) fn run(arguments: &MergeArguments) -> Result<()> {
         paths: Vec::new(),
         labels: Vec::new(),
         class_names: Vec::new(),
+        shard: None,
     };
     for part in read {
         let place = |name: &String| classes.iter().position(|class| class == name);

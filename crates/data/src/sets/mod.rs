@@ -11,7 +11,6 @@ mod imagenet;
 mod mat_lists;
 mod names;
 pub(crate) mod oml;
-mod parquet;
 mod paths;
 pub(crate) mod pets;
 pub(crate) mod voc;
