@@ -414,11 +414,11 @@ fn mistakes_get_one_line_that_names_file_and_value() {
         ),
         (
             &["--attributes", "@traits.csv"],
-            &["row 0: big is `2`, must be 1, -1 or 0"],
+            &["traits.csv: line 2, big: `2` is not 1, -1 or 0"],
         ),
         (
             &["--pairs", "@pairs.csv"],
-            &["line 2: b is row 99, but there are 20 embeddings"],
+            &["line 2, b: `99` is no row of 20 embeddings"],
         ),
         (
             &["--verification", "9", "--fmr", "1.5"],
@@ -437,6 +437,65 @@ fn mistakes_get_one_line_that_names_file_and_value() {
         let error = fails(&mut files.command(&["--approximate"]));
         assert!(error.contains("--features approximate"), "{error}");
     }
+}
+
+#[test]
+fn labels_are_read_as_they_stand() {
+    let files = Files::new();
+    files.embeddings("x", 20, 0);
+    let labels = |of: fn(usize) -> String| {
+        "label\n".to_owned() + &(0..20).map(|row| of(row % 5) + "\n").collect::<String>()
+    };
+    let classes = |name: &str, text: String| {
+        files.text(name, &text);
+        let report = files.json(&["--labels", &format!("@{name}")]);
+        report["setting"]["classes"].clone()
+    };
+    // 1, 01, 001, +1 and 1.: five names, not one number.
+    let spelled = |class: usize| ["1", "01", "001", "+1", "1."][class].to_owned();
+    assert_eq!(classes("spelled.csv", labels(spelled)), 5);
+    assert_eq!(
+        classes("floats.csv", labels(|class| format!("{class}.0"))),
+        5
+    );
+
+    let spoiled = |name: &str, missing: &str| {
+        files.text(
+            name,
+            &labels(|class| class.to_string()).replacen("\n3\n", &format!("\n{missing}\n"), 1),
+        );
+        fails(&mut files.command(&["--labels", &format!("@{name}")]))
+    };
+    for missing in ["", "nan", "NULL"] {
+        let error = spoiled("spoiled.csv", missing);
+        assert!(error.contains("spoiled.csv: line 5, label"), "{error}");
+    }
+    // A list of names has no line above it.
+    files.text("words.csv", &"cup\n".repeat(20));
+    let error = fails(&mut files.command(&["--labels", "@words.csv"]));
+    assert!(
+        error.contains("no column `label`, only cup; this line"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_row_without_a_sequence_hides_nothing() {
+    let files = Files::new();
+    files.embeddings("x", 20, 0);
+    let table = |sequence: fn(usize) -> &'static str| {
+        let line = |row: usize| format!("{},{}\n", row % 5, sequence(row));
+        "label,sequence\n".to_owned() + &(0..20).map(line).collect::<String>()
+    };
+    let plain = files.json(&[])["measures"].clone();
+    files.text("none.csv", &table(|_| ""));
+    files.text("half.csv", &table(|row| if row == 0 { "s" } else { "nan" }));
+    for name in ["@none.csv", "@half.csv"] {
+        assert_eq!(files.json(&["--labels", name])["measures"], plain, "{name}");
+    }
+    files.text("all.csv", &table(|_| "s"));
+    let all = files.json(&["--labels", "@all.csv"]);
+    assert_ne!(all["measures"], plain);
 }
 
 #[cfg(feature = "approximate")]

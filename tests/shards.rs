@@ -84,6 +84,25 @@ fn shards_of_an_embedding_and_an_index_are_the_whole() {
     assert_eq!(shared.bytes("merged.npy"), shared.bytes("whole.npy"));
     assert_eq!(shared.bytes("merged.csv"), shared.bytes("whole.csv"));
 
+    // In any order; never twice, without one, or with a part of other photographs.
+    shared.run(&["merge", "@p3.npy", "@p1.npy", "@p2.npy", "-o", "@mixed.npy"]);
+    assert_eq!(shared.bytes("mixed.npy"), shared.bytes("whole.npy"));
+    let part = ["@images/class 0", "-o", "@other.npy", "--shard", "2/3"];
+    shared.run(&[&["-q", "embed", "@run"], &part[..]].concat());
+    for (parts, says) in [
+        (["@p1.npy", "@p1.npy"], "are both part 1 of 3"),
+        (["@p3.npy", "@p1.npy"], "part 2 of 3 is missing"),
+        (
+            ["@p1.npy", "@other.npy"],
+            "of other photographs, or of another model",
+        ),
+    ] {
+        let error =
+            fails(&mut shared.command(&[&["merge"], &parts[..], &["-o", "@no.npy"]].concat()));
+        assert!(error.contains(says), "{error}");
+        assert!(!shared.path("no.npy").exists());
+    }
+
     shared.run(&["-q", "index", "build", "@whole.index", "@whole.npy"]);
     shared.run(&[&["-q", "index", "build", "@parts.index"], &parts[..]].concat());
     assert_eq!(shared.bytes("parts.index"), shared.bytes("whole.index"));
@@ -95,6 +114,19 @@ fn shards_of_an_embedding_and_an_index_are_the_whole() {
         shared.bytes("merged.parquet"),
         shared.bytes("whole.parquet")
     );
+    // Every form that `embed` writes is read.
+    for form in ["npz", "safetensors", "parquet", "csv"] {
+        let file = format!("@form.{form}");
+        shared.run(&["-q", "embed", "@run", "@images", "-o", &file]);
+        shared.run(&["-q", "index", "build", "@form.index", &file]);
+        assert_eq!(
+            shared.bytes("form.index"),
+            shared.bytes("whole.index"),
+            "{form}"
+        );
+        let judged = |file: &str| shared.run(&["evaluate", "--embeddings", file, "--json"]);
+        assert_eq!(judged(&file), judged("@whole.npy"), "{form}");
+    }
     fs::write(shared.path("narrow.csv"), "label\n0\n").unwrap();
     ndarray_npy::write_npy(
         shared.path("narrow.npy"),

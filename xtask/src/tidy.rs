@@ -12,7 +12,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("exchange", &["files"]),
     ("distances", &[]),
     ("kernels", &[]),
-    ("data", &["files"]),
+    ("data", &["exchange", "files"]),
     ("models", &["files", "kernels"]),
     ("losses", &[]),
     ("sampling", &["distances", "files"]),

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, &mut progress),
         Command::Embed(arguments) => commands::embed::run(&arguments, &mut progress),
-        Command::Merge(arguments) => commands::merge::run(&arguments),
+        Command::Merge(arguments) => commands::merge::run(&arguments, &progress),
         Command::Index(command) => commands::index::run(&command, &mut progress),
         Command::Search(arguments) => commands::search::run(&arguments, &progress),
         Command::Report(arguments) => commands::report::run(&arguments, &mut progress),

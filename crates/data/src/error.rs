@@ -59,6 +59,9 @@ pub enum DataError {
     /// A list is no text.
     #[error(transparent)]
     Text(#[from] lodestone_files::TextError),
+    /// A table cannot be read.
+    #[error(transparent)]
+    Table(#[from] lodestone_exchange::ExchangeError),
     /// A cache or listing cannot be written.
     #[error(transparent)]
     Write(#[from] lodestone_files::WriteError),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lodestone_files::write_whole;
 
-use crate::{ExchangeError, matrices, parquet, text};
+use crate::{ExchangeError, Shard, matrices, parquet, text};
 
 /// Embeddings with the path and the class of each.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Embeddings {
     pub labels: Vec<usize>,
     /// Names of the classes.
     pub class_names: Vec<String>,
+    /// Which part of all embeddings these are, if they are not all: the file says it, in a column or note `shard`.
+    pub shard: Option<Shard>,
 }
 
 /// A form of file.
@@ -174,6 +176,7 @@ pub(crate) mod tests {
                 .to_vec(),
             labels: vec![0, 1, 0],
             class_names: vec!["cups".into(), "plates".into()],
+            shard: None,
         }
     }
 

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int64Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
-use crate::Embeddings;
+use crate::shard::NOTE;
+use crate::{Embeddings, Shard};
 
 /// Lists have three levels, as the format asks for it; that a value could be missing is what everybody else writes.
 const SCHEMA: &str = "
@@ -53,8 +55,11 @@ pub(crate) fn table(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
 fn write(embeddings: &Embeddings) -> Result<Vec<u8>, ParquetError> {
     let schema = Arc::new(parse_message_type(SCHEMA)?);
     let mut bytes = Vec::new();
-    let properties = Arc::new(WriterProperties::builder().build());
-    let mut file = SerializedFileWriter::new(&mut bytes, schema, properties)?;
+    let note = |shard: &Shard| vec![KeyValue::new(NOTE.to_owned(), shard.to_string())];
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(embeddings.shard.as_ref().map(note))
+        .build();
+    let mut file = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties))?;
     let (rows, dim) = (embeddings.len(), embeddings.dim);
     let together = rows_of_a_group(dim);
     for start in (0..rows).step_by(together) {

@@ -5,57 +5,67 @@ use std::path::Path;
 
 use csv::Writer;
 
-use crate::Embeddings;
+use crate::shard::NOTE;
+use crate::{Embeddings, Shard};
 
 /// Columns of a list, and the first ones of a table.
 const COLUMNS: [&str; 3] = ["path", "label", "class_name"];
 
 /// Whether the file begins as a list does.
 pub(crate) fn is_list(path: &Path) -> bool {
-    header(path).is_some_and(|header| header == COLUMNS.join(","))
+    after_columns(path).is_some_and(|rest| rest.is_empty())
 }
 
 /// Whether the file begins as a table does.
 pub(crate) fn is_table(path: &Path) -> bool {
-    header(path).is_some_and(|header| header.starts_with(&(COLUMNS.join(",") + ",e0")))
+    after_columns(path).is_some_and(|rest| rest.starts_with(",e0"))
 }
 
-fn header(path: &Path) -> Option<String> {
+/// What stands in the header behind the columns that every list has.
+fn after_columns(path: &Path) -> Option<String> {
     let mut line = String::new();
     let file = std::fs::File::open(path).ok()?;
     BufReader::new(file).read_line(&mut line).ok()?;
-    Some(line.trim_end().to_owned())
+    let rest = line.trim_end().strip_prefix(&COLUMNS.join(","))?;
+    let shard = rest.strip_prefix(&format!(",{NOTE}"));
+    Some(shard.unwrap_or(rest).to_owned())
 }
 
-/// `path`, `label`, `class_name`.
+/// `path`, `label`, `class_name`, and `shard` where there is one.
 pub(crate) fn list(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
-    let mut writer = Writer::from_writer(Vec::new());
-    let text = |error: csv::Error| error.to_string();
-    writer.write_record(COLUMNS).map_err(text)?;
-    for (row, path) in embeddings.paths.iter().enumerate() {
-        let label = embeddings.labels[row].to_string();
-        writer
-            .write_record([path, &label, embeddings.class_name(row)])
-            .map_err(text)?;
-    }
-    writer.into_inner().map_err(|error| error.to_string())
+    written(embeddings, |_| Vec::new())
 }
 
 /// The same with the values in columns of their own.
 pub(crate) fn table(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
+    written(embeddings, |row| match row {
+        None => (0..embeddings.dim).map(|at| format!("e{at}")).collect(),
+        Some(row) => {
+            let values = &embeddings.values[row * embeddings.dim..][..embeddings.dim];
+            values.iter().map(f32::to_string).collect()
+        }
+    })
+}
+
+/// A table whose rows, and whose header, end in `more`.
+fn written(
+    embeddings: &Embeddings,
+    more: impl Fn(Option<usize>) -> Vec<String>,
+) -> Result<Vec<u8>, String> {
     let mut writer = Writer::from_writer(Vec::new());
-    let text = |error: csv::Error| error.to_string();
-    let mut header = COLUMNS.map(str::to_owned).to_vec();
-    header.extend((0..embeddings.dim).map(|at| format!("e{at}")));
-    writer.write_record(&header).map_err(text)?;
-    for (row, values) in embeddings.rows().enumerate() {
-        let mut record = vec![
-            embeddings.paths[row].clone(),
-            embeddings.labels[row].to_string(),
-            embeddings.class_name(row).to_owned(),
-        ];
-        record.extend(values.iter().map(f32::to_string));
-        writer.write_record(&record).map_err(text)?;
+    let shard = embeddings.shard.as_ref().map(Shard::to_string);
+    let mut write = |first: [&str; 3], shard: Option<&str>, more: Vec<String>| {
+        let fields = first.into_iter().chain(shard);
+        let fields = fields.chain(more.iter().map(String::as_str));
+        let written = writer.write_record(fields);
+        written.map_err(|error| error.to_string())
+    };
+    let named = shard.is_some().then_some(NOTE);
+    write(COLUMNS, named, more(None))?;
+    for (row, path) in embeddings.paths.iter().enumerate() {
+        let label = embeddings.labels[row].to_string();
+        let first = [path, &label, embeddings.class_name(row)];
+        write(first, shard.as_deref(), more(Some(row)))?;
     }
     writer.into_inner().map_err(|error| error.to_string())
 }

@@ -14,7 +14,6 @@
 //! let queries = Side::new(Rows::new(&values, 2).unwrap(), &[0, 0, 1, 1], &names)?;
 //! let material = Material::new("The shelf", &classes, queries);
 //! let page = Page::new(&material, &NoPictures, &Look::default())?;
-//! assert_eq!(page.wrong(), 0);
 //! assert!(page.html().starts_with("<!doctype html>"));
 //! # Ok::<(), lodestone_report::ReportError>(())
 //! ```

@@ -115,11 +115,7 @@ pub(crate) fn numeric_keys() -> Vec<String> {
             .any(|kind| named(kind) || kind.as_array().is_some_and(|all| all.iter().any(named)))
     };
     let holds_number = |key: &String| {
-        let root = Place {
-            of: Vec::new(),
-            node: &schema,
-            said: "",
-        };
+        let root = Place::root(&schema, None);
         let places = key.split('.').fold(vec![root], |found, name| {
             found
                 .iter()

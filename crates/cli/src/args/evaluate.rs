@@ -65,12 +65,13 @@ pub(crate) struct EvaluateArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Embedding files")]
 pub(crate) struct FilesArguments {
-    /// Embeddings, a .npy of f32 or f64 [rows, dimensions]; or a folder that --save-embeddings wrote, whose report needs nothing
-    /// else.
+    /// Embeddings [rows, dimensions] of f16, f32 or f64 in any form that `embed` writes: .npy, .npz, .safetensors, .parquet, .csv;
+    /// or a folder that --save-embeddings wrote, whose report needs nothing else.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "frozen", "config", "overrides", "data", "weights"])]
     pub(crate) embeddings: Option<PathBuf>,
-    /// Labels of the embeddings: a .csv with a header, one line a row, or a .npy of whole numbers [default: the .csv beside the
-    /// embeddings]. Columns besides the label: `is_query` and `is_gallery` (0 or 1) split the rows, `sequence` hides rows of
+    /// Labels of the embeddings: a .csv with a header or a .parquet, one line a row, or a .npy [default: the columns of the
+    /// embeddings, the .csv beside them, or the `labels` in them]. Text stays text: 1 and 01 are two classes; a row without a label is
+    /// an error. Columns besides the label: `is_query` and `is_gallery` (0 or 1) split the rows, `sequence` hides rows of
     /// the query's own sequence, `path` and `class_name` name what is listed.
     #[arg(long, value_name = "FILE", requires = "embeddings")]
     pub(crate) labels: Option<PathBuf>,

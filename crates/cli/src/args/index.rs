@@ -72,7 +72,7 @@ pub(crate) struct AddArguments {
 /// Where rows come from.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArguments {
-    /// Folders of photographs, single ones, or .npy files of embeddings with their .csv beside them, such as those of several
+    /// Folders of photographs, single ones, or files of embeddings in any form that `embed` writes, such as those of several
     /// shards.
     #[arg(value_name = "PHOTOGRAPHS|EMBEDDINGS", required = true)]
     pub(crate) sources: Vec<PathBuf>,

@@ -21,7 +21,7 @@ Examples:
 pub(crate) struct ReportArguments {
     #[command(flatten)]
     pub(crate) page: PageArguments,
-    /// The page; report.html in the run folder by default, or the name of the .npy with .html.
+    /// The page; report.html in the run folder by default, or the name of the embeddings with .html.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Writes over a file that is there and is no such page.
@@ -32,7 +32,8 @@ pub(crate) struct ReportArguments {
 /// What a page is made of.
 #[derive(Debug, Args)]
 pub(crate) struct PageArguments {
-    /// Folder of a finished run, or a .npy of embeddings from any program with labels in the .csv beside it.
+    /// Folder of a finished run, or embeddings of any program in a form that `embed` writes, such as a .npy with
+    /// labels in the .csv beside it.
     #[arg(value_name = "RUN|EMBEDDINGS")]
     pub(crate) source: PathBuf,
     /// Labels of the embeddings: a .csv with the column `label` or `class_name`, and `path` for the photographs.

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
+use lodestone_exchange::LabelTable;
 use lodestone_models::Model;
 use lodestone_sampling::{Classes, Index, IndexConfig, MappedRows, Mode, Rows};
 use lodestone_train::{Parts, RunConfig, loader_preprocessing, run_file};
-use serde::Deserialize;
 
 use crate::args::ClustersArguments;
 use crate::commands::cache_folder;
 use crate::commands::embed::model_file;
 use crate::commands::embed_rows::embed_rows;
+use crate::commands::embedded_files::classes_of;
 use crate::commands::open_table::open_table;
 use crate::overwrite;
 use crate::progress::Progress;
@@ -156,63 +157,23 @@ fn of_run(
     Ok((photographs, Embeddings::Made { values, dim }))
 }
 
-/// A line of the .csv that `embed` writes.
-#[derive(Deserialize)]
-struct Line {
-    path: PathBuf,
-    label: usize,
-    class_name: String,
-}
-
 /// What `embed` wrote; the embeddings stay in their file.
 fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
     let mapped = MappedRows::open(path)?;
-    let list = path.with_extension("csv");
-    let cannot = || format!("cannot read {}", list.display());
-    let mut reader = csv::Reader::from_path(&list).with_context(cannot)?;
-    let lines: Vec<Line> = reader
-        .deserialize()
-        .collect::<Result<Vec<Line>, csv::Error>>()
-        .with_context(cannot)?;
+    let list = LabelTable::read(&path.with_extension("csv"), "label")?;
     ensure!(
-        lines.len() == mapped.rows().len(),
+        list.rows() == mapped.rows().len(),
         "{} lists {} images, {} holds {} embeddings",
-        list.display(),
-        lines.len(),
+        list.file().display(),
+        list.rows(),
         path.display(),
         mapped.rows().len()
     );
-    let count = lines.iter().map(|line| line.label + 1).max().unwrap_or(0);
-    // A label far beyond the images cannot be one of 0..C; it is told before room is made for so many names.
-    ensure!(
-        count <= lines.len(),
-        "{}: label {} of {} images; labels must be 0..C without gaps",
-        list.display(),
-        count - 1,
-        lines.len()
-    );
-    let mut names: Vec<Option<&str>> = vec![None; count];
-    for (number, line) in lines.iter().enumerate() {
-        let known = names[line.label].get_or_insert(&line.class_name);
-        ensure!(
-            *known == line.class_name,
-            "{} line {}: label {} is called {} here and {known} before",
-            list.display(),
-            number + 2,
-            line.label,
-            line.class_name
-        );
-    }
-    let names: Vec<String> = (0..)
-        .zip(names)
-        .map(|(label, name): (usize, _)| name.map_or_else(|| label.to_string(), str::to_owned))
-        .collect();
-    let labels: Vec<usize> = lines.iter().map(|line| line.label).collect();
+    let (labels, names) = classes_of(&list)?;
     let classes = Classes::named(&labels, names.clone())
-        .with_context(|| format!("{} cannot be clustered", list.display()))?;
-    let rows = lines
-        .into_iter()
-        .map(|line| Row::file(line.path, line.label, Split::Train));
+        .with_context(|| format!("{} cannot be clustered", list.file().display()))?;
+    let rows = list.column("path")?.iter().zip(&labels);
+    let rows = rows.map(|(path, &label)| Row::file(path, label, Split::Train));
     let table = Table::of_files("embeddings", Path::new(""), names, rows.collect());
     let photographs = Photographs {
         rows: (0..table.rows.len()).collect(),

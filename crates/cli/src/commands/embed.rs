@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         paths: made.rows.iter().map(path).collect(),
         labels,
         class_names: table.class_names.clone(),
+        shard: parts.shard(arguments.shard),
     };
     let written = embeddings.write(&arguments.out)?;
     if let Some(folder) = &arguments.projector {

@@ -11,8 +11,10 @@ use lodestone_files::write_whole;
 use ndarray::Array2;
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::commands::opened::Opened;
+use crate::args::Shard;
+use crate::commands::opened::{Opened, short_hex};
 use crate::progress::Progress;
 
 /// Images of a part.
@@ -56,6 +58,8 @@ pub(crate) struct Parts {
     rows: Vec<usize>,
     /// Whether parts are written at all.
     keeps: bool,
+    /// A fingerprint of the model and of all images.
+    whole: String,
 }
 
 impl Parts {
@@ -80,10 +84,21 @@ impl Parts {
             let text = serde_json::to_string_pretty(&plan)?;
             write_whole(&file, |out| writeln!(out, "{text}"))?;
         }
+        let whole = Sha256::digest(format!("{} {}", plan.model, plan.table));
         Ok(Self {
             folder,
             rows: rows.to_vec(),
             keeps,
+            whole: short_hex(&whole),
+        })
+    }
+
+    /// What a file of a shard says of itself, so that `merge` knows which part of what it is.
+    pub(crate) fn shard(&self, shard: Shard) -> Option<lodestone_exchange::Shard> {
+        (shard.count > 1).then(|| lodestone_exchange::Shard {
+            number: shard.number,
+            count: shard.count,
+            whole: self.whole.clone(),
         })
     }
 

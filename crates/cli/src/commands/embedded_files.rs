@@ -1,12 +1,14 @@
 //! Embedding files with what stands beside them: classes and paths, from lodestone or from anywhere else.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use lodestone_exchange::{EmbeddingFile, LabelTable, Shard, class_order};
 
-use crate::commands::evaluate::{LabelTable, Matrix, numbered};
+use crate::commands::evaluate::Matrix;
 
-/// A `.npy` and its `.csv`.
+/// Embeddings of any form that `embed` writes.
 pub(crate) struct EmbeddedFiles {
     pub(crate) matrix: Matrix,
     /// Class of each row, a position in `class_names`.
@@ -17,33 +19,25 @@ pub(crate) struct EmbeddedFiles {
     pub(crate) has_names: bool,
     /// Where each photograph lies, or a name made of its number where nobody says.
     pub(crate) names: Vec<String>,
+    /// Whether the names are paths that somebody gave.
+    pub(crate) has_paths: bool,
     /// Folder that the names start from.
     pub(crate) root: PathBuf,
+    /// Which part of all embeddings they are, if the file says so.
+    pub(crate) shard: Option<Shard>,
 }
 
 impl EmbeddedFiles {
     /// Reads `file` and the labels beside it, or those in `labels`. The classes are the column `class_name`, else `label`.
     pub(crate) fn read(file: &Path, labels: Option<&Path>) -> Result<Self> {
-        let matrix = Matrix::read(file)?;
+        let read = EmbeddingFile::read(file, labels, &["class_name", "label"])?;
+        let (matrix, table) = (Matrix::of(read.matrix, file), read.table);
         matrix.check()?;
-        let beside = file.with_extension("csv");
-        let table = LabelTable::read(labels.unwrap_or(&beside), "label")?;
-        let rows = matrix.rows().len();
-        ensure!(
-            table.rows() == rows,
-            "{} has {} lines, {} has {rows} embeddings",
-            table.file().display(),
-            table.rows(),
-            file.display()
-        );
-        let (labels, class_names) = match table.get("class_name") {
-            Some(names) => named(names),
-            None => classes(table.column("label")?),
-        };
+        let (labels, class_names) = classes_of(&table)?;
         let names = match table.get("path") {
             Some(paths) => paths.to_vec(),
             // With the file, for another one has the same numbers.
-            None => (0..rows)
+            None => (0..table.rows())
                 .map(|row| format!("{} row {row}", file.display()))
                 .collect(),
         };
@@ -54,13 +48,22 @@ impl EmbeddedFiles {
             class_names,
             has_names: table.get("class_name").is_some(),
             names,
+            has_paths: table.get("path").is_some(),
             root,
+            shard: read.shard,
         })
     }
 }
 
-/// Names as numbers from 0, in the order of the names as texts, as `embed` numbers its folders: `10` comes before `9`, and `01` is
-/// not `1`.
+/// The class of each row as a number from 0, and the names of the classes: the column `class_name`, else `label`.
+pub(crate) fn classes_of(table: &LabelTable) -> Result<(Vec<usize>, Vec<String>)> {
+    Ok(match table.get("class_name") {
+        Some(names) => named(names),
+        None => classes(table.column("label")?),
+    })
+}
+
+/// Names as numbers from 0, in the order of the names as texts, as `embed` numbers its folders: `10` comes before `9`.
 fn named(texts: &[String]) -> (Vec<usize>, Vec<String>) {
     let mut names = texts.to_vec();
     names.sort();
@@ -71,19 +74,11 @@ fn named(texts: &[String]) -> (Vec<usize>, Vec<String>) {
 
 /// Labels as numbers from 0 without gaps, and the labels in the order of the numbers.
 fn classes(texts: &[String]) -> (Vec<usize>, Vec<String>) {
-    let (mut numbers, names) = numbered(&[texts]);
-    let numbers = numbers.pop().unwrap_or_default();
-    let mut known = numbers.clone();
-    known.sort_unstable();
-    known.dedup();
-    let place = |number: &usize| known.partition_point(|k| k < number);
-    let name = |number: &usize| {
-        let named = names.get(number).cloned();
-        named.unwrap_or_else(|| number.to_string())
-    };
+    let order = class_order(texts.iter().map(String::as_str));
+    let place: BTreeMap<&str, usize> = order.iter().copied().zip(0..).collect();
     (
-        numbers.iter().map(place).collect(),
-        known.iter().map(name).collect(),
+        texts.iter().map(|text| place[text.as_str()]).collect(),
+        order.into_iter().map(str::to_owned).collect(),
     )
 }
 
@@ -111,6 +106,11 @@ mod tests {
             (vec![1, 0, 1, 2], texts(&["7", "30", "100"]))
         );
         let (labels, names) = named(&texts(&["10", "9", "01", "1"]));
+        assert_eq!(
+            (labels, names),
+            (vec![2, 3, 0, 1], texts(&["01", "1", "10", "9"]))
+        );
+        let (labels, names) = classes(&texts(&["10", "9", "01", "1"]));
         assert_eq!(
             (labels, names),
             (vec![2, 3, 0, 1], texts(&["01", "1", "10", "9"]))

@@ -1,13 +1,11 @@
 //! `lodestone evaluate`: a finished run, a frozen trunk, or embedding files.
 
 mod files;
-mod labels;
 mod matrix;
 mod parts;
 mod questions;
 mod sides;
 
-pub(crate) use self::labels::{LabelTable, numbered};
 pub(crate) use self::matrix::Matrix;
 
 use std::path::Path;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use lodestone_data::Broken;
 use lodestone_eval::Rows;
+use lodestone_exchange::Form;
 use lodestone_gallery::{Entry, Gallery, Settings};
 use serde_json::json;
 
@@ -214,7 +215,7 @@ impl Embedded {
     fn read(arguments: &SourceArguments, progress: &mut Progress) -> Result<Self> {
         let mut all: Option<Self> = None;
         for source in &arguments.sources {
-            let is_file = source.extension().is_some_and(|ending| ending == "npy");
+            let is_file = Form::of(source).is_ok() && !source.is_dir();
             let one = match is_file {
                 true => Self::of_file(source)?,
                 false => Self::of_photographs(source, arguments, progress)?,
@@ -287,7 +288,7 @@ impl Embedded {
     ) -> Result<Self> {
         let model = arguments.model.as_deref().with_context(|| {
             format!(
-                "{} holds no embeddings (.npy): say with --model what photographs are to be embedded with",
+                "{} is no file of embeddings: say with --model what photographs are to be embedded with",
                 source.display()
             )
         })?;

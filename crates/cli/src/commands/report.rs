@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use lodestone_data::Table;
 use lodestone_eval::{Report, Rows, Search};
 use lodestone_files::write_whole;
-use lodestone_report::{Cluster, Curve, Layout, Look, Material, Page, Side};
+use lodestone_report::{Cluster, Curve, Layout, Look, Material, NoPictures, Page, Side};
 use lodestone_sampling::Index;
 use lodestone_train::{Event, Observer};
 
@@ -36,10 +36,10 @@ pub(crate) fn run(arguments: &ReportArguments, progress: &mut Progress) -> Resul
     let html = page.html();
     write_whole(&path, |file| file.write_all(html.as_bytes()))?;
     println!(
-        "{}: {} photographs, {} of them nearer to another class than to their own; {:.1} MB, open it in a browser",
+        "{}: {} photographs{}; {:.1} MB, open it in a browser",
         path.display(),
         gathered.queries.labels.len(),
-        page.wrong(),
+        gathered.precision(),
         html.len() as f64 / 1e6
     );
     Ok(())
@@ -93,6 +93,8 @@ pub(crate) struct Gathered {
     facts: Vec<(String, String)>,
     class_names: Vec<String>,
     table: Table,
+    /// Whether anybody says where the photographs lie.
+    has_paths: bool,
     pub(crate) queries: Part,
     pub(crate) gallery: Option<Part>,
     /// Clusters of the gallery, or of the queries where there is none.
@@ -128,6 +130,16 @@ impl Gathered {
         &self.class_names[label]
     }
 
+    /// The share of photographs whose nearest one is of their class, as the report has it.
+    fn precision(&self) -> String {
+        let report = self.report.as_ref();
+        let measure = report.and_then(|report| report.measures.get("precision_at_1"));
+        let value = measure.and_then(|measure| measure.value);
+        value.map_or_else(String::new, |value| {
+            format!(", precision_at_1 {:.2} %", 100.0 * value)
+        })
+    }
+
     /// Draws the map and picks what is worth looking at.
     pub(crate) fn page(&self, arguments: &PageArguments, progress: &mut Progress) -> Result<Page> {
         let mut facts = self.facts.clone();
@@ -161,6 +173,10 @@ impl Gathered {
             ..Look::default()
         };
         progress.on(Event::Note("drawing the map, collecting photographs"));
+        if !self.has_paths {
+            progress.note("no paths were given, so the page has no photographs");
+            return Ok(Page::new(&material, &NoPictures, &look)?);
+        }
         let shown = Shown::new(self, progress);
         let page = Page::new(&material, &shown, &look)?;
         shown.tell(progress);

@@ -17,7 +17,6 @@ mod left_out;
 mod mat_lists;
 mod names;
 pub(crate) mod oml;
-mod parquet;
 mod paths;
 pub(crate) mod pets;
 pub(crate) mod products;

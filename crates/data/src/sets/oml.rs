@@ -1,17 +1,18 @@
 //! A table in the format of open-metric-learning, CSV or Parquet: one row a photograph, with split, roles and boxes.
 //!
-//! Required columns: `label` (any whole number), `path`, `split` (`train` or `validation`), `is_query`, `is_gallery` (empty
-//! on training rows). Optional: `category` (coarse label), `sequence`, `x_1`, `x_2`, `y_1`, `y_2` (left, right, top, bottom),
-//! and our `class_name`. Other columns are ignored, with a notice. Rows of `validation` are tested on. A Parquet file is
-//! known by its content and read into the same text fields, so both forms mean the same and make the same mistakes.
+//! Required columns: `label` (a whole number, or any text), `path`, `split` (`train` or `validation`), `is_query`, `is_gallery`
+//! (empty on training rows). Optional: `category` (coarse label), `sequence`, `x_1`, `x_2`, `y_1`, `y_2` (left, right, top,
+//! bottom), and our `class_name`. Other columns are ignored, with a notice. Rows of `validation` are tested on. A Parquet file is
+//! known by its content and read into the same text fields, so both forms mean the same and make the same mistakes; what a label
+//! means is said in [`lodestone_exchange`].
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use csv::StringRecord;
+use lodestone_exchange::{
+    Place, StringRecord, TextTable, class_order, is_missing, without_fractions,
+};
 
-use super::parquet::ParquetTable;
 use super::paths::check_files;
 use crate::error::DataError;
 use crate::table::{PixelBox, Roles, Row, Source, Split, Table};
@@ -38,27 +39,10 @@ pub(crate) fn open(root: &Path, file: &Path) -> Result<Table, DataError> {
 
 /// Reads the bytes of a table without looking for its photographs.
 pub(crate) fn parse(file: &Path, root: &Path, bytes: &[u8]) -> Result<Table, DataError> {
-    if ParquetTable::is_one(bytes) {
-        let table = ParquetTable::open(file, bytes)?;
-        let mut rows = Rows::new(file, table.header())?;
-        let known = |name: &str| REQUIRED.contains(&name) || OPTIONAL.contains(&name);
-        table.each_row(known, |number, record| rows.add(Place::Row(number), record))?;
-        return Ok(rows.finish(root));
-    }
-    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(bytes);
-    let header = reader
-        .headers()
-        .map_err(|error| unreadable(file, &error))?
-        .clone();
-    let mut rows = Rows::new(file, header)?;
-    let mut record = StringRecord::new();
-    while reader
-        .read_record(&mut record)
-        .map_err(|error| unreadable(file, &error))?
-    {
-        let line = record.position().map_or(0, csv::Position::line);
-        rows.add(Place::Line(line), &record)?;
-    }
+    let table = TextTable::new(file, bytes)?;
+    let mut rows = Rows::new(file, table.header().clone())?;
+    let known = |name: &str| REQUIRED.contains(&name) || OPTIONAL.contains(&name);
+    table.each_row(known, |place, record| rows.add(place, record))?;
     Ok(rows.finish(root))
 }
 
@@ -67,11 +51,11 @@ struct Rows<'a> {
     file: &'a Path,
     header: StringRecord,
     columns: Columns,
-    classes: Numbering<i64>,
-    categories: Numbering<String>,
-    sequences: Numbering<String>,
-    /// Names of the labels that have one.
-    names: BTreeMap<i64, String>,
+    classes: Numbering,
+    categories: Numbering,
+    sequences: Numbering,
+    /// Names of the classes that have one.
+    names: BTreeMap<usize, String>,
     /// The split of each image, or part of one.
     splits: BTreeMap<(PathBuf, Option<[u32; 4]>), Split>,
     rows: Vec<Row>,
@@ -99,9 +83,11 @@ impl<'a> Rows<'a> {
             place,
             record,
         };
-        let label = line.whole("label")?;
-        if let Some(name) = line.optional("class_name") {
-            let known = self.names.entry(label).or_insert_with(|| name.to_owned());
+        let label = line.label()?;
+        let class = self.classes.of(label);
+        let name = line.text("class_name");
+        if !name.is_empty() {
+            let known = self.names.entry(class).or_insert_with(|| name.to_owned());
             if known != name {
                 let problem = format!("label {label} is {name:?} here and {known:?} before");
                 return Err(line.error("class_name", problem));
@@ -117,34 +103,39 @@ impl<'a> Rows<'a> {
         }
         self.rows.push(Row {
             source: Source::File(path),
-            label: self.classes.of(label),
+            label: class,
             coarse: line
                 .optional("category")
-                .map(|name| self.categories.of(name.to_owned())),
+                .map(|name| self.categories.of(name)),
             split,
             region,
             roles,
             sequence: line
                 .optional("sequence")
-                .map(|name| self.sequences.of(name.to_owned())),
+                .map(|name| self.sequences.of(name)),
         });
         Ok(())
     }
 
     fn finish(self, root: &Path) -> Table {
         let mut table = Table::of_files("oml", root, Vec::new(), self.rows);
-        let class_order = self
-            .classes
-            .sort(&mut table.rows, |row| Some(&mut row.label));
-        let name = |label: &i64| self.names.get(label).cloned();
-        table.class_names = class_order
-            .iter()
-            .map(|label| name(label).unwrap_or_else(|| label.to_string()))
-            .collect();
-        table.class_ids = class_order.iter().map(i64::to_string).collect();
-        table.coarse_names = self
-            .categories
-            .sort(&mut table.rows, |row| row.coarse.as_mut());
+        let labels = self.classes.texts();
+        let order = class_order(labels.iter().map(String::as_str));
+        let place_of = places(&labels, &order);
+        table.class_ids = order.iter().map(|&label| label.to_owned()).collect();
+        table.class_names.clone_from(&table.class_ids);
+        for (class, name) in self.names {
+            table.class_names[place_of[class]] = name;
+        }
+        let categories = self.categories.texts();
+        let coarse_order: BTreeSet<&str> = categories.iter().map(String::as_str).collect();
+        let coarse_order = Vec::from_iter(coarse_order);
+        let coarse_place_of = places(&categories, &coarse_order);
+        table.coarse_names = coarse_order.iter().map(|&name| name.to_owned()).collect();
+        for row in &mut table.rows {
+            row.label = place_of[row.label];
+            row.coarse = row.coarse.map(|number| coarse_place_of[number]);
+        }
         let ignored: Vec<&str> = self
             .header
             .iter()
@@ -160,38 +151,35 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Values in order of appearance, renumbered by their own order at the end.
-struct Numbering<T>(BTreeMap<T, usize>);
+/// Texts with the number of their first appearance.
+#[derive(Default)]
+struct Numbering(BTreeMap<String, usize>);
 
-impl<T> Default for Numbering<T> {
-    fn default() -> Self {
-        Numbering(BTreeMap::new())
+impl Numbering {
+    fn of(&mut self, text: &str) -> usize {
+        if let Some(&number) = self.0.get(text) {
+            return number;
+        }
+        let number = self.0.len();
+        self.0.insert(text.to_owned(), number);
+        number
+    }
+
+    /// The texts by their numbers, read as the labels of a column.
+    fn texts(self) -> Vec<String> {
+        let mut texts = vec![String::new(); self.0.len()];
+        for (text, number) in self.0 {
+            texts[number] = text;
+        }
+        without_fractions(texts.iter_mut());
+        texts
     }
 }
 
-impl<T: Ord> Numbering<T> {
-    fn of(&mut self, value: T) -> usize {
-        let next = self.0.len();
-        *self.0.entry(value).or_insert(next)
-    }
-
-    /// Replaces numbers of appearance by positions in the sorted list, which is returned.
-    fn sort(
-        self,
-        rows: &mut [Row],
-        mut column: impl FnMut(&mut Row) -> Option<&mut usize>,
-    ) -> Vec<T> {
-        let mut position_of = vec![0; self.0.len()];
-        for (position, &appearance) in self.0.values().enumerate() {
-            position_of[appearance] = position;
-        }
-        for row in rows {
-            if let Some(number) = column(row) {
-                *number = position_of[*number];
-            }
-        }
-        self.0.into_keys().collect()
-    }
+/// Where each text stands in `order`, which has all of them.
+fn places(texts: &[String], order: &[&str]) -> Vec<usize> {
+    let place_of: BTreeMap<&str, usize> = order.iter().copied().zip(0..).collect();
+    texts.iter().map(|text| place_of[text.as_str()]).collect()
 }
 
 /// Position of every known column in a record.
@@ -226,22 +214,6 @@ impl Columns {
     }
 }
 
-/// Where a record stands: text has lines, Parquet has rows. Both are counted from 1.
-#[derive(Clone, Copy)]
-enum Place {
-    Line(u64),
-    Row(u64),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Line(number) => write!(formatter, "line {number}"),
-            Place::Row(number) => write!(formatter, "row {number}"),
-        }
-    }
-}
-
 /// One record, with what its messages need.
 struct Line<'a> {
     file: &'a Path,
@@ -263,14 +235,16 @@ impl<'a> Line<'a> {
             .unwrap_or_default()
     }
 
+    /// What the field says, if it says anything.
     fn optional(&self, column: &str) -> Option<&'a str> {
-        Some(self.text(column)).filter(|text| !text.is_empty())
+        Some(self.text(column).trim()).filter(|text| !is_missing(text))
     }
 
-    fn whole(&self, column: &str) -> Result<i64, DataError> {
-        let text = self.text(column);
-        text.parse()
-            .map_err(|_| self.error(column, format!("{text:?} is not a whole number")))
+    fn label(&self) -> Result<&'a str, DataError> {
+        self.optional("label").ok_or_else(|| {
+            let text = self.text("label");
+            self.error("label", format!("{text:?} is no label"))
+        })
     }
 
     /// An absolute path, or one that stays below the root.
@@ -352,11 +326,6 @@ impl<'a> Line<'a> {
             bottom,
         }))
     }
-}
-
-fn unreadable(file: &Path, error: &csv::Error) -> DataError {
-    let line = error.position().map_or(1, csv::Position::line);
-    DataError::content(file, format!("line {line}"), error.to_string())
 }
 
 /// A query whose label no other gallery row has can never be answered; evaluation counts it, the user should know.

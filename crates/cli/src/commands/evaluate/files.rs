@@ -6,9 +6,9 @@ use lodestone_eval::{
     Bootstrap, Convention, Depth, Distance, Engine, Forecast, Labelled, Mode, Predictions, Report,
     ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, diagnostics, unit_rows,
 };
+use lodestone_exchange::{EmbeddingFile, LabelTable, numbered};
 use lodestone_train::{Event, Observer};
 
-use super::labels::LabelTable;
 use super::matrix::Matrix;
 use super::parts;
 use super::questions;
@@ -216,16 +216,19 @@ fn add_given_rules(
     let tests = &arguments.tests;
     let queries = sides.queries.matrix.rows();
     if let (Some(file), Some(variance)) = (&tests.centres, tests.variance) {
-        let mut centres = Matrix::read(file)?;
+        let read = EmbeddingFile::read(file, None, &["label"])?;
+        let mut centres = Matrix::of(read.matrix, file);
         if arguments.cosine {
             let unit = unit_rows(centres.rows());
             centres.values = unit.with_context(|| file.display().to_string())?;
         }
-        let table = LabelTable::read(&file.with_extension("csv"), "label")?;
-        let parsed = table.column("label")?.iter().map(|text| text.parse().ok());
-        let labels: Option<Vec<usize>> = parsed.collect();
-        let labels = labels
-            .with_context(|| format!("{}: a class is not a number", table.file().display()))?;
+        let (mut labels, names) = numbered(&[read.table.column("label")?]);
+        ensure!(
+            names.is_empty(),
+            "{}: a class is not a number",
+            read.table.file().display()
+        );
+        let labels = labels.pop().unwrap_or_default();
         let labelled = Labelled::from_rows(centres.rows(), &labels)
             .with_context(|| file.display().to_string())?;
         let vote = SoftVote {

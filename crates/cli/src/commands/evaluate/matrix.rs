@@ -1,13 +1,9 @@
-//! A `.npy` of embeddings, centres or scores.
+//! A matrix of embeddings, centres or scores, and the file it came from.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use lodestone_eval::{Rows, Search};
-use ndarray::Array2;
-use ndarray_npy::{ReadNpyError, ReadNpyExt};
 
 /// A matrix row after row, and where it came from.
 #[derive(Clone, Debug)]
@@ -21,36 +17,18 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// Reads f32, or f64 rounded to it.
+    /// Reads a file of any form that `embed` writes.
     pub(crate) fn read(file: &Path) -> Result<Self> {
-        let name = || format!("cannot read {}", file.display());
-        let open = || -> Result<_> { Ok(BufReader::new(File::open(file).with_context(name)?)) };
-        let array = match Array2::<f32>::read_npy(open()?) {
-            Err(ReadNpyError::WrongDescriptor(_)) => match Array2::<f64>::read_npy(open()?) {
-                Err(ReadNpyError::WrongDescriptor(kind)) => bail!(
-                    "{} holds `{kind}`, must hold f32 or f64 (numpy: x.astype('float32'))",
-                    file.display()
-                ),
-                doubles => doubles.with_context(name)?.mapv(|x| x as f32),
-            },
-            singles => singles.with_context(name)?,
-        };
-        let (rows, dim) = array.dim();
-        ensure!(
-            rows > 0 && dim > 0,
-            "{} is {rows} x {dim}: at least one row and one column are needed",
-            file.display()
-        );
-        let array = match array.is_standard_layout() {
-            true => array,
-            // Columns after columns, as Fortran has them.
-            false => array.as_standard_layout().into_owned(),
-        };
-        Ok(Self {
+        Ok(Self::of(lodestone_exchange::Matrix::read(file)?, file))
+    }
+
+    /// A matrix that was read from `file`.
+    pub(crate) fn of(matrix: lodestone_exchange::Matrix, file: &Path) -> Self {
+        Self {
             file: file.to_path_buf(),
-            values: array.into_raw_vec_and_offset().0,
-            dim,
-        })
+            values: matrix.values,
+            dim: matrix.dim,
+        }
     }
 
     /// The rows.

@@ -8,8 +8,8 @@ use lodestone_eval::{
     Verification, clustering_scores, concentration, hierarchy_recovery, merge_at_random,
     merge_mixed, sample_pairs,
 };
+use lodestone_exchange::{LabelTable, numbered};
 
-use super::labels::{LabelTable, numbered};
 use super::sides::Sides;
 use crate::args::{FilesArguments, Merge};
 
@@ -173,30 +173,25 @@ type RowPairs = Vec<(usize, usize)>;
 /// Validation and test pairs of a file; without the column `part` all are test pairs.
 fn pairs_of(file: &Path, rows: usize) -> Result<(RowPairs, RowPairs)> {
     let table = LabelTable::read(file, "a")?;
-    let name = file.display();
-    let row = |column: &str, line: usize, text: &str| -> Result<usize> {
-        let row = text.parse().with_context(|| {
-            format!("{name} line {line}: {column} is `{text}`, not a row number")
-        })?;
-        ensure!(
-            row < rows,
-            "{name} line {line}: {column} is row {row}, but there are {rows} embeddings"
-        );
-        Ok(row)
+    let row = |column: &str, at: usize, text: &str| {
+        let row = text.parse().ok().filter(|&row: &usize| row < rows);
+        row.ok_or_else(|| {
+            let problem = format!("`{text}` is no row of {rows} embeddings");
+            table.wrong(at, column, problem)
+        })
     };
     let parts = table.get("part");
     let (mut validation, mut test) = (Vec::new(), Vec::new());
     let columns = table.column("a")?.iter().zip(table.column("b")?);
-    // Line 1 is the header.
     for (i, (a, b)) in columns.enumerate() {
-        let pair = (row("a", i + 2, a)?, row("b", i + 2, b)?);
+        let pair = (row("a", i, a)?, row("b", i, b)?);
         match parts.map_or("test", |parts| parts[i].as_str()) {
             "test" => test.push(pair),
             "validation" => validation.push(pair),
-            other => bail!(
-                "{name} line {}: part is `{other}`, must be validation or test",
-                i + 2
-            ),
+            other => {
+                let problem = format!("`{other}` is neither validation nor test");
+                return Err(table.wrong(i, "part", problem).into());
+            }
         }
     }
     Ok((validation, test))
@@ -253,10 +248,9 @@ fn attribute(table: &LabelTable, name: &str) -> Result<Vec<Attribute>> {
         "1" | "+1" => Ok(Attribute::Present),
         "-1" => Ok(Attribute::Absent),
         "0" => Ok(Attribute::Ambiguous),
-        other => bail!(
-            "{} row {row}: {name} is `{other}`, must be 1, -1 or 0",
-            table.file().display()
-        ),
+        other => Err(table
+            .wrong(row, name, format!("`{other}` is not 1, -1 or 0"))
+            .into()),
     };
     table.column(name)?.iter().enumerate().map(read).collect()
 }

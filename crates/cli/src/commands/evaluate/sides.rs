@@ -1,12 +1,12 @@
 //! Who looks for whom: queries, gallery and their labels from one file or two.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use lodestone_eval::{Bytes, Engine, Mode, Roles, Search, Visibility, unit_rows};
+use lodestone_exchange::{EmbeddingFile, LabelTable, numbered, numbered_sequences};
 
-use super::labels::{LabelTable, numbered};
 use super::matrix::Matrix;
 use crate::args::{FilesArguments, ModeName};
 
@@ -22,20 +22,9 @@ type Numbered = (Vec<usize>, Vec<usize>, BTreeMap<usize, String>);
 
 impl Set {
     fn read(embeddings: &Path, labels: Option<&Path>, column: &str, cosine: bool) -> Result<Self> {
-        let beside = embeddings.with_extension("csv");
-        let file: PathBuf = labels.unwrap_or(&beside).to_path_buf();
-        let mut matrix = Matrix::read(embeddings)?;
+        let read = EmbeddingFile::read(embeddings, labels, &[column])?;
+        let (mut matrix, table) = (Matrix::of(read.matrix, embeddings), read.table);
         matrix.check()?;
-        let table = LabelTable::read(&file, column)
-            .with_context(|| format!("the labels of {}", embeddings.display()))?;
-        ensure!(
-            table.rows() == matrix.rows().len(),
-            "{} has {} labels, but {} has {} embeddings",
-            file.display(),
-            table.rows(),
-            embeddings.display(),
-            matrix.rows().len()
-        );
         if cosine {
             let unit = unit_rows(matrix.rows());
             matrix.values = unit.with_context(|| embeddings.display().to_string())?;
@@ -45,7 +34,7 @@ impl Set {
 
     /// The sequence of each row, where the labels say one.
     pub(crate) fn sequences(&self) -> Option<Vec<usize>> {
-        let (numbers, _) = numbered(&[self.table.get("sequence")?]);
+        let numbers = numbered_sequences(&[self.table.get("sequence")?]);
         numbers.into_iter().next()
     }
 
@@ -155,8 +144,7 @@ impl Sides {
     fn with_sequences(mut self) -> Self {
         let sequences = [&self.queries, self.gallery()].map(|set| set.table.get("sequence"));
         if let [Some(of_queries), Some(of_gallery)] = sequences {
-            let (numbers, _) = numbered(&[of_queries, of_gallery]);
-            let mut numbers = numbers.into_iter();
+            let mut numbers = numbered_sequences(&[of_queries, of_gallery]).into_iter();
             self.sequences = numbers.next().zip(numbers.next()).map(|(q, g)| [q, g]);
         }
         self

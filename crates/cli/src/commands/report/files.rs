@@ -55,6 +55,7 @@ pub(super) fn gather(arguments: &PageArguments) -> Result<Gathered> {
         facts,
         class_names,
         table,
+        has_paths: read.has_paths,
         queries,
         gallery: None,
         index,

@@ -102,6 +102,7 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
         facts,
         class_names,
         table: Arc::unwrap_or_clone(table),
+        has_paths: true,
         queries,
         gallery,
         index,

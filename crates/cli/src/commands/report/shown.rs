@@ -1,7 +1,7 @@
 //! The photographs of a page, read as they are asked for, with a bar.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::RgbImage;
 use kdam::{Bar, BarExt};
@@ -15,7 +15,8 @@ use crate::progress::Progress;
 pub(super) struct Shown<'a> {
     gathered: &'a Gathered,
     bar: Mutex<Option<Bar>>,
-    missing: AtomicUsize,
+    /// Those that could not be read; a page asks for some at two sizes.
+    missing: Mutex<BTreeSet<Place>>,
 }
 
 impl<'a> Shown<'a> {
@@ -23,16 +24,21 @@ impl<'a> Shown<'a> {
         Self {
             gathered,
             bar: Mutex::new(progress.bar(0, "photographs", " img")),
-            missing: AtomicUsize::new(0),
+            missing: Mutex::default(),
         }
     }
 
     /// Says how many photographs could not be shown.
     pub(super) fn tell(&self, progress: &Progress) {
-        let missing = self.missing.load(Ordering::Relaxed);
+        let missing = self.missing.lock().map_or(0, |missing| missing.len());
         if missing > 0 {
+            let root = &self.gathered.table.root;
+            let start = match root.as_os_str().is_empty() {
+                true => "the current folder".to_owned(),
+                false => root.display().to_string(),
+            };
             progress.note(&format!(
-                "{missing} photographs could not be read and are grey on the page; paths start from the current folder"
+                "{missing} photographs could not be read and are grey on the page; paths start from {start}"
             ));
         }
     }
@@ -51,8 +57,10 @@ impl Pictures for Shown<'_> {
             drop(bar.update(1));
         }
         let square = square(&self.gathered.table, row, side).ok();
-        if square.is_none() {
-            self.missing.fetch_add(1, Ordering::Relaxed);
+        if square.is_none()
+            && let Ok(mut missing) = self.missing.lock()
+        {
+            missing.insert(place);
         }
         square
     }

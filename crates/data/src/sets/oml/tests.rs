@@ -1,5 +1,7 @@
 //! OML tables as CSV and Parquet, right and wrong.
 
+mod parquet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -53,6 +55,41 @@ fn every_column_finds_its_place() {
 }
 
 #[test]
+fn a_label_with_a_leading_zero_stays_text() {
+    let table = |labels: [&str; 4]| {
+        let mut text = "label,path,split,is_query,is_gallery,class_name\n".to_owned();
+        for (row, label) in labels.into_iter().enumerate() {
+            let name = if label.ends_with('1') { "one" } else { "" };
+            text += &format!("{label},{row}.jpg,train,,,{name}\n");
+        }
+        read(&text).unwrap()
+    };
+    let texts = table(["1", "01", " 001", "+1"]);
+    assert_eq!(texts.class_ids, ["+1", "001", "01", "1"]);
+    assert_eq!(texts.labels(&[0, 1, 2, 3]), [3, 2, 1, 0]);
+    assert_eq!(texts.class_names, ["one"; 4]);
+    // Whole numbers alone stand by their value.
+    let numbers = table(["10", "9", "-1", "9"]);
+    assert_eq!(numbers.class_ids, ["-1", "9", "10"]);
+    assert_eq!(numbers.labels(&[0, 1, 2, 3]), [2, 1, 0, 1]);
+    assert_eq!(numbers.class_names, ["one", "9", "10"]);
+}
+
+#[test]
+fn a_category_or_sequence_without_a_value_is_none() {
+    let table = read(
+        "label,path,split,is_query,is_gallery,category,sequence\n\
+         1,a,train,,,2.0,s\n1,b,train,,,10.0,nan\n1,c,train,,,nan,\n1,d,train,,,2.0,s\n",
+    )
+    .unwrap();
+    assert_eq!(table.coarse_names, ["10", "2"]);
+    let coarse: Vec<Option<usize>> = table.rows.iter().map(|row| row.coarse).collect();
+    assert_eq!(coarse, [Some(1), Some(0), None, Some(1)]);
+    let sequences: Vec<Option<usize>> = table.rows.iter().map(|row| row.sequence).collect();
+    assert_eq!(sequences, [Some(0), None, None, Some(0)]);
+}
+
+#[test]
 fn mistakes_are_named_with_line_and_column() {
     let header = "label,path,split,is_query,is_gallery,x_1,x_2,y_1,y_2\n";
     let cases = [
@@ -65,8 +102,12 @@ fn mistakes_are_named_with_line_and_column() {
             "two columns \"label\"",
         ),
         (
-            format!("{header}x,a,train,,,,,,\n"),
-            "line 2, label: \"x\" is not a whole number",
+            format!("{header}1,a,train,,,,,,\n\n,b,train,,,,,,\n"),
+            "line 4, label: \"\" is no label",
+        ),
+        (
+            format!("{header} NaN,a,train,,,,,,\n"),
+            "line 2, label: \" NaN\" is no label",
         ),
         (
             format!("{header}1,,train,,,,,,\n"),
