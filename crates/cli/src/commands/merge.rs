@@ -58,11 +58,11 @@ pub(crate) fn run(arguments: &MergeArguments) -> Result<()> {
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    println!(
+    outln!(
         "{} embeddings of {} values in {}",
         all.len(),
         all.dim,
         files.join(" and ")
-    );
+    )?;
     Ok(())
 }

@@ -26,12 +26,12 @@ pub(super) fn run(arguments: &FetchArguments, progress: &mut Progress) -> Result
     for archive in official.archives {
         one(archive, &folder, progress)?;
     }
-    println!(
+    outln!(
         "{} is in {}; lodestone data verify {} looks it over",
         official.name,
         folder.display(),
         folder.display()
-    );
+    )?;
     Ok(())
 }
 
