@@ -1,10 +1,7 @@
 //! `lodestone`: deep metric learning from the command line. Arguments in, library calls, results out.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool prints"
-)]
+#[macro_use]
+mod output;
 
 mod alone;
 mod args;
@@ -20,15 +17,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::Result;
 use clap::Parser;
 use lodestone_files::told;
 
 use crate::args::{Arguments, Command};
 use crate::commands::train::Interrupted;
+use crate::output::OutputError;
 use crate::progress::{Progress, Verbosity};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return ended(answered(&answer)),
+    };
     let verbosity = match (arguments.quiet, arguments.verbose) {
         (true, _) => Verbosity::Quiet,
         (_, true) => Verbosity::Verbose,
@@ -60,18 +62,34 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => commands::tool::completions(&arguments),
         Command::Man(arguments) => commands::tool::man(&arguments),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        // As a shell reports a program that SIGINT ended.
-        Err(error) if error.is::<Interrupted>() => {
-            eprintln!("{error}");
-            ExitCode::from(130)
-        }
-        Err(error) => {
-            eprintln!("error: {}", told(error.as_ref()));
-            ExitCode::FAILURE
-        }
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the arguments.
+fn answered(answer: &clap::Error) -> Result<ExitCode> {
+    let printed = answer.print();
+    if !answer.use_stderr() {
+        printed.map_err(OutputError::new)?;
     }
+    Ok(ExitCode::from(u8::try_from(answer.exit_code())?))
+}
+
+/// The status that the program ends with, and the error in one line.
+fn ended(result: Result<ExitCode>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    if error.is::<Interrupted>() {
+        errln!("{error}");
+        // As a shell reports a program that SIGINT ended.
+        return ExitCode::from(130);
+    }
+    let unread = error.downcast_ref::<OutputError>();
+    if !unread.is_some_and(OutputError::reader_is_gone) {
+        errln!("error: {}", told(error.as_ref()));
+    }
+    ExitCode::FAILURE
 }
 
 #[cfg(test)]

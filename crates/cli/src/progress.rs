@@ -71,7 +71,7 @@ impl Progress {
             if stop.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            eprintln!("stopping after this step; once more to stop at once");
+            errln!("stopping after this step; once more to stop at once");
         })
         .context("cannot catch Ctrl-C")
     }
@@ -116,7 +116,7 @@ impl Progress {
     /// A line on standard error, unless nobody wants to know.
     pub(crate) fn note(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
-            eprintln!("{text}");
+            errln!("{text}");
         }
     }
 
@@ -127,7 +127,7 @@ impl Progress {
         match self.phases.first_mut() {
             // kdam moves the bar below the line; if the terminal is gone there is nobody to tell.
             Some(outermost) => drop(outermost.bar.write(text)),
-            None => eprintln!("{text}"),
+            None => errln!("{text}"),
         }
     }
 
@@ -166,7 +166,7 @@ impl Progress {
         };
         if self.phases.is_empty() {
             drop(phase.bar.refresh());
-            eprintln!();
+            errln!("");
         } else {
             drop(phase.bar.clear());
         }

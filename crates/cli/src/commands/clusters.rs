@@ -95,11 +95,11 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
     sheet::write(&photographs, &modes, arguments.exemplars, &sheets)?;
     if arguments.json {
         let text = table::to_json(&photographs, &index, &modes, &sheets);
-        println!("{}", serde_json::to_string_pretty(&text)?);
+        outln!("{}", serde_json::to_string_pretty(&text)?)?;
     } else {
-        print!("{}", table::to_text(&photographs, &index, &modes));
+        out!("{}", table::to_text(&photographs, &index, &modes))?;
         let sheets: Vec<String> = sheets.iter().map(|p| p.display().to_string()).collect();
-        println!("contact sheet: {}", sheets.join(", "));
+        outln!("contact sheet: {}", sheets.join(", "))?;
     }
     Ok(())
 }

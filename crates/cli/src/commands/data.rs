@@ -32,27 +32,27 @@ fn set(name: &str) -> Result<Dataset> {
 fn list(json: bool) -> Result<()> {
     let sets = catalogue();
     if json {
-        println!("{}", serde_json::to_string_pretty(&sets)?);
+        outln!("{}", serde_json::to_string_pretty(&sets)?)?;
         return Ok(());
     }
     for set in &sets {
-        println!("{}", set.name);
-        println!("  needs    {}", set.layout);
+        outln!("{}", set.name)?;
+        outln!("  needs    {}", set.layout)?;
         if set.classes > 0 {
-            println!("  holds    {}", size(set));
+            outln!("  holds    {}", size(set))?;
         }
         for archive in set.archives {
             let url = archive.url();
             let place = url.as_deref().unwrap_or("by hand");
-            println!("  archive  {}  md5 {}  {place}", archive.name, archive.md5);
+            outln!("  archive  {}  md5 {}  {place}", archive.name, archive.md5)?;
         }
         if !set.archives.is_empty() && !set.sums_published {
-            println!("           sums not published; several public loaders agree on them");
+            outln!("           sums not published; several public loaders agree on them")?;
         }
         if let Some(by_hand) = set.by_hand {
-            println!("  by hand  {by_hand}");
+            outln!("  by hand  {by_hand}")?;
         }
-        println!("  terms    {}", set.licence);
+        outln!("  terms    {}", set.licence)?;
     }
     Ok(())
 }

@@ -38,24 +38,25 @@ pub(crate) fn run(arguments: &DevicesArguments) -> Result<()> {
             })
             .collect();
         let value = json!({ "machine": machine(), "devices": devices, "not_built_in": missing() });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        outln!("{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(());
     }
-    println!("{}", machine());
+    outln!("{}", machine())?;
     for (name, speed) in &tested {
         match speed {
-            Ok(speed) => println!(
+            Ok(speed) => outln!(
                 "{name:<8} {:>8.1} GFLOP/s in products of {SIDE}×{SIDE} matrices, {:>8.0} images/s of 28×28 through the small network",
-                speed.gigaflops, speed.images_per_second
-            ),
-            Err(error) => println!("{name:<8} cannot be used: {error:#}"),
+                speed.gigaflops,
+                speed.images_per_second
+            )?,
+            Err(error) => outln!("{name:<8} cannot be used: {error:#}")?,
         }
     }
     if !missing().is_empty() {
-        println!(
+        outln!(
             "not built in: {} (build with --features)",
             missing().join(", ")
-        );
+        )?;
     }
     Ok(())
 }

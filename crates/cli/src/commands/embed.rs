@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     }
     parts.remove();
     for (row, reason) in &made.skipped {
-        eprintln!("left out: {} ({reason})", table.describe(*row).display());
+        errln!("left out: {} ({reason})", table.describe(*row).display());
     }
     let files: Vec<String> = written
         .iter()
@@ -78,13 +78,13 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         0 => String::new(),
         skipped => format!("; {skipped} left out"),
     };
-    println!(
+    outln!(
         "{} embeddings of {} values in {}{again}; {:.1} images/s{left_out}",
         embeddings.len(),
         embeddings.dim,
         files.join(" and "),
         (embeddings.len() - made.reused) as f64 / seconds.max(1e-9),
-    );
+    )?;
     Ok(())
 }
 

@@ -53,9 +53,9 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
         save(&report, folder)?;
     }
     if arguments.json {
-        println!("{}", report.to_json());
+        outln!("{}", report.to_json())?;
     } else {
-        println!("{}", report.to_markdown());
+        outln!("{}", report.to_markdown())?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<()> {
         Some(key) => {
             let explanation = explain(key)?;
             for meaning in &explanation.meanings {
-                println!("{}", shown(&explanation.key, meaning));
+                outln!("{}", shown(&explanation.key, meaning))?;
             }
         }
         None => {
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<()> {
                 let text = explain(key)?.meanings.into_iter().next();
                 let text = text.map(|meaning| meaning.text).unwrap_or_default();
                 let first = text.split(". ").next().unwrap_or_default();
-                println!("{key:width$}  {}", first.lines().next().unwrap_or_default());
+                outln!("{key:width$}  {}", first.lines().next().unwrap_or_default())?;
             }
         }
     }

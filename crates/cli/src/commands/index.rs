@@ -71,7 +71,7 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
     if let Some(old) = old.filter(|old| *old != gallery.graph_file(&arguments.index)) {
         let _ = std::fs::remove_file(old);
     }
-    println!("{}: {}", arguments.index.display(), summary(&gallery));
+    outln!("{}: {}", arguments.index.display(), summary(&gallery))?;
     Ok(())
 }
 
@@ -89,12 +89,12 @@ fn add(arguments: &AddArguments, progress: &mut Progress) -> Result<()> {
     let rows = Rows::new(&embedded.values, embedded.dim)?;
     let replaced = gallery.add(rows, &embedded.entries)?;
     gallery.write(&arguments.index)?;
-    println!(
+    outln!(
         "{} added, {replaced} of them in place of others; {}: {}",
         embedded.entries.len(),
         arguments.index.display(),
         summary(&gallery)
-    );
+    )?;
     Ok(())
 }
 
@@ -130,11 +130,11 @@ fn remove(arguments: &RemoveArguments, progress: &Progress) -> Result<()> {
     };
     let removed = gallery.remove(goes)?;
     gallery.write(&arguments.index)?;
-    println!(
+    outln!(
         "{removed} removed; {}: {}",
         arguments.index.display(),
         summary(&gallery)
-    );
+    )?;
     Ok(())
 }
 
@@ -154,13 +154,13 @@ fn info(index: &Path, as_json: bool) -> Result<()> {
             "calibrated_on": gallery.calibrated_on(),
             "classes": classes,
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        outln!("{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(());
     }
-    println!("{}: {}", index.display(), summary(&gallery));
-    println!("unknown is told by {}", gallery.calibrated_on());
+    outln!("{}: {}", index.display(), summary(&gallery))?;
+    outln!("unknown is told by {}", gallery.calibrated_on())?;
     for (name, rows) in gallery.class_sizes() {
-        println!("{rows:>8}  {name}");
+        outln!("{rows:>8}  {name}")?;
     }
     Ok(())
 }

@@ -25,16 +25,16 @@ pub(crate) fn run(arguments: &InitArguments) -> Result<()> {
         documented(&config)
     );
     write_whole(out, |file| file.write_all(text.as_bytes()))?;
-    println!("{}: {}", arguments.folder.display(), suggested.found());
+    outln!("{}: {}", arguments.folder.display(), suggested.found())?;
     for notice in &suggested.notices {
-        println!("note: {notice}");
+        outln!("note: {notice}")?;
     }
     for hint in suggested.hints() {
-        println!("{hint}");
+        outln!("{hint}")?;
     }
-    println!("{}", plan(&config));
-    println!("run file: {}", out.display());
-    println!("train with: lodestone train --config {}", quoted(out));
+    outln!("{}", plan(&config))?;
+    outln!("run file: {}", out.display())?;
+    outln!("train with: lodestone train --config {}", quoted(out))?;
     Ok(())
 }
 

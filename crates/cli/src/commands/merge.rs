@@ -68,12 +68,12 @@ pub(crate) fn run(arguments: &MergeArguments, progress: &Progress) -> Result<()>
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    println!(
+    outln!(
         "{} embeddings of {} values in {}",
         all.len(),
         all.dim,
         files.join(" and ")
-    );
+    )?;
     Ok(())
 }
 

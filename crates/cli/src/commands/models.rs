@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &ModelsArguments) -> Result<()> {
         .collect::<Result<_>>()?;
     if arguments.json {
         let rows: Vec<Value> = walked.iter().map(as_json).collect();
-        println!("{:#}", Value::from(rows));
+        outln!("{:#}", Value::from(rows))?;
         return Ok(());
     }
     match (arguments.network, walked.as_slice()) {
@@ -36,12 +36,12 @@ pub(crate) fn run(arguments: &ModelsArguments) -> Result<()> {
                 .summary
                 .as_ref()
                 .map_err(|reason| anyhow::anyhow!("{reason}"))?;
-            layers(summary);
+            layers(summary)?;
         }
-        _ => table(&walked),
+        _ => table(&walked)?,
     }
     for Walked { network, .. } in &walked {
-        println!("{}: {}.", network.name(), network.differences());
+        outln!("{}: {}.", network.name(), network.differences())?;
     }
     Ok(())
 }
@@ -62,11 +62,11 @@ fn walk(network: NetworkConfig, size: Option<usize>) -> Result<Walked> {
     })
 }
 
-fn table(walked: &[Walked]) {
-    println!(
+fn table(walked: &[Walked]) -> Result<()> {
+    outln!(
         "| network | image | last map | features | parameters | multiply-adds | smallest image | source |"
-    );
-    println!("|---|---|---|---:|---:|---:|---:|---|");
+    )?;
+    outln!("|---|---|---|---:|---:|---:|---:|---|")?;
     for Walked {
         network,
         smallest,
@@ -75,44 +75,46 @@ fn table(walked: &[Walked]) {
     {
         let (name, source) = (network.name(), network.source());
         match summary {
-            Ok(summary) => println!(
+            Ok(summary) => outln!(
                 "| {name} | {} | {} | {} | {} | {} | {smallest}×{smallest} | {source} |",
                 shape(&summary.input),
                 shape(&summary.last_map),
                 network.feature_size(),
                 thousands(summary.parameters()),
                 thousands(summary.multiply_adds()),
-            ),
+            )?,
             Err(reason) => {
-                println!("| {name} | {reason} | | | | | {smallest}×{smallest} | {source} |");
+                outln!("| {name} | {reason} | | | | | {smallest}×{smallest} | {source} |")?;
             }
         }
     }
-    println!(
+    outln!(
         "\nFor one image, without head, classifier and auxiliary classifiers. Known differences from the papers:"
-    );
+    )?;
+    Ok(())
 }
 
-fn layers(summary: &Summary) {
-    println!("| layer | output | parameters | multiply-adds |");
-    println!("|---|---|---:|---:|");
+fn layers(summary: &Summary) -> Result<()> {
+    outln!("| layer | output | parameters | multiply-adds |")?;
+    outln!("|---|---|---:|---:|")?;
     for layer in &summary.layers {
-        println!(
+        outln!(
             "| {} | {} | {} | {} |",
             layer.name,
             shape(&layer.output),
             thousands(layer.parameters),
             thousands(layer.multiply_adds)
-        );
+        )?;
     }
-    println!(
+    outln!(
         "| {} at {} | {} | {} | {} |\n",
         summary.name,
         shape(&summary.input),
         shape(&summary.last_map),
         thousands(summary.parameters()),
         thousands(summary.multiply_adds())
-    );
+    )?;
+    Ok(())
 }
 
 fn as_json(walked: &Walked) -> Value {

@@ -13,7 +13,9 @@ use lodestone_train::{AnnealingConfig, Parts, RunConfig, ScheduleConfig, TrainCo
 
 use crate::args::PretrainArguments;
 use crate::commands::train::{Job, folder_of};
+use crate::output::write_or_go_on;
 use crate::progress::Progress;
+use crate::shell::quoted;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PretrainArguments, progress: &mut Progress) -> Result<()> {
@@ -41,10 +43,10 @@ pub(crate) fn run(arguments: &PretrainArguments, progress: &mut Progress) -> Res
         force: arguments.force,
     };
     job.run(progress)?;
-    println!(
+    write_or_go_on(&format!(
         "start from it with `lodestone train --weights {}`",
-        folder.join("model.safetensors").display()
-    );
+        quoted(&folder.join("model.safetensors"))
+    ));
     Ok(())
 }
 

@@ -35,13 +35,13 @@ pub(crate) fn run(arguments: &ReportArguments, progress: &mut Progress) -> Resul
     let page = gathered.page(&arguments.page, progress)?;
     let html = page.html();
     write_whole(&path, |file| file.write_all(html.as_bytes()))?;
-    println!(
+    outln!(
         "{}: {} photographs{}; {:.1} MB, open it in a browser",
         path.display(),
         gathered.queries.labels.len(),
         gathered.precision(),
         html.len() as f64 / 1e6
-    );
+    )?;
     Ok(())
 }
 

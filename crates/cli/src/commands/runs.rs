@@ -24,9 +24,9 @@ pub(crate) fn run(arguments: &RunsArguments) -> Result<()> {
         .map(|folder| Run::read(folder))
         .collect::<Result<_>>()?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&runs)?);
+        outln!("{}", serde_json::to_string_pretty(&runs)?)?;
     } else {
-        print!("{}", shown(&runs));
+        out!("{}", shown(&runs))?;
     }
     Ok(())
 }

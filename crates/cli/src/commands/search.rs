@@ -1,6 +1,6 @@
 //! `lodestone search`: what photographs are most like, what they would be called, and whether they are known at all.
 
-use std::io::{IsTerminal, Read, Write, stdin, stdout};
+use std::io::{IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -51,9 +51,7 @@ pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()
             progress.note(&told(error.as_ref()));
         }
         if !text.is_empty() {
-            // At once, so that whoever reads along sees it; who reads no more ends it.
-            let mut out = stdout().lock();
-            writeln!(out, "{text}").and_then(|()| out.flush())?;
+            outln!("{text}")?;
         }
     }
     ensure!(

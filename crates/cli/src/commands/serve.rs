@@ -66,10 +66,10 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
     let server = Server::http(address)
         .map_err(|error| anyhow::anyhow!("{error}"))
         .with_context(|| format!("cannot listen on {address}; another --port may be free"))?;
-    println!(
+    outln!(
         "http://{}/ shows the page; Ctrl-C ends it",
         server.server_addr()
-    );
+    )?;
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {

@@ -2,7 +2,7 @@
 //!
 //! All of it is burn-remote's: operations and tensors go over one WebSocket, and only those who present the token are served.
 
-use std::io::{Write, stdin, stdout};
+use std::io::stdin;
 use std::net::TcpListener;
 
 use anyhow::{Context, Result, ensure};
@@ -29,14 +29,13 @@ pub(crate) fn run(arguments: &ServeDeviceArguments) -> Result<()> {
         .with_context(|| format!("cannot listen on {asked}; another --bind may be free"))?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
-        eprintln!(
+        errln!(
             "warning: other machines reach {address} and nothing is encrypted, the token included; use an SSH tunnel to 127.0.0.1"
         );
     }
     // burn's log goes to standard output as well: the line that programs read is the first. The socket listens already, so
     // whoever reads it may connect.
-    let mut out = stdout();
-    writeln!(out, "{}", DeviceName::Remote(address.into())).and_then(|()| out.flush())?;
+    outln!("{}", DeviceName::Remote(address.into()))?;
     if arguments.until_stdin_closes {
         end_with_stdin();
     }

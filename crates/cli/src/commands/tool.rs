@@ -11,12 +11,9 @@ use crate::args::{Arguments, CompletionsArguments, ManArguments};
 /// Prints the completions of a shell.
 pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<()> {
     let mut command = Arguments::command();
-    generate(
-        arguments.shell,
-        &mut command,
-        "lodestone",
-        &mut std::io::stdout(),
-    );
+    let mut script = Vec::new();
+    generate(arguments.shell, &mut command, "lodestone", &mut script);
+    out!("{}", String::from_utf8_lossy(&script))?;
     Ok(())
 }
 
@@ -30,7 +27,7 @@ pub(crate) fn man(arguments: &ManArguments) -> Result<()> {
         let path = arguments.out.join(format!("{name}.1"));
         write_whole(&path, |file| file.write_all(page))?;
     }
-    println!("{} pages in {}", pages.len(), arguments.out.display());
+    outln!("{} pages in {}", pages.len(), arguments.out.display())?;
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use crate::commands::init::{Suggested, plan};
 use crate::commands::open_table::open_table;
 use crate::commands::opened::short_hex;
 use crate::device::DeviceName;
+use crate::output::write_or_go_on;
 use crate::progress::Progress;
 use crate::run_folder::{Recorder, RunFolder, check_free};
 use crate::shell::quoted;
@@ -276,7 +277,7 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, run: &RunFolder)
     } else {
         String::new()
     };
-    println!(
+    let mut said = format!(
         "{} images in {} steps, {} ({refresh}{:.1} % waiting for images); everything is in {}",
         cost.images,
         cost.steps,
@@ -285,8 +286,10 @@ fn finish(config: &RunConfig, folder: &Path, outcome: &Outcome, run: &RunFolder)
         folder.display()
     );
     if let Some(report) = &outcome.report {
-        println!("{}", summary(report));
+        said += "\n";
+        said += &summary(report);
     }
+    write_or_go_on(&said);
     Ok(())
 }
 

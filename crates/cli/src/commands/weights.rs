@@ -14,10 +14,7 @@ use crate::overwrite;
 /// Runs the command.
 pub(crate) fn run(command: &WeightsCommand) -> Result<()> {
     match command {
-        WeightsCommand::Inspect { file, json } => {
-            inspect(&WeightFile::read(file)?, *json);
-            Ok(())
-        }
+        WeightsCommand::Inspect { file, json } => inspect(&WeightFile::read(file)?, *json),
         WeightsCommand::Convert(arguments) => convert(arguments),
     }
 }
@@ -38,12 +35,12 @@ fn convert(arguments: &ConvertArguments) -> Result<()> {
     match arguments.network {
         None => {
             file.write(to)?;
-            println!(
+            outln!(
                 "{} tensors of {} in {}",
                 file.tensors.len(),
                 from.display(),
                 to.display()
-            );
+            )?;
         }
         Some(name) => {
             let network = name.config(!arguments.no_transform_input);
@@ -84,16 +81,16 @@ fn model(file: &WeightFile, network: NetworkConfig, arguments: &ConvertArguments
         partial: arguments.partial,
     };
     let report = embedder.load_pretrained_file(file, options)?;
-    println!(
+    outln!(
         "{} as {}: {report}",
         file.path.display(),
         config.network.name()
-    );
-    println!(
+    )?;
+    outln!(
         "{}: embeddings of {} values from images of {side}×{side} pixels",
         arguments.to.display(),
         config.head.embedding_size
-    );
+    )?;
     Ok(Model {
         embedder,
         description: ModelDescription {
@@ -117,7 +114,7 @@ fn classes(file: &WeightFile, network: &NetworkConfig) -> Result<usize> {
     Ok(tensor.shape.iter().product())
 }
 
-fn inspect(file: &WeightFile, json: bool) {
+fn inspect(file: &WeightFile, json: bool) -> Result<()> {
     let count = |shape: &[usize]| shape.iter().product::<usize>();
     let values: usize = file
         .tensors
@@ -130,17 +127,18 @@ fn inspect(file: &WeightFile, json: bool) {
             .iter()
             .map(|(name, tensor)| json!({ "name": name, "dtype": tensor.dtype.name(), "shape": tensor.shape }))
             .collect();
-        println!(
+        outln!(
             "{:#}",
             json!({ "tensors": tensors, "values": values, "metadata": file.metadata })
-        );
-        return;
+        )?;
+        return Ok(());
     }
     for (name, tensor) in &file.tensors {
-        println!("{name}  {}  {:?}", tensor.dtype.name(), tensor.shape);
+        outln!("{name}  {}  {:?}", tensor.dtype.name(), tensor.shape)?;
     }
-    println!("{} tensors, {values} values", file.tensors.len());
+    outln!("{} tensors, {values} values", file.tensors.len())?;
     for (key, value) in &file.metadata {
-        println!("{key} = {value}");
+        outln!("{key} = {value}")?;
     }
+    Ok(())
 }

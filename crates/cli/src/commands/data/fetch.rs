@@ -28,12 +28,12 @@ pub(super) fn run(arguments: &FetchArguments, progress: &mut Progress) -> Result
     for archive in official.archives {
         one(archive, official.by_hand, &folder, progress)?;
     }
-    println!(
+    outln!(
         "{} is in {}; lodestone data verify {} looks it over",
         official.name,
         folder.display(),
         folder.display()
-    );
+    )?;
     Ok(())
 }
 

@@ -57,9 +57,9 @@ pub(super) fn run(arguments: &VerifyArguments, progress: &mut Progress) -> Resul
             sums: &sums,
             report: &report,
         };
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        outln!("{}", serde_json::to_string_pretty(&all)?)?;
     } else {
-        print(&folder, &official, &sums, &report);
+        print(&folder, &official, &sums, &report)?;
     }
     match faults {
         0 => Ok(()),
@@ -81,23 +81,28 @@ fn with_boxes(set: Dataset) -> Dataset {
     }
 }
 
-fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>, report: &Report) {
-    println!("{} in {}", report.name, folder.display());
-    println!("{:<14}{:>10}{:>10}", "", "found", "official");
-    count("classes", report.classes);
+fn print(
+    folder: &Path,
+    official: &Official,
+    sums: &BTreeMap<PathBuf, SumCheck>,
+    report: &Report,
+) -> Result<()> {
+    outln!("{} in {}", report.name, folder.display())?;
+    outln!("{:<14}{:>10}{:>10}", "", "found", "official")?;
+    count("classes", report.classes)?;
     for split in &report.splits {
-        count(split.split.name(), split.rows);
+        count(split.split.name(), split.rows)?;
         // Only a protocol that chooses the classes of its splits has something to say about them.
         if split.classes.official.is_some() {
-            count("  classes", split.classes);
+            count("  classes", split.classes)?;
         }
     }
     if let Some(roles) = report.roles {
-        count("  queries", roles.queries);
-        count("  gallery", roles.gallery);
+        count("  queries", roles.queries)?;
+        count("  gallery", roles.gallery)?;
     }
     if let Some([fewest, most]) = report.class_balance {
-        println!("{fewest} to {most} training photographs a class");
+        outln!("{fewest} to {most} training photographs a class")?;
     }
     let training_classes = official.split_classes.first().map(|(_, classes)| *classes);
     // Where the protocol keeps classes for the test they are no finding.
@@ -105,18 +110,18 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
         list(
             "classes without a training photograph",
             report.classes_without_training.iter().cloned(),
-        );
+        )?;
     }
     for (path, sum) in sums {
         let name = inside(path, folder);
         if sum.agrees() {
-            println!("md5 of {name}: as published");
+            outln!("md5 of {name}: as published")?;
         } else {
-            println!("md5 of {name}: {} instead of {}", sum.found, sum.expected);
+            outln!("md5 of {name}: {} instead of {}", sum.found, sum.expected)?;
         }
     }
     if !sums.is_empty() && !official.sums_published {
-        println!("these sums are not the publisher's; several public loaders agree on them");
+        outln!("these sums are not the publisher's; several public loaders agree on them")?;
     }
     for (kind, title) in [
         (FindingKind::Broken, "broken"),
@@ -133,7 +138,7 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
             .filter(|finding| finding.kind == kind);
         let lines = findings
             .map(|finding| format!("{}: {}", inside(&finding.path, folder), finding.detail));
-        list(title, lines);
+        list(title, lines)?;
     }
     let group = |fault: bool| {
         let groups = report
@@ -149,8 +154,8 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
             paths.join(" = ")
         })
     };
-    list("same file in several splits or classes", group(true));
-    list("same file twice", group(false));
+    list("same file in several splits or classes", group(true))?;
+    list("same file twice", group(false))?;
     let leaks = report.leaks.iter().map(|leak| {
         let [training, held_out] =
             [&leak.training, &leak.held_out].map(|path| inside(path, folder));
@@ -159,22 +164,24 @@ fn print(folder: &Path, official: &Official, sums: &BTreeMap<PathBuf, SumCheck>,
             leak.bits
         )
     });
-    list("near-duplicates across the splits", leaks);
+    list("near-duplicates across the splits", leaks)?;
     for notice in &report.notices {
-        println!("note: {notice}");
+        outln!("note: {notice}")?;
     }
+    Ok(())
 }
 
 /// A number beside the official one.
-fn count(name: &str, count: Count) {
+fn count(name: &str, count: Count) -> Result<()> {
     let official = count.official.map(|official| official.to_string());
     let mark = count.difference().map(|words| format!("  {words}"));
-    println!(
+    outln!(
         "{name:<14}{:>10}{:>10}{}",
         count.found,
         official.as_deref().unwrap_or("-"),
         mark.unwrap_or_default()
-    );
+    )?;
+    Ok(())
 }
 
 /// A path as it is called in the folder.
@@ -186,16 +193,17 @@ fn inside(path: &Path, folder: &Path) -> String {
 }
 
 /// A title with its count and the first lines, if there are any.
-fn list(title: &str, lines: impl Iterator<Item = String>) {
+fn list(title: &str, lines: impl Iterator<Item = String>) -> Result<()> {
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("{title}: {}", lines.len());
+    outln!("{title}: {}", lines.len())?;
     for line in lines.iter().take(SHOWN) {
-        println!("  {line}");
+        outln!("  {line}")?;
     }
     if lines.len() > SHOWN {
-        println!("  and {} more, all in --json", lines.len() - SHOWN);
+        outln!("  and {} more, all in --json", lines.len() - SHOWN)?;
     }
+    Ok(())
 }

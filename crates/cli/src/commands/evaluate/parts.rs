@@ -34,12 +34,12 @@ pub(crate) fn write(
     let scored = search.retrieval_of(part.clone(), labels.0, labels.1, &config.retrieval)?;
     let question = question(sides, labels, config);
     RetrievalPart::new(question, queries, part.start, scored).write(file)?;
-    println!(
+    outln!(
         "{}: scores of the queries {} to {} of {queries}",
         file.display(),
         part.start,
         part.end - 1
-    );
+    )?;
     Ok(())
 }
 
