@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use lodestone_data::{Loader, LoaderConfig, Row, Split, Table};
 use lodestone_models::Model;
-use lodestone_sampling::{Classes, Index, IndexConfig, MappedRows, Mode, Rows};
+use lodestone_sampling::{Classes, Index, IndexConfig, Mode, Rows};
 use lodestone_train::{Parts, RunConfig, loader_preprocessing, run_file};
 use serde::Deserialize;
 
@@ -17,6 +17,7 @@ use crate::args::ClustersArguments;
 use crate::commands::cache_folder;
 use crate::commands::embed::model_file;
 use crate::commands::embed_rows::embed_rows;
+use crate::commands::evaluate::Matrix;
 use crate::commands::open_table::open_table;
 use crate::progress::Progress;
 
@@ -33,19 +34,10 @@ struct Photographs {
     seed: u64,
 }
 
-/// Embeddings in memory, or in the file that holds them.
-enum Embeddings {
-    Made { values: Vec<f32>, dim: usize },
-    Mapped(MappedRows),
-}
-
-impl Embeddings {
-    fn rows(&self) -> Result<Rows<'_>> {
-        match self {
-            Self::Made { values, dim } => Ok(Rows::new(values, *dim)?),
-            Self::Mapped(mapped) => Ok(mapped.rows()),
-        }
-    }
+/// Embeddings, one after the other.
+struct Embeddings {
+    values: Vec<f32>,
+    dim: usize,
 }
 
 /// Runs the command.
@@ -64,7 +56,7 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
         photographs.config.clusters_per_class = count;
     }
     let shown = shown_classes(&photographs.classes, &arguments.classes)?;
-    let embeddings = embeddings.rows()?;
+    let embeddings = Rows::new(&embeddings.values, embeddings.dim)?;
     let Photographs {
         classes,
         config,
@@ -139,7 +131,7 @@ fn of_run(
         seed: config.seed,
     };
     let values = made.values;
-    Ok((photographs, Embeddings::Made { values, dim }))
+    Ok((photographs, Embeddings { values, dim }))
 }
 
 /// A line of the .csv that `embed` writes.
@@ -150,9 +142,10 @@ struct Line {
     class_name: String,
 }
 
-/// What `embed` wrote; the embeddings stay in their file.
+/// What `embed` wrote.
 fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
-    let mapped = MappedRows::open(path)?;
+    let matrix = Matrix::read(path)?;
+    let rows = matrix.rows().len();
     let list = path.with_extension("csv");
     let cannot = || format!("cannot read {}", list.display());
     let mut reader = csv::Reader::from_path(&list).with_context(cannot)?;
@@ -161,12 +154,11 @@ fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
         .collect::<Result<Vec<Line>, csv::Error>>()
         .with_context(cannot)?;
     ensure!(
-        lines.len() == mapped.rows().len(),
-        "{} lists {} images, {} holds {} embeddings",
+        lines.len() == rows,
+        "{} lists {} images, {} holds {rows} embeddings",
         list.display(),
         lines.len(),
-        path.display(),
-        mapped.rows().len()
+        path.display()
     );
     let count = lines.iter().map(|line| line.label + 1).max().unwrap_or(0);
     // A label far beyond the images cannot be one of 0..C; it is told before room is made for so many names.
@@ -207,7 +199,8 @@ fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
         config: IndexConfig::default(),
         seed: 0,
     };
-    Ok((photographs, Embeddings::Mapped(mapped)))
+    let Matrix { values, dim, .. } = matrix;
+    Ok((photographs, Embeddings { values, dim }))
 }
 
 /// Which classes are shown: those named, or all.
