@@ -175,7 +175,7 @@ impl TrainingSource {
                     .into_iter()
                     .map(|row| (row, generator.random_range(0..maps.views())))
                     .collect();
-                Ok(Input::Maps(maps.read(&wanted, device), *stage))
+                Ok(Input::Maps(maps.read(&wanted, device)?, *stage))
             }
         }
     }
@@ -271,7 +271,7 @@ impl EvaluationSource {
             Some((stage, maps)) => {
                 for chunk in rows.chunks(self.batch) {
                     let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
-                    let answered = answer(Input::Maps(maps.read(&wanted, device), stage));
+                    let answered = answer(Input::Maps(maps.read(&wanted, device)?, stage));
                     fetch(before.replace((answered, chunk.len())), observer);
                 }
             }
