@@ -13,7 +13,7 @@ use super::file::{FileDtype, FileTensor};
 use super::{WeightFile, WeightsError, pickle};
 
 /// Entries of training checkpoints under which the weights lie.
-const WEIGHT_ENTRIES: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
+const WEIGHT_ENTRIES: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
 /// Python types of weights themselves.
 const TENSOR_TYPES: [&str; 3] = ["torch.Tensor", "torch.TypedStorage", "torch.UntypedStorage"];
@@ -62,7 +62,7 @@ pub(crate) fn read(path: &Path) -> Result<WeightFile, WeightsError> {
     }
     Ok(WeightFile {
         path: path.to_owned(),
-        tensors: weights_only(tensors),
+        tensors: weights_only(tensors, &content),
         metadata: BTreeMap::new(),
     })
 }
@@ -124,25 +124,25 @@ fn check_size<'a>(
 }
 
 /// The weights of a training checkpoint, or everything where there is no such entry.
-///
-/// A prefix `module.` on all names, which torch's data-parallel wrapper adds, is taken off.
-fn weights_only(mut tensors: BTreeMap<String, FileTensor>) -> BTreeMap<String, FileTensor> {
-    for entry in WEIGHT_ENTRIES {
-        if tensors.keys().any(|name| name.starts_with(entry)) {
-            tensors = strip(tensors, entry);
-            break;
-        }
-    }
-    if !tensors.is_empty() && tensors.keys().all(|name| name.starts_with("module.")) {
-        tensors = strip(tensors, "module.");
-    }
-    tensors
-}
-
-fn strip(tensors: BTreeMap<String, FileTensor>, prefix: &str) -> BTreeMap<String, FileTensor> {
+fn weights_only(
+    tensors: BTreeMap<String, FileTensor>,
+    content: &PickleValue,
+) -> BTreeMap<String, FileTensor> {
+    let PickleValue::Dict(entries) = content else {
+        return tensors;
+    };
+    let holds_more = |entry: &&str| matches!(entries.get(*entry), Some(PickleValue::Dict(_)));
+    let Some(entry) = WEIGHT_ENTRIES.into_iter().find(holds_more) else {
+        return tensors;
+    };
+    let under = |name: &str| {
+        name.strip_prefix(entry)?
+            .strip_prefix('.')
+            .map(str::to_owned)
+    };
     let named = tensors.into_iter();
     named
-        .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
+        .filter_map(|(name, tensor)| Some((under(&name)?, tensor)))
         .collect()
 }
 

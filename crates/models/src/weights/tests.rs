@@ -344,6 +344,55 @@ fn a_model_whose_description_asks_for_nonsense_is_refused() {
     check("preprocessing.zoom", "2", "unknown field `zoom`");
 }
 
+/// Rewrites the names of a file.
+fn rename(path: &Path, name: impl Fn(&str) -> String) {
+    rewrite(path, |tensors| {
+        let named = std::mem::take(tensors).into_iter();
+        *tensors = named.map(|(old, tensor)| (name(&old), tensor)).collect();
+    });
+}
+
+#[test]
+fn what_wrappers_put_before_every_name_is_taken_off() {
+    for prefix in [
+        "module.",
+        "_orig_mod.",
+        "model.",
+        "module._orig_mod.",
+        "model.module.module.",
+    ] {
+        let (_folder, path) = written();
+        rename(&path, |name| format!("{prefix}{name}"));
+        let mut again = embedder(2);
+        let report = again.load_pretrained(&path, LoadOptions::default());
+        assert_eq!(report.unwrap().loaded, 17, "{prefix}");
+        assert_eq!(values(&mut again), values(&mut embedder(1)), "{prefix}");
+    }
+    let (_folder, path) = written();
+    rewrite(&path, |tensors| tensors.retain(|name, _| name == "fc.bias"));
+    rename(&path, |_| "module.model.".to_owned());
+    let file = WeightFile::read(&path).unwrap();
+    assert_eq!(file.tensors.keys().collect::<Vec<_>>(), ["model."]);
+}
+
+#[test]
+fn a_prefix_of_some_names_stays_and_is_told() {
+    let (_folder, path) = written();
+    rename(&path, |name| match name {
+        "fc.bias" => name.to_owned(),
+        name => format!("module.{name}"),
+    });
+    let error = load(&path).unwrap_err();
+    assert!(
+        error.ends_with(
+            "weights.safetensors does not fit ConvNet: `module.` stands before the network's names; 15 missing: \
+             block1.bn.bias, block1.bn.running_mean, block1.bn.running_var and 12 more; 16 unexpected: \
+             module.block1.bn.bias, module.block1.bn.running_mean, module.block1.bn.running_var and 13 more"
+        ),
+        "{error}"
+    );
+}
+
 /// A zip archive as torch writes it, with this `data.pkl`, compressed.
 fn archive(path: &Path, pickle: &mut dyn std::io::Read) {
     let mut writer = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
