@@ -14,6 +14,7 @@
 //! - `unseen`: classes that training never saw
 //! - `evaluating`: embedding files evaluated alone
 //! - `everyday`: from a folder of photographs to answers: init, index, search, report and serve in a browser
+//! - `serve`: the server under attack, and how it ends
 //! - `exchange`: our files as numpy, pandas, usearch and others read them
 //! - `lodestone`: how the binary is run
 //! - `run_log`: the losses that a run wrote down
@@ -36,6 +37,7 @@ mod mistakes;
 mod networks;
 mod resume;
 mod run_log;
+mod serve;
 mod shards;
 mod training;
 mod unseen;

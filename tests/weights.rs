@@ -90,6 +90,47 @@ fn weights_become_a_file_that_embeds_alone() {
 }
 
 #[test]
+fn a_wrapped_network_is_shown_and_converted_under_its_own_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = WeightFile::read(&published(folder.path())).unwrap();
+    let wrap = |prefix: &str, file: &mut WeightFile| {
+        let named = std::mem::take(&mut file.tensors).into_iter();
+        let wrapped = named.map(|(name, tensor)| (format!("{prefix}{name}"), tensor));
+        file.tensors = wrapped.collect();
+        let path = folder.path().join("wrapped.safetensors");
+        file.write(&path).unwrap();
+        path
+    };
+    let from = wrap("module._orig_mod.", &mut file);
+    let inspect = ["weights", "inspect", text(&from)];
+    let inspected = succeeds(&mut lodestone(folder.path(), &inspect));
+    assert!(
+        inspected.starts_with("block1.bn.bias  F32  ["),
+        "{inspected}"
+    );
+    let to = folder.path().join("model.safetensors");
+    let convert = [
+        "weights",
+        "convert",
+        text(&from),
+        text(&to),
+        "--network",
+        "convnet",
+    ];
+    succeeds(&mut lodestone(folder.path(), &convert));
+
+    wrap("backbone.", &mut file);
+    let error = fails(&mut lodestone(folder.path(), &convert));
+    for part in [
+        "`backbone.module._orig_mod.` stands before the network's names; 15 missing: block1.bn.bias,",
+        " and 12 more; 17 unexpected: backbone.module._orig_mod.block1.bn.bias,",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(error.len() < 500, "{error}");
+}
+
+#[test]
 fn missing_tensors_are_an_error_and_with_partial_a_list() {
     let folder = tempfile::tempdir().unwrap();
     let from = incomplete(folder.path());

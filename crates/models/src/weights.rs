@@ -7,7 +7,6 @@ pub(crate) mod caffe;
 mod error;
 mod file;
 mod load;
-mod pickle;
 mod pth;
 mod slot;
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! bench_sampling make FILE CLASSES PER_CLASS DIM     writes embeddings as .npy, class after class
 //! bench_sampling index FILE CLASSES K                median seconds of five builds, inertia, passes
 //! bench_sampling scale CLASSES PER_CLASS DIM K       one build of made-up rows in memory, with the peak of the process
-//! bench_sampling mapped FILE CLASSES K               one build of rows that stay in the file
 //! bench_sampling draw                                a neighbourhood from 8000 clusters
 //! ```
 #![allow(clippy::print_stdout, reason = "this program is there to print")]
@@ -13,10 +12,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use lodestone_sampling::{
-    Classes, Clusters, Index, IndexConfig, LossCache, MappedRows, NeighbourhoodConfig, PlanConfig,
-    Receipts, Rows,
+    Classes, Clusters, Index, IndexConfig, LossCache, NeighbourhoodConfig, PlanConfig, Receipts,
+    Rows,
 };
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use ndarray_npy::WriteNpyExt;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -43,9 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             number(dim)?,
             number(k)?,
         ),
-        ["mapped", file, classes, k] => mapped(Path::new(file), number(classes)?, number(k)?),
         ["draw"] => draw(),
-        _ => Err("one of: make, index, scale, mapped, draw; see the head of this file".into()),
+        _ => Err("one of: make, index, scale, draw; see the head of this file".into()),
     }
 }
 
@@ -109,9 +107,10 @@ fn make(
 }
 
 fn index(file: &Path, classes: usize, k: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let mapped = MappedRows::open(file)?;
-    let values = mapped.rows().values().to_vec();
-    let rows = Rows::new(&values, mapped.rows().dim())?;
+    let matrix: Array2<f32> = ndarray_npy::read_npy(file)?;
+    let dim = matrix.ncols();
+    let values = matrix.into_raw_vec_and_offset().0;
+    let rows = Rows::new(&values, dim)?;
     let labels = labels(rows.len(), classes);
     let mut seconds = Vec::new();
     let mut built = Index::build(rows, &labels, &config(k), 0)?;
@@ -164,16 +163,6 @@ fn scale(
         100.0 * (peak_megabytes() / own - 1.0),
         "%",
     );
-    Ok(())
-}
-
-fn mapped(file: &Path, classes: usize, k: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let mapped = MappedRows::open(file)?;
-    let labels = labels(mapped.rows().len(), classes);
-    let start = Instant::now();
-    let index = Index::build(mapped.rows(), &labels, &config(k), 0)?;
-    let name = format!("{} rows mapped, K = {k}", index.rows());
-    tell(&name, start.elapsed().as_secs_f64(), "s");
     Ok(())
 }
 

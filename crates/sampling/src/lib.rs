@@ -14,7 +14,6 @@
 //! | [`RefreshPolicy`], [`Probe`], [`FusedEmbeddings`] | when to refresh, how far embeddings have moved, a refresh without extra passes |
 //! | [`Receipts`] | what an epoch showed, against what its plan promised |
 //! | [`Mode`] | what a cluster looks like: size, radius, exemplars |
-//! | [`MappedRows`] | embeddings that stay on the disk |
 //!
 //! # Example
 //!
@@ -123,7 +122,6 @@ mod index;
 mod index_config;
 mod kmeans;
 mod losses;
-mod mapped;
 mod matching;
 mod modes;
 mod neighbours;
@@ -147,7 +145,6 @@ pub use index::Index;
 pub use index_config::{Auto, ClusterCount, Criterion, IndexConfig, RefreshStart};
 pub use lodestone_distances::Rows;
 pub use losses::LossCache;
-pub use mapped::{MappedError, MappedRows};
 pub use modes::{Imposter, Mode};
 pub use plan::{
     BalancedConfig, Clusters, Epoch, Estimator, HardClassesConfig, NeighbourhoodConfig,

@@ -170,9 +170,11 @@ pub struct ModelConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FrozenCache {
-    /// In the file, mapped into memory: the operating system keeps what there is room for.
+    /// In the file, from which each batch is read: the operating system keeps what there is room for.
     #[default]
-    Mapped,
+    // As run files and checkpoints call it since files were mapped into memory.
+    #[serde(rename = "mapped")]
+    File,
     /// In memory, read once.
     Memory,
 }

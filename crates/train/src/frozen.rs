@@ -5,14 +5,13 @@
 //! preprocessing, the views and the images), so a stale one is never used.
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lodestone_data::{Broken, Draws, Loader, View};
 use lodestone_files::write_whole;
 use lodestone_models::{Embedder, StageId};
-use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use crate::config::FrozenCache;
@@ -27,7 +26,8 @@ const MAGIC: &[u8; 16] = b"lodestone-maps1\n";
 /// Stored as `[views, rows, channels, height, width]` in little-endian f32 behind the magic bytes.
 #[derive(Debug)]
 pub(crate) struct FrozenMaps {
-    bytes: Stored,
+    path: PathBuf,
+    stored: Stored,
     rows: Vec<usize>,
     views: usize,
     shape: [usize; 3],
@@ -36,32 +36,27 @@ pub(crate) struct FrozenMaps {
 /// The bytes of a cache.
 #[derive(Debug)]
 enum Stored {
-    /// On the disk; the operating system keeps what there is room for.
-    Mapped(Mmap),
-    Memory(Vec<u8>),
+    /// Read where they are wanted, and not mapped into memory: a mapped file that another program shortens ends this one.
+    File(File),
+    Memory(Cursor<Vec<u8>>),
 }
 
 impl Stored {
-    #[allow(
-        unsafe_code,
-        reason = "mapping a file is unsafe, because others could change it"
-    )]
     fn open(path: &Path, cache: FrozenCache) -> io::Result<Self> {
         match cache {
-            FrozenCache::Memory => std::fs::read(path).map(Self::Memory),
-            FrozenCache::Mapped => {
-                let file = File::open(path)?;
-                // SAFETY: the bytes are only read, as numbers, of which every bit pattern is one. The file carries its
-                // content's fingerprint as its name and is replaced as a whole, never written to.
-                unsafe { Mmap::map(&file) }.map(Self::Mapped)
-            }
+            FrozenCache::Memory => Ok(Self::Memory(Cursor::new(std::fs::read(path)?))),
+            FrozenCache::File => File::open(path).map(Self::File),
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    fn read(&mut self, start: u64, bytes: &mut [u8]) -> io::Result<()> {
+        fn read(from: &mut (impl Read + Seek), start: u64, bytes: &mut [u8]) -> io::Result<()> {
+            from.seek(SeekFrom::Start(start))?;
+            from.read_exact(bytes)
+        }
         match self {
-            Self::Mapped(map) => map,
-            Self::Memory(bytes) => bytes,
+            Self::File(file) => read(file, start, bytes),
+            Self::Memory(memory) => read(memory, start, bytes),
         }
     }
 }
@@ -172,15 +167,18 @@ impl FrozenSource<'_> {
             path: path.clone(),
             source,
         };
-        let stored = Stored::open(&path, self.cache).map_err(failed)?;
-        if !stored.bytes().starts_with(MAGIC) {
+        let mut stored = Stored::open(&path, self.cache).map_err(failed)?;
+        let mut start = [0; MAGIC.len()];
+        stored.read(0, &mut start).map_err(failed)?;
+        if start != *MAGIC {
             return Err(failed(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "it is no feature cache",
             )));
         }
         Ok(FrozenMaps {
-            bytes: stored,
+            path,
+            stored,
             rows: self.rows.to_vec(),
             views: self.views.len(),
             shape,
@@ -240,30 +238,37 @@ impl FrozenMaps {
 
     /// Reads the maps of `(row of the table, view)` pairs as `[n, channels, height, width]`.
     ///
+    /// # Errors
+    /// If the file cannot be read, or another program has made it shorter.
+    ///
     /// # Panics
     /// If a row or view is not in the cache.
-    pub(crate) fn read(&self, wanted: &[(usize, usize)], device: &Device) -> Tensor<4> {
+    pub(crate) fn read(
+        &mut self,
+        wanted: &[(usize, usize)],
+        device: &Device,
+    ) -> Result<Tensor<4>, TrainError> {
         let size = self.shape.iter().product::<usize>();
         let mut values = Vec::with_capacity(wanted.len() * size);
+        let mut map = vec![0; size * size_of::<f32>()];
         for &(row, view) in wanted {
             let position = self.rows.binary_search(&row);
             let position =
                 position.unwrap_or_else(|_| panic!("row {row} is not in the feature cache"));
             assert!(view < self.views, "view {view} of {}", self.views);
-            let place = (view * self.rows.len() + position) * size;
-            let map = &self.bytes.bytes()[MAGIC.len() + place * size_of::<f32>()..];
+            let place = view * self.rows.len() + position;
+            let start = MAGIC.len() + place * map.len();
+            let read = self.stored.read(start as u64, &mut map);
+            read.map_err(|source| TrainError::Cache {
+                path: self.path.clone(),
+                source,
+            })?;
             let (numbers, _) = map.as_chunks::<4>();
-            values.extend(
-                numbers[..size]
-                    .iter()
-                    .map(|&bytes| f32::from_le_bytes(bytes)),
-            );
+            values.extend(numbers.iter().map(|&bytes| f32::from_le_bytes(bytes)));
         }
         let [channels, height, width] = self.shape;
-        Tensor::from_data(
-            TensorData::new(values, [wanted.len(), channels, height, width]),
-            device,
-        )
+        let shape = [wanted.len(), channels, height, width];
+        Ok(Tensor::from_data(TensorData::new(values, shape), device))
     }
 }
 
@@ -284,4 +289,53 @@ pub(crate) fn training_views(
         .chain(mirrored)
         .chain(random)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cache of two rows in two views, of maps of one value: 0, 1 and 2, 3.
+    fn maps(path: &Path, cache: FrozenCache) -> FrozenMaps {
+        let values = [0.0_f32, 1.0, 2.0, 3.0];
+        write_whole(path, |file| {
+            file.write_all(MAGIC)?;
+            values
+                .iter()
+                .try_for_each(|value| file.write_all(&value.to_le_bytes()))
+        })
+        .unwrap();
+        FrozenMaps {
+            path: path.to_owned(),
+            stored: Stored::open(path, cache).unwrap(),
+            rows: vec![4, 7],
+            views: 2,
+            shape: [1, 1, 1],
+        }
+    }
+
+    #[test]
+    fn maps_are_read_in_any_order_from_the_file_and_from_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        for cache in [FrozenCache::File, FrozenCache::Memory] {
+            let mut maps = maps(&folder.path().join("a.maps"), cache);
+            let wanted = [(7, 1), (4, 0), (7, 0)];
+            let read = maps.read(&wanted, &Device::flex()).unwrap();
+            assert_eq!(read.dims(), [3, 1, 1, 1]);
+            let values: Vec<f32> = read.into_data().iter().collect();
+            assert_eq!(values, [3.0, 0.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn a_cache_that_another_program_shortens_is_an_error_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.maps");
+        let mut maps = maps(&path, FrozenCache::File);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(MAGIC.len() as u64 + 6).unwrap();
+        assert!(maps.read(&[(4, 0)], &Device::flex()).is_ok());
+        let error = maps.read(&[(7, 0)], &Device::flex()).unwrap_err();
+        assert!(error.to_string().contains("a.maps"), "{error}");
+    }
 }

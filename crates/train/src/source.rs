@@ -194,7 +194,7 @@ impl TrainingSource {
                     .into_iter()
                     .map(|row| (row, generator.random_range(0..maps.views())))
                     .collect();
-                Ok(Input::Maps(maps.read(&wanted, device), *stage))
+                Ok(Input::Maps(maps.read(&wanted, device)?, *stage))
             }
         }
     }
@@ -294,7 +294,7 @@ impl EvaluationSource {
                 places.extend(0..rows.len());
                 for chunk in rows.chunks(self.batch) {
                     let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
-                    let answered = answer(Input::Maps(maps.read(&wanted, device), stage));
+                    let answered = answer(Input::Maps(maps.read(&wanted, device)?, stage));
                     fetch(before.replace((answered, chunk.len())), observer);
                 }
             }

@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
-use lodestone_exchange::LabelTable;
 use lodestone_models::Model;
-use lodestone_sampling::{Classes, Index, IndexConfig, MappedRows, Mode, Rows};
+use lodestone_sampling::{Classes, Index, IndexConfig, Mode, Rows};
 use lodestone_train::{Parts, RunConfig, loader_preprocessing, run_file};
 
 use crate::args::ClustersArguments;
 use crate::commands::cache_folder;
 use crate::commands::embed::model_file;
 use crate::commands::embed_rows::embed_rows;
-use crate::commands::embedded_files::classes_of;
+use crate::commands::embedded_files::EmbeddedFiles;
+use crate::commands::evaluate::Matrix;
 use crate::commands::open_table::open_table;
 use crate::overwrite;
 use crate::progress::Progress;
@@ -35,19 +35,10 @@ struct Photographs {
     seed: u64,
 }
 
-/// Embeddings in memory, or in the file that holds them.
-enum Embeddings {
-    Made { values: Vec<f32>, dim: usize },
-    Mapped(MappedRows),
-}
-
-impl Embeddings {
-    fn rows(&self) -> Result<Rows<'_>> {
-        match self {
-            Self::Made { values, dim } => Ok(Rows::new(values, *dim)?),
-            Self::Mapped(mapped) => Ok(mapped.rows()),
-        }
-    }
+/// Embeddings, one after the other.
+struct Embeddings {
+    values: Vec<f32>,
+    dim: usize,
 }
 
 /// Runs the command.
@@ -75,7 +66,7 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
         photographs.config.clusters_per_class = count;
     }
     let shown = shown_classes(&photographs.classes, &arguments.classes)?;
-    let embeddings = embeddings.rows()?;
+    let embeddings = Rows::new(&embeddings.values, embeddings.dim)?;
     let Photographs {
         classes,
         config,
@@ -154,27 +145,27 @@ fn of_run(
         seed: config.seed,
     };
     let values = made.values;
-    Ok((photographs, Embeddings::Made { values, dim }))
+    Ok((photographs, Embeddings { values, dim }))
 }
 
-/// What `embed` wrote; the embeddings stay in their file.
+/// What `embed` wrote, in any of its forms.
 fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
-    let mapped = MappedRows::open(path)?;
-    let list = LabelTable::read(&path.with_extension("csv"), "label")?;
+    let read = EmbeddedFiles::read(path, None)?;
     ensure!(
-        list.rows() == mapped.rows().len(),
-        "{} lists {} images, {} holds {} embeddings",
-        list.file().display(),
-        list.rows(),
-        path.display(),
-        mapped.rows().len()
+        read.has_paths,
+        "{}: no column `path` says where the photographs lie",
+        path.display()
     );
-    let (labels, names) = classes_of(&list)?;
-    let classes = Classes::named(&labels, names.clone())
-        .with_context(|| format!("{} cannot be clustered", list.file().display()))?;
-    let rows = list.column("path")?.iter().zip(&labels);
+    let classes = Classes::named(&read.labels, read.class_names.clone())
+        .with_context(|| format!("{} cannot be clustered", path.display()))?;
+    let rows = read.names.iter().zip(&read.labels);
     let rows = rows.map(|(path, &label)| Row::file(path, label, Split::Train));
-    let table = Table::of_files("embeddings", Path::new(""), names, rows.collect());
+    let table = Table::of_files(
+        "embeddings",
+        Path::new(""),
+        read.class_names,
+        rows.collect(),
+    );
     let photographs = Photographs {
         rows: (0..table.rows.len()).collect(),
         table,
@@ -182,7 +173,8 @@ fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
         config: IndexConfig::default(),
         seed: 0,
     };
-    Ok((photographs, Embeddings::Mapped(mapped)))
+    let Matrix { values, dim, .. } = read.matrix;
+    Ok((photographs, Embeddings { values, dim }))
 }
 
 /// Which classes are shown: those named, or all.

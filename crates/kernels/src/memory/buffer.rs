@@ -37,8 +37,12 @@ impl Buffer {
     /// `len` floats of any value: whoever asks writes all of them.
     ///
     /// In debug builds they are NaN, so that a test sees one that was not written.
+    ///
+    /// # Panics
+    /// If no memory could ever be so long.
     pub(crate) fn stale(len: usize) -> Self {
-        let bytes = len * size_of::<f32>();
+        let bytes = len.saturating_mul(size_of::<f32>());
+        assert!(isize::try_from(bytes).is_ok(), "no memory for {len} floats");
         let mut buffer = if bytes < SMALLEST {
             let few = vec![Line([0.0; 16]); len.div_ceil(16)];
             Self {
@@ -177,6 +181,13 @@ mod tests {
             assert_eq!(buffer.as_ptr() as usize % 64, 0);
             assert!(buffer.iter().all(|&value| value == 0.0));
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "no memory for")]
+    fn a_length_whose_bytes_wrap_around_is_refused() {
+        // In bytes 2^64 + 65536.
+        Buffer::stale((1 << 62) + 16384);
     }
 
     #[test]

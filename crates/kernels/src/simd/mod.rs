@@ -17,3 +17,11 @@ pub(crate) use panel::{Finish, Left, Panel, Right, multiply_panel, panels};
 pub(crate) use winograd::{
     PLANES, Pixels, Tiles, transform_gradient, transform_input, transform_output,
 };
+
+/// `Σ count · step`: how far an operand is read or written. A sum beyond all memory is [`usize::MAX`], so that a check against the
+/// length of a slice refuses it, as it would not if the sum wrapped around.
+fn reach<const N: usize>(terms: [(usize, usize); N]) -> usize {
+    terms.into_iter().fold(0, |sum: usize, (count, step)| {
+        sum.saturating_add(count.saturating_mul(step))
+    })
+}

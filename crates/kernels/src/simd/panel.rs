@@ -5,12 +5,12 @@
 )]
 
 use super::tile::multiply;
-use super::{Level, for_lanes};
+use super::{Level, for_lanes, reach};
 
 /// Columns in a full panel: the three vectors of 16 that leave room for the sums of 8 rows in 32 registers.
 const WIDEST: usize = 48;
 /// Panels are a multiple of this wide, so that every row of a panel fills whole cache lines.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// Some columns of a matrix that are stored together, row after row.
 #[derive(Clone, Copy, Debug)]
@@ -113,22 +113,16 @@ pub(crate) fn multiply_panel(
         return;
     }
     if blocks > 0 && runs > 0 && steps > 0 {
-        let last = (blocks - 1) * block + (runs - 1) * run + (steps - 1) * step;
-        assert!(
-            (count - 1) * row + last < left.len(),
-            "left operand is too short"
-        );
+        let (b, s, k) = (blocks - 1, runs - 1, steps - 1);
+        let last = reach([(count - 1, row), (b, block), (s, run), (k, step)]);
+        assert!(last < left.len(), "left operand is too short");
         let Right { block, run, step } = right_steps;
-        let last = (blocks - 1) * block + (runs - 1) * run + (steps - 1) * step;
-        assert!(
-            last + columns.next_multiple_of(LINE) <= right.len(),
-            "right operand is too short"
-        );
+        let width = columns.next_multiple_of(LINE);
+        let end = reach([(b, block), (s, run), (k, step), (1, width)]);
+        assert!(end <= right.len(), "right operand is too short");
     }
-    assert!(
-        (count - 1) * out_row + columns <= out.len(),
-        "output is too short"
-    );
+    let end = reach([(count - 1, out_row), (1, columns)]);
+    assert!(end <= out.len(), "output is too short");
     if let Finish::Store {
         bias: Some(bias), ..
     } = finish
@@ -136,7 +130,7 @@ pub(crate) fn multiply_panel(
         assert!(columns <= bias.len(), "bias is too short");
     }
     let (left, right, out) = (left.as_ptr(), right.as_ptr(), out.as_mut_ptr());
-    // SAFETY: the operands are long enough for all indices, checked above.
+    // SAFETY: the operands are long enough for all indices, checked above; sums of no terms read none.
     for_lanes!(
         level,
         multiply(

@@ -36,9 +36,10 @@ pub(super) unsafe fn multiply<S: Lanes>(
             // SAFETY: the rows and columns of this tile are within those that the caller vouches for.
             unsafe {
                 let job = Tile {
-                    left: left.add(row * left_steps.row),
+                    // Sums of no terms read neither operand, which may then be shorter than this.
+                    left: left.wrapping_add(row * left_steps.row),
                     left_steps,
-                    right: right.add(column),
+                    right: right.wrapping_add(column),
                     right_steps,
                     out: out.add(row * out_row + column),
                     out_row,
@@ -109,10 +110,9 @@ impl Tile<'_> {
             } = self.left_steps;
             for pair in 0..blocks * runs {
                 let (b, s) = (pair / runs, pair % runs);
-                let mut left = self.left.add(b * block + s * run);
-                let mut right = self
-                    .right
-                    .add(b * self.right_steps.block + s * self.right_steps.run);
+                let mut left = self.left.wrapping_add(b * block + s * run);
+                let right_start = b * self.right_steps.block + s * self.right_steps.run;
+                let mut right = self.right.wrapping_add(right_start);
                 for _ in 0..steps {
                     let mut vectors = [S::splat(0.0); VECTORS];
                     for j in 0..VECTORS {

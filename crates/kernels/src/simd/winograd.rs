@@ -17,8 +17,8 @@
 )]
 
 use super::lanes::Lanes;
-use super::panel::Panel;
-use super::{Level, for_lanes};
+use super::panel::{LINE, Panel};
+use super::{Level, for_lanes, reach};
 
 /// Products of a tile.
 pub(crate) const PLANES: usize = 16;
@@ -32,8 +32,10 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
+    /// [`usize::MAX`] if there are more.
     pub(crate) fn count(self) -> usize {
-        self.images * self.rows * self.columns
+        let image = self.rows.saturating_mul(self.columns);
+        self.images.saturating_mul(image)
     }
 }
 
@@ -46,8 +48,10 @@ pub(crate) struct Pixels {
 }
 
 impl Pixels {
+    /// Floats of an image; [`usize::MAX`] if there are more.
     fn image(self) -> usize {
-        self.height * self.width * self.channels
+        let row = self.width.saturating_mul(self.channels);
+        self.height.saturating_mul(row)
     }
 }
 
@@ -66,18 +70,29 @@ pub(crate) fn transform_input(
     if tiles.count() == 0 {
         return;
     }
-    assert!(2 * tiles.rows + 2 <= pixels.height && 2 * tiles.columns + 2 <= pixels.width);
-    assert!(
-        tiles.images * pixels.image() <= from.len(),
-        "input is too short"
+    let (rows, columns) = (
+        reach([(2, tiles.rows), (2, 1)]),
+        reach([(2, tiles.columns), (2, 1)]),
     );
-    let floats = tiles.count() * pixels.channels;
-    assert!(floats <= plane && (PLANES - 1) * plane + floats <= to.len());
+    assert!(
+        rows <= pixels.height && columns <= pixels.width,
+        "tiles reach beyond the images"
+    );
+    let floats = reach([(tiles.images, pixels.image())]);
+    assert!(floats <= from.len(), "input is too short");
+    let floats = reach([(tiles.count(), pixels.channels)]);
+    assert!(floats <= plane, "planes overlap");
+    assert!(
+        reach([(PLANES - 1, plane), (1, floats)]) <= to.len(),
+        "output is too short"
+    );
     let (from, to) = (from.as_ptr(), to.as_mut_ptr());
     // SAFETY: all tiles lie in the images and all planes in `to`, checked above.
     for_lanes!(level, input(tiles: Tiles, pixels: Pixels, from: *const f32, to: *mut f32, plane: usize));
 }
 
+/// # Safety
+/// The instructions of `S` are there, and what [`transform_input`] checks holds.
 #[inline(always)]
 unsafe fn input<S: Lanes>(
     tiles: Tiles,
@@ -159,16 +174,31 @@ pub(crate) fn transform_output(
     if tiles.count() == 0 {
         return;
     }
-    assert!(pixels.channels <= row && tiles.count() * row <= plane);
-    assert!((PLANES - 1) * plane + tiles.count() * row <= from.len());
-    assert!(tiles.images * pixels.image() <= to.len());
-    assert!(bias.is_none_or(|bias| pixels.channels <= bias.len()));
+    let floats = reach([(tiles.count(), row)]);
+    assert!(
+        pixels.channels <= row && floats <= plane,
+        "rows or planes overlap"
+    );
+    assert!(
+        reach([(PLANES - 1, plane), (1, floats)]) <= from.len(),
+        "input is too short"
+    );
+    assert!(
+        reach([(tiles.images, pixels.image())]) <= to.len(),
+        "output is too short"
+    );
+    assert!(
+        bias.is_none_or(|bias| pixels.channels <= bias.len()),
+        "bias is too short"
+    );
     let (from, to) = (from.as_ptr(), to.as_mut_ptr());
     let bias = bias.map(<[f32]>::as_ptr);
     // SAFETY: all planes lie in `from`, all images in `to`, and the bias is long enough, checked above.
     for_lanes!(level, output(tiles: Tiles, from: *const f32, plane: usize, row: usize, bias: Option<*const f32>, relu: bool, pixels: Pixels, to: *mut f32));
 }
 
+/// # Safety
+/// The instructions of `S` are there, and what [`transform_output`] checks holds.
 #[inline(always)]
 unsafe fn output<S: Lanes>(
     tiles: Tiles,
@@ -244,7 +274,7 @@ unsafe fn sums<S: Lanes>([a, b, c, d]: [S::Vector; 4]) -> [S::Vector; 2] {
 /// panel, are zero.
 ///
 /// # Panics
-/// If a slice is too short or a panel reaches beyond the channels.
+/// If a slice is too short, a panel reaches beyond the channels, or its width is no multiple of 16: vectors are written whole.
 pub(crate) fn transform_gradient(
     level: Level,
     tiles: Tiles,
@@ -258,12 +288,24 @@ pub(crate) fn transform_gradient(
     if tiles.count() == 0 {
         return;
     }
-    assert!(tiles.images * pixels.image() <= from.len());
+    let floats = reach([(tiles.images, pixels.image())]);
+    assert!(floats <= from.len(), "input is too short");
     for panel in panels {
-        assert!(first + panel.start + panel.columns <= pixels.channels);
-        assert!(panel.columns <= panel.width);
-        let floats = (panel.start + panel.width) * tiles.count();
-        assert!(floats <= plane && (PLANES - 1) * plane + floats <= to.len());
+        let columns = reach([(1, first), (1, panel.start), (1, panel.columns)]);
+        assert!(
+            columns <= pixels.channels,
+            "{panel:?} reaches beyond the channels"
+        );
+        assert!(
+            panel.columns <= panel.width && panel.width.is_multiple_of(LINE),
+            "{panel:?} is no multiple of {LINE} wide"
+        );
+        let floats = reach([(panel.start, tiles.count()), (panel.width, tiles.count())]);
+        assert!(floats <= plane, "planes overlap");
+        assert!(
+            reach([(PLANES - 1, plane), (1, floats)]) <= to.len(),
+            "output is too short"
+        );
         let (from, to) = (from.as_ptr(), to.as_mut_ptr());
         let panel = *panel;
         // SAFETY: all images lie in `from`, and the panel in every plane of `to`, checked above.
@@ -271,6 +313,8 @@ pub(crate) fn transform_gradient(
     }
 }
 
+/// # Safety
+/// The instructions of `S` are there, and what [`transform_gradient`] checks holds.
 #[inline(always)]
 unsafe fn gradient<S: Lanes>(
     tiles: Tiles,
@@ -334,5 +378,75 @@ unsafe fn expanded<S: Lanes>([a, b]: [S::Vector; 2]) -> [S::Vector; 4] {
             S::subtract(a, b),
             S::subtract(S::splat(0.0), b),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gradient_of(panel: Panel, to: &mut [f32]) {
+        let tiles = Tiles {
+            images: 1,
+            rows: 1,
+            columns: 1,
+        };
+        let pixels = Pixels {
+            height: 2,
+            width: 2,
+            channels: 20,
+        };
+        let plane = to.len() / PLANES;
+        let from = [1.0; 80];
+        transform_gradient(
+            Level::Portable,
+            tiles,
+            pixels,
+            &from,
+            0,
+            &[panel],
+            to,
+            plane,
+        );
+    }
+
+    #[test]
+    fn a_panel_fills_whole_vectors() {
+        let whole = Panel {
+            start: 0,
+            columns: 20,
+            width: 32,
+        };
+        let mut to = [f32::NAN; 32 * PLANES];
+        gradient_of(whole, &mut to);
+        assert!(to.iter().all(|value| value.is_finite()));
+    }
+
+    #[test]
+    #[should_panic(expected = "is no multiple of 16 wide")]
+    fn a_panel_that_would_be_written_beyond_its_end_is_refused() {
+        let narrow = Panel {
+            start: 0,
+            columns: 20,
+            width: 20,
+        };
+        gradient_of(narrow, &mut [0.0; 20 * PLANES]);
+    }
+
+    #[test]
+    #[should_panic(expected = "input is too short")]
+    fn sizes_that_wrap_around_are_refused() {
+        let tiles = Tiles {
+            images: 1 << 60,
+            rows: 1,
+            columns: 1,
+        };
+        let pixels = Pixels {
+            height: 4,
+            width: 4,
+            channels: 1,
+        };
+        // 2^60 images of 16 floats are 2^64.
+        transform_input(Level::Portable, tiles, pixels, &[], &mut [], 0);
     }
 }

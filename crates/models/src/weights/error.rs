@@ -86,11 +86,30 @@ impl Mismatch {
     }
 }
 
+impl Mismatch {
+    /// What stands in the file before every name that the network misses.
+    fn prefix(&self) -> Option<&str> {
+        let first = self.missing.first()?;
+        let prefixed = |prefix: &str, name: &str| {
+            let known = |key: &String| key.strip_prefix(prefix) == Some(name);
+            self.unexpected.iter().any(known)
+        };
+        let mut prefixes = self
+            .unexpected
+            .iter()
+            .filter_map(|key| key.strip_suffix(first));
+        prefixes.find(|prefix| self.missing.iter().all(|name| prefixed(prefix, name)))
+    }
+}
+
 /// Names to print of each kind; a file for another network differs in hundreds.
-const PRINTED: usize = 20;
+const PRINTED: usize = 3;
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(prefix) = self.prefix() {
+            write!(f, "`{prefix}` stands before the network's names; ")?;
+        }
         let kinds = [
             ("missing", self.missing.clone()),
             ("unexpected", self.unexpected.clone()),

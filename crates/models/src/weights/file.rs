@@ -71,7 +71,7 @@ impl FileDtype {
 }
 
 impl WeightFile {
-    /// Reads a file, telling its format by its content.
+    /// Reads a file, telling its format by its content. What a wrapper of torch put before every name is taken off.
     ///
     /// # Errors
     /// If the file cannot be read or is not a whole file of a known format.
@@ -83,17 +83,21 @@ impl WeightFile {
         let mut start = Vec::new();
         let file = std::fs::File::open(path).map_err(read)?;
         file.take(START).read_to_end(&mut start).map_err(read)?;
-        match Format::of(&start) {
+        let mut file = match Format::of(&start) {
             Ok(Format::Safetensors) => {
-                Self::from_safetensors(path, &std::fs::read(path).map_err(read)?)
+                Self::from_safetensors(path, &std::fs::read(path).map_err(read)?)?
             }
-            Ok(Format::Pytorch) => pth::read(path),
-            Ok(Format::Caffe) => caffe::read(path, &std::fs::read(path).map_err(read)?),
-            Err(reason) => Err(WeightsError::Format {
-                path: path.to_owned(),
-                reason,
-            }),
-        }
+            Ok(Format::Pytorch) => pth::read(path)?,
+            Ok(Format::Caffe) => caffe::read(path, &std::fs::read(path).map_err(read)?)?,
+            Err(reason) => {
+                return Err(WeightsError::Format {
+                    path: path.to_owned(),
+                    reason,
+                });
+            }
+        };
+        file.tensors = unwrapped(file.tensors);
+        Ok(file)
     }
 
     fn from_safetensors(path: &Path, bytes: &[u8]) -> Result<Self, WeightsError> {
@@ -173,6 +177,26 @@ impl WeightFile {
         }
         Ok(values)
     }
+}
+
+/// What stands before every name when the network was saved inside another: of data-parallel training, of `torch.compile`, and as
+/// the attribute of a Lightning module.
+const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
+
+/// The tensors under the names that the network itself gave them, however many wrappers lay around it.
+fn unwrapped(mut tensors: BTreeMap<String, FileTensor>) -> BTreeMap<String, FileTensor> {
+    let is_before_all = |names: &BTreeMap<String, FileTensor>, wrapper: &str| {
+        let inner = |name: &String| name.len() > wrapper.len() && name.starts_with(wrapper);
+        !names.is_empty() && names.keys().all(inner)
+    };
+    while let Some(wrapper) = WRAPPERS
+        .into_iter()
+        .find(|wrapper| is_before_all(&tensors, wrapper))
+    {
+        let inner = |(name, tensor): (String, _)| (name[wrapper.len()..].to_owned(), tensor);
+        tensors = tensors.into_iter().map(inner).collect();
+    }
+    tensors
 }
 
 fn decode<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {

@@ -1,19 +1,24 @@
 //! Reading what `torch.save` writes, without running any of it.
 //!
-//! A `.pth` file is a pickle, a program that may call anything. burn's reader interprets the few calls that rebuild tensors
-//! and keeps every other one as a name; a file with such a name is refused here, for a weight file has no use for it, even
-//! if the name stands where its value would be thrown away.
+//! A `.pth` file is a pickle, a program that may call anything. burn's reader interprets the few calls that rebuild tensors, reads a
+//! whole module as its `state_dict`, and keeps every other call as a name. A file with such a name among its values is refused here,
+//! for a weight file has no use for it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::store::pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader, Tensor};
+use burn::store::pytorch_reader::{
+    DType, PickleError, PickleValue, PytorchError, PytorchReader, Tensor,
+};
 
 use super::file::{FileDtype, FileTensor};
-use super::{WeightFile, WeightsError, pickle};
+use super::{WeightFile, WeightsError};
 
 /// Entries of training checkpoints under which the weights lie.
-const WEIGHT_ENTRIES: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
+const WEIGHT_ENTRIES: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+
+/// What whoever made a file with more than tensors can do.
+const ADVICE: &str = "in Python, torch.save(model.state_dict(), FILE) writes only those";
 
 /// Python types of weights themselves.
 const TENSOR_TYPES: [&str; 3] = ["torch.Tensor", "torch.TypedStorage", "torch.UntypedStorage"];
@@ -25,17 +30,15 @@ pub(crate) fn read(path: &Path) -> Result<WeightFile, WeightsError> {
             path: path.to_owned(),
             source,
         },
+        PytorchError::Pickle(PickleError::UnsupportedType(name)) => {
+            let reason = format!("it holds {name}, only plain tensors are read: {ADVICE}");
+            format_error(path, reason)
+        }
         error => format_error(path, error.to_string()),
     };
     let content = PytorchReader::read_pickle_data(path, None).map_err(wrap)?;
     if let Some((place, type_name)) = foreign(&content, "") {
-        let reason = format!("{place} asks for {type_name}, only tensors are read");
-        return Err(format_error(path, reason));
-    }
-    let hidden =
-        pickle::foreign_name(path).map_err(|error| format_error(path, error.to_string()))?;
-    if let Some(name) = hidden {
-        let reason = format!("its pickle asks for {name}, only tensors are read");
+        let reason = format!("{place} asks for {type_name}, only tensors are read: {ADVICE}");
         return Err(format_error(path, reason));
     }
     let reader = PytorchReader::new(path).map_err(wrap)?;
@@ -62,7 +65,7 @@ pub(crate) fn read(path: &Path) -> Result<WeightFile, WeightsError> {
     }
     Ok(WeightFile {
         path: path.to_owned(),
-        tensors: weights_only(tensors),
+        tensors: weights_only(tensors, &content),
         metadata: BTreeMap::new(),
     })
 }
@@ -124,25 +127,25 @@ fn check_size<'a>(
 }
 
 /// The weights of a training checkpoint, or everything where there is no such entry.
-///
-/// A prefix `module.` on all names, which torch's data-parallel wrapper adds, is taken off.
-fn weights_only(mut tensors: BTreeMap<String, FileTensor>) -> BTreeMap<String, FileTensor> {
-    for entry in WEIGHT_ENTRIES {
-        if tensors.keys().any(|name| name.starts_with(entry)) {
-            tensors = strip(tensors, entry);
-            break;
-        }
-    }
-    if !tensors.is_empty() && tensors.keys().all(|name| name.starts_with("module.")) {
-        tensors = strip(tensors, "module.");
-    }
-    tensors
-}
-
-fn strip(tensors: BTreeMap<String, FileTensor>, prefix: &str) -> BTreeMap<String, FileTensor> {
+fn weights_only(
+    tensors: BTreeMap<String, FileTensor>,
+    content: &PickleValue,
+) -> BTreeMap<String, FileTensor> {
+    let PickleValue::Dict(entries) = content else {
+        return tensors;
+    };
+    let holds_more = |entry: &&str| matches!(entries.get(*entry), Some(PickleValue::Dict(_)));
+    let Some(entry) = WEIGHT_ENTRIES.into_iter().find(holds_more) else {
+        return tensors;
+    };
+    let under = |name: &str| {
+        name.strip_prefix(entry)?
+            .strip_prefix('.')
+            .map(str::to_owned)
+    };
     let named = tensors.into_iter();
     named
-        .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
+        .filter_map(|(name, tensor)| Some((under(&name)?, tensor)))
         .collect()
 }
 
