@@ -70,8 +70,14 @@ pub enum DecodeError {
         /// Up to eight bytes in hexadecimal.
         first_bytes: String,
     },
-    /// The file ends before the image does.
-    #[error("truncated: the file ends inside the image")]
+    /// A known format, or a kind of it, that no decoder here reads.
+    #[error("{kind} is not read: convert it to PNG or to an ordinary JPEG")]
+    NotRead {
+        /// The format or kind, in words.
+        kind: String,
+    },
+    /// The file ends before the image does, be it only that its end mark is missing.
+    #[error("truncated: the end of the image file is missing")]
     Truncated,
     /// Decoding would need more than the [`DecodeLimits`](crate::DecodeLimits) allow.
     #[error("{what} {found}, the limit is {limit}")]
@@ -83,6 +89,9 @@ pub enum DecodeError {
         /// The value allowed.
         limit: u64,
     },
+    /// A JPEG stream is damaged.
+    #[error("broken image: {0}")]
+    Damaged(&'static str),
     /// The decoder of the format refused the content.
     #[error("broken image: {0}")]
     Broken(#[source] image::ImageError),

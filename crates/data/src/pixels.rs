@@ -7,11 +7,12 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::metadata::Orientation as Turn;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, DecodeError};
-use crate::jpeg::{self, Jpeg};
+use crate::jpeg::Jpeg;
 use crate::table::PixelBox;
 
 /// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
@@ -96,6 +97,23 @@ impl Default for DecodeLimits {
     }
 }
 
+impl DecodeLimits {
+    /// Whether an image of this size, which takes so many bytes a pixel, is within the limits.
+    pub(crate) fn check(self, size: (u32, u32), bytes_per_pixel: u8) -> Result<(), DecodeError> {
+        let pixels = u64::from(size.0) * u64::from(size.1);
+        let bytes = pixels * u64::from(bytes_per_pixel);
+        for (what, found, limit) in [
+            ("pixels", pixels, self.pixels),
+            ("bytes", bytes, self.bytes),
+        ] {
+            if found > limit {
+                return Err(DecodeError::TooLarge { what, found, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Decodes an image by its content.
 ///
 /// # Errors
@@ -106,9 +124,6 @@ pub fn decode(
     orientation: Orientation,
     limits: DecodeLimits,
 ) -> Result<Pixels, DecodeError> {
-    if let Some(pixels) = decode_usual(bytes, orientation, limits)? {
-        return Ok(pixels);
-    }
     Ok(decode_any(bytes, orientation, limits)?.into())
 }
 
@@ -120,6 +135,14 @@ impl From<DynamicImage> for Pixels {
             height,
             bytes: to_rgb(image),
         }
+    }
+}
+
+impl From<Pixels> for DynamicImage {
+    fn from(pixels: Pixels) -> Self {
+        let (width, height) = (pixels.width as u32, pixels.height as u32);
+        let image = RgbImage::from_raw(width, height, pixels.bytes);
+        image.expect("pixels have three bytes each").into()
     }
 }
 
@@ -142,18 +165,6 @@ pub(crate) fn read_file(path: &Path, limits: DecodeLimits) -> Result<Vec<u8>, Da
     std::fs::read(path).map_err(unreadable)
 }
 
-/// The usual kind of JPEG, by our own decoder; `None` for all else.
-fn decode_usual(
-    bytes: &[u8],
-    orientation: Orientation,
-    limits: DecodeLimits,
-) -> Result<Option<Pixels>, DecodeError> {
-    if orientation != Orientation::AsStored {
-        return Ok(None);
-    }
-    Ok(Jpeg::within(bytes, limits)?.and_then(|jpeg| jpeg.decode_whole()))
-}
-
 /// The format that the content says; endings are never looked at.
 pub(crate) fn format(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
     image::guess_format(bytes).map_err(|_| {
@@ -164,7 +175,7 @@ pub(crate) fn format(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
     })
 }
 
-/// Decodes without changing the colour model, for reports on what a file holds.
+/// Decodes to the colour model that the decoder of the format gives.
 pub(crate) fn decode_any(
     bytes: &[u8],
     orientation: Orientation,
@@ -181,46 +192,29 @@ pub(crate) fn decode_any(
 pub(crate) fn decode_stored(
     bytes: &[u8],
     limits: DecodeLimits,
-) -> Result<(DynamicImage, image::metadata::Orientation), DecodeError> {
-    let format = format(bytes)?;
-    // The JPEG decoder fills the missing part of a cut-off file with grey and calls it a success.
-    if format == ImageFormat::Jpeg && !jpeg::outline(bytes).whole {
-        return Err(DecodeError::Truncated);
+) -> Result<(DynamicImage, Turn), DecodeError> {
+    if let Some(jpeg) = Jpeg::within(bytes, limits)? {
+        return Ok((jpeg.decode_whole()?.into(), jpeg.turn()));
     }
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut decoder = reader.into_decoder().map_err(broken)?;
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.pixels {
-        return Err(DecodeError::TooLarge {
-            what: "pixels",
-            found: pixels,
-            limit: limits.pixels,
-        });
-    }
-    let total = decoder.total_bytes();
-    if total > limits.bytes {
-        return Err(DecodeError::TooLarge {
-            what: "bytes",
-            found: total,
-            limit: limits.bytes,
-        });
-    }
+    let reader = ImageReader::with_format(Cursor::new(bytes), format(bytes)?);
+    let mut decoder = reader.into_decoder()?;
+    limits.check(decoder.dimensions(), decoder.color_type().bytes_per_pixel())?;
     let mut bounds = Limits::no_limits();
     bounds.max_alloc = Some(limits.bytes);
-    decoder.set_limits(bounds).map_err(broken)?;
+    decoder.set_limits(bounds)?;
     // A file that does not say so in a way that can be read stands as it is stored.
-    let turn = decoder.orientation();
-    let turn = turn.unwrap_or(image::metadata::Orientation::NoTransforms);
-    Ok((DynamicImage::from_decoder(decoder).map_err(broken)?, turn))
+    let turn = decoder.orientation().unwrap_or(Turn::NoTransforms);
+    Ok((DynamicImage::from_decoder(decoder)?, turn))
 }
 
-fn broken(error: ImageError) -> DecodeError {
-    match error {
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            DecodeError::Truncated
+impl From<ImageError> for DecodeError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                DecodeError::Truncated
+            }
+            error => DecodeError::Broken(error),
         }
-        error => DecodeError::Broken(error),
     }
 }
 
@@ -346,10 +340,11 @@ pub(crate) mod tests {
                 );
             }
         }
-        assert!(matches!(
-            open(&jpeg[..jpeg.len() - 2]),
-            Err(DecodeError::Truncated)
-        ));
+        // All pixels are there, and only the end mark is missing.
+        for whole in [&jpeg[..jpeg.len() - 2], &png[..png.len() - 12]] {
+            let message = open(whole).unwrap_err().to_string();
+            assert_eq!(message, "truncated: the end of the image file is missing");
+        }
     }
 
     #[test]
