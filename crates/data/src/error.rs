@@ -95,6 +95,9 @@ pub enum DecodeError {
     /// The decoder of the format refused the content.
     #[error("broken image: {0}")]
     Broken(#[source] image::ImageError),
+    /// The decoder of the format panicked.
+    #[error("broken image: its decoder stopped on it")]
+    Stopped,
 }
 
 impl DataError {

@@ -5,6 +5,7 @@
 //! (grey ones too, which Pillow 13 cuts off at 255 instead, so that nearly all are white).
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use image::metadata::Orientation as Turn;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, DecodeError};
 use crate::jpeg::Jpeg;
+use crate::kinds;
 use crate::table::PixelBox;
 
 /// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
@@ -165,16 +167,6 @@ pub(crate) fn read_file(path: &Path, limits: DecodeLimits) -> Result<Vec<u8>, Da
     std::fs::read(path).map_err(unreadable)
 }
 
-/// The format that the content says; endings are never looked at.
-pub(crate) fn format(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
-    image::guess_format(bytes).map_err(|_| {
-        let first = &bytes[..bytes.len().min(8)];
-        DecodeError::Unknown {
-            first_bytes: crate::sums::hexadecimal(first),
-        }
-    })
-}
-
 /// Decodes to the colour model that the decoder of the format gives.
 pub(crate) fn decode_any(
     bytes: &[u8],
@@ -196,15 +188,34 @@ pub(crate) fn decode_stored(
     if let Some(jpeg) = Jpeg::within(bytes, limits)? {
         return Ok((jpeg.decode_whole()?.into(), jpeg.turn()));
     }
-    let reader = ImageReader::with_format(Cursor::new(bytes), format(bytes)?);
-    let mut decoder = reader.into_decoder()?;
+    // One hostile file must not end a run of hours, and nothing of a decoder outlives its image.
+    catch_unwind(|| decode_by_library(bytes, limits)).unwrap_or(Err(DecodeError::Stopped))
+}
+
+fn decode_by_library(
+    bytes: &[u8],
+    limits: DecodeLimits,
+) -> Result<(DynamicImage, Turn), DecodeError> {
+    let format = kinds::format(bytes)?;
+    let of_this_kind = |error: ImageError| -> DecodeError {
+        match error {
+            ImageError::Unsupported(error) if format == ImageFormat::Tiff => {
+                let kind = kinds::tiff(bytes).unwrap_or_else(|| error.to_string());
+                DecodeError::NotRead { kind }
+            }
+            error => error.into(),
+        }
+    };
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder = reader.into_decoder().map_err(of_this_kind)?;
     limits.check(decoder.dimensions(), decoder.color_type().bytes_per_pixel())?;
     let mut bounds = Limits::no_limits();
     bounds.max_alloc = Some(limits.bytes);
     decoder.set_limits(bounds)?;
     // A file that does not say so in a way that can be read stands as it is stored.
     let turn = decoder.orientation().unwrap_or(Turn::NoTransforms);
-    Ok((DynamicImage::from_decoder(decoder)?, turn))
+    let image = DynamicImage::from_decoder(decoder).map_err(of_this_kind)?;
+    Ok((image, turn))
 }
 
 impl From<ImageError> for DecodeError {
