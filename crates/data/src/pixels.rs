@@ -13,6 +13,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, DecodeError};
+use crate::gif::first_frame;
 use crate::jpeg::Jpeg;
 use crate::kinds;
 use crate::table::PixelBox;
@@ -74,7 +75,7 @@ impl Pixels {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// Pixels as they are stored, as torchvision's readers do.
+    /// Pixels as they are stored, as torchvision's readers do. TIFF alone is turned upright, as Pillow does for them.
     #[default]
     AsStored,
     /// Turned upright. A box is drawn on the pixels as stored: it is cut first and turned then.
@@ -197,6 +198,9 @@ fn decode_by_library(
     limits: DecodeLimits,
 ) -> Result<(DynamicImage, Turn), DecodeError> {
     let format = kinds::format(bytes)?;
+    if format == ImageFormat::Gif {
+        return Ok((first_frame(bytes, limits)?.into(), Turn::NoTransforms));
+    }
     let of_this_kind = |error: ImageError| -> DecodeError {
         match error {
             ImageError::Unsupported(error) if format == ImageFormat::Tiff => {
@@ -214,7 +218,12 @@ fn decode_by_library(
     decoder.set_limits(bounds)?;
     // A file that does not say so in a way that can be read stands as it is stored.
     let turn = decoder.orientation().unwrap_or(Turn::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(of_this_kind)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(of_this_kind)?;
+    if format == ImageFormat::Tiff {
+        // Pillow, and with it torchvision, turns TIFF upright when it reads it.
+        image.apply_orientation(turn);
+        return Ok((image, Turn::NoTransforms));
+    }
     Ok((image, turn))
 }
 
@@ -355,6 +364,21 @@ pub(crate) mod tests {
         for whole in [&jpeg[..jpeg.len() - 2], &png[..png.len() - 12]] {
             let message = open(whole).unwrap_err().to_string();
             assert_eq!(message, "truncated: the end of the image file is missing");
+        }
+    }
+
+    #[test]
+    fn tiff_is_turned_upright_when_it_is_read_and_not_again() {
+        // Two grey pixels, stored upside down.
+        let pixels = [10, 200];
+        let bytes = kinds::tests::tiff(&[(258, &[8]), (262, &[1]), (274, &[3])], &pixels);
+        for orientation in [Orientation::AsStored, Orientation::Upright] {
+            let image = decode(&bytes, orientation, DecodeLimits::default()).unwrap();
+            assert_eq!(
+                image,
+                Pixels::from_grey(2, 1, &[200, 10]),
+                "{orientation:?}"
+            );
         }
     }
 
