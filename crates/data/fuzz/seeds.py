@@ -3,14 +3,18 @@
 Needs numpy, scipy and pandas; everything is made up here.
 """
 import io
+import itertools
 import pathlib
 import struct
+import sys
 
 import numpy as np
 import pandas as pd
 import scipy.io
 
 here = pathlib.Path(__file__).parent
+sys.path.append(str(here.parent / "fixtures" / "jpeg"))
+import grid  # noqa: E402
 
 
 def write(target, name, content):
@@ -49,3 +53,12 @@ write("pets", "box", b"<annotation><object><bndbox><xmin>3</xmin><ymin>1</ymin><
 
 for path in (here.parent / "fixtures" / "jpeg").glob("*.jpg"):
     write("jpeg", path.stem, path.read_bytes())
+
+# Scans of their own, together and in two groups; with restart marks and without; sequential and progressive.
+wanted = {"2x2 1x1 1x1", "2x1 1x1 1x1", "1x1 2x1 1x2", "1x1 2x2 2x2", "4x1 2x1 1x1", "ycck", "2x2 1x1 1x1 3 wide"}
+for name, sampling, adobe, size in grid.cases():
+    if name in wanted:
+        arrangements = itertools.product(enumerate(grid.groupings(len(sampling))), (0, 3), (False, True))
+        for (number, groups), restart, progressive in arrangements:
+            stream = grid.stream(sampling, groups, restart, progressive, adobe, size)
+            write("jpeg", f"{name}_{number}_{restart}_{progressive}".replace(" ", "_"), stream)

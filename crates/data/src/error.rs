@@ -76,8 +76,14 @@ pub enum DecodeError {
         /// Up to eight bytes in hexadecimal; none of an empty file.
         first_bytes: String,
     },
-    /// The file ends before the image does.
-    #[error("truncated: the file ends inside the image")]
+    /// A known format, or a kind of it, that no decoder here reads.
+    #[error("{kind} is not read: convert it to PNG or to an ordinary JPEG")]
+    NotRead {
+        /// The format or kind, in words.
+        kind: String,
+    },
+    /// The file ends before the image does, be it only that its end mark is missing.
+    #[error("truncated: the end of the image file is missing")]
     Truncated,
     /// Decoding would need more than the [`DecodeLimits`](crate::DecodeLimits) allow.
     #[error("{what} {found}, the limit is {limit}")]
@@ -89,9 +95,15 @@ pub enum DecodeError {
         /// The value allowed.
         limit: u64,
     },
+    /// A JPEG stream is damaged.
+    #[error("broken image: {0}")]
+    Damaged(&'static str),
     /// The decoder of the format refused the content. Its error tells all of its causes itself.
     #[error("broken image: {0}")]
     Broken(image::ImageError),
+    /// The decoder of the format panicked.
+    #[error("broken image: its decoder stopped on it")]
+    Stopped,
 }
 
 /// How the content begins, in words.

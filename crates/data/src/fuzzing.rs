@@ -32,7 +32,7 @@ pub fn pets(bytes: &[u8]) -> bool {
     pets::parse(path, &text).is_ok() || voc::parse(path, &text).is_ok()
 }
 
-/// A JPEG file, whole and in part; by our own decoder where it handles the file.
+/// A JPEG file, whole and in part.
 pub fn jpeg(bytes: &[u8]) -> bool {
     let limits = DecodeLimits {
         pixels: 1 << 20,
@@ -50,7 +50,7 @@ pub fn jpeg(bytes: &[u8]) -> bool {
         height: height.div_ceil(2).min(height - top),
     };
     let part = jpeg.decode(window, Shrink::Half);
-    jpeg.decode_whole().is_some() && part.is_some()
+    jpeg.decode_whole().is_ok() && part.is_ok()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@
 //! | `mat`, `sums`, `listing` | MATLAB 5 list files, checksums, remembered file trees |
 //! | `official`, `doctor`, `broken` | the publishers' numbers; what is wrong with a folder; leaving it out |
 //! | `fetch` | downloads, when asked; nothing else here uses the network |
-//! | `jpeg`, `pixels`, `look` | bytes to RGB: of a JPEG only the part, and at the scale, that a view needs |
+//! | `jpeg`, `gif`, `kinds`, `pixels`, `look` | bytes to RGB: of a JPEG only the part, and at the scale, that a view needs |
 //! | `photograph`, `resize`, `rotate`, `colour` | RGB to RGB |
 //! | `preprocessing`, `augmentation`, `view` | what is wished for, and its random draws |
 //! | `render`, `renderer`, `loader`, `cache` | one image, one row, many batches, kept photographs |
@@ -61,8 +61,10 @@ mod error;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gif;
 mod hold_out;
 mod jpeg;
+mod kinds;
 mod listing;
 mod loader;
 mod look;

@@ -395,7 +395,7 @@ impl Shared {
         }
     }
 
-    /// A decoder that panics on a hostile file must not leave the caller waiting for ever.
+    /// A panic on one of these threads must not leave the caller waiting for ever.
     fn render_caught(
         &self,
         workspace: &mut Workspace,
@@ -412,8 +412,8 @@ impl Shared {
             let path: PathBuf = self.renderer.table.describe(row);
             Err(DataError::content(
                 &path,
-                "decoder",
-                "the decoder stopped on this file",
+                "rendering",
+                "stopped on this photograph",
             ))
         })
     }

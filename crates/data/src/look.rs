@@ -33,59 +33,69 @@ impl Encoded<'_> {
         preprocessing: &Preprocessing,
         draw: impl FnOnce((usize, usize)) -> Draw,
     ) -> Result<(Photograph, Draw), DataError> {
-        let mut drawn = None;
-        let mut draw = Some(draw);
-        if let Some((jpeg, region)) = self.in_parts()? {
-            let size = (region.width, region.height);
-            let draw = drawn.insert(draw.take().expect("nothing was drawn yet")(size));
-            let (Preprocessing { resize, crop, .. }, whole) = (preprocessing, size.0.min(size.1));
-            let (window, shrink) = match draw.window {
-                Some(window) => {
-                    let side = window.width.min(window.height);
-                    (window, strongest(side, *crop))
-                }
-                None => (
-                    centre_window(size, *resize, *crop),
-                    strongest(whole, *resize),
-                ),
-            };
-            if let Some(photograph) = part(&jpeg, window, shrink, region) {
-                return Ok((photograph, draw.clone()));
-            }
-        }
-        let photograph = Photograph::from(self.whole_by_library()?);
-        let drawn = match (drawn, draw) {
-            (Some(drawn), _) => drawn,
-            (None, Some(draw)) => draw(photograph.size),
-            (None, None) => unreachable!("a draw is taken only to be made"),
+        let Some((jpeg, region)) = self.in_parts()? else {
+            let photograph = Photograph::from(self.whole_by_library()?);
+            let draw = draw(photograph.size);
+            return Ok((photograph, draw));
         };
-        Ok((photograph, drawn))
+        let size = (region.width, region.height);
+        let draw = draw(size);
+        let (Preprocessing { resize, crop, .. }, whole) = (preprocessing, size.0.min(size.1));
+        let (window, shrink) = match draw.window {
+            Some(window) => {
+                let side = window.width.min(window.height);
+                (window, strongest(side, *crop))
+            }
+            None => (
+                centre_window(size, *resize, *crop),
+                strongest(whole, *resize),
+            ),
+        };
+        let photograph = self.part(&jpeg, window, shrink, region)?;
+        Ok((photograph, draw))
     }
 
     /// The photograph as stored.
     pub(crate) fn whole(&self) -> Result<Pixels, DataError> {
-        if let Some((jpeg, region)) = self.in_parts()?
-            && let Some(part) = jpeg.decode(region, Shrink::Full)
-        {
-            return Ok(part.pixels);
+        match self.in_parts()? {
+            Some((jpeg, region)) => match jpeg.decode(region, Shrink::Full) {
+                Ok(part) => Ok(part.pixels),
+                Err(source) => Err(DataError::image(self.name, source)),
+            },
+            None => self.whole_by_library(),
         }
-        self.whole_by_library()
     }
 
     /// The photograph at least as large as `side` needs, at a reduced scale if that is enough.
     pub(crate) fn at_least(&self, side: usize) -> Result<Photograph, DataError> {
-        if let Some((jpeg, region)) = self.in_parts()? {
-            let shrink = strongest(region.width.min(region.height), side);
-            let window = Window {
-                left: 0,
-                top: 0,
-                ..region
-            };
-            if let Some(photograph) = part(&jpeg, window, shrink, region) {
-                return Ok(photograph);
-            }
-        }
-        self.whole_by_library().map(Photograph::from)
+        let Some((jpeg, region)) = self.in_parts()? else {
+            return self.whole_by_library().map(Photograph::from);
+        };
+        let shrink = strongest(region.width.min(region.height), side);
+        let window = Window {
+            left: 0,
+            top: 0,
+            ..region
+        };
+        self.part(&jpeg, window, shrink, region)
+    }
+
+    /// Decodes a window of the region.
+    fn part(
+        &self,
+        jpeg: &Jpeg<'_>,
+        window: Window,
+        shrink: Shrink,
+        region: Window,
+    ) -> Result<Photograph, DataError> {
+        let inside = Window {
+            left: region.left + window.left,
+            top: region.top + window.top,
+            ..window
+        };
+        let part = jpeg.decode(inside, shrink);
+        let part = part.map_err(|source| DataError::image(self.name, source))?;
+        Ok(Photograph::of_part(part, region))
     }
 
     /// A stream that can be decoded in parts, with the region in stored pixels.
@@ -153,17 +163,6 @@ impl Encoded<'_> {
 
 fn strongest(stored: usize, wished: usize) -> Shrink {
     Shrink::strongest(stored as f64, KEPT * wished as f64)
-}
-
-/// Decodes a window of the region.
-fn part(jpeg: &Jpeg<'_>, window: Window, shrink: Shrink, region: Window) -> Option<Photograph> {
-    let inside = Window {
-        left: region.left + window.left,
-        top: region.top + window.top,
-        ..window
-    };
-    let part = jpeg.decode(inside, shrink)?;
-    Some(Photograph::of_part(part, region))
 }
 
 #[cfg(test)]

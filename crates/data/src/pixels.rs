@@ -5,13 +5,17 @@
 //! (grey ones too, which Pillow 13 cuts off at 255 instead, so that nearly all are white).
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::metadata::Orientation as Turn;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, DecodeError};
-use crate::jpeg::{self, Jpeg};
+use crate::gif::first_frame;
+use crate::jpeg::Jpeg;
+use crate::kinds;
 use crate::table::PixelBox;
 
 /// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
@@ -71,7 +75,7 @@ impl Pixels {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// Pixels as they are stored, as torchvision's readers do.
+    /// Pixels as they are stored, as torchvision's readers do. TIFF alone is turned upright, as Pillow does for them.
     #[default]
     AsStored,
     /// Turned upright. A box is drawn on the pixels as stored: it is cut first and turned then.
@@ -96,6 +100,23 @@ impl Default for DecodeLimits {
     }
 }
 
+impl DecodeLimits {
+    /// Whether an image of this size, which takes so many bytes a pixel, is within the limits.
+    pub(crate) fn check(self, size: (u32, u32), bytes_per_pixel: u8) -> Result<(), DecodeError> {
+        let pixels = u64::from(size.0) * u64::from(size.1);
+        let bytes = pixels * u64::from(bytes_per_pixel);
+        for (what, found, limit) in [
+            ("pixels", pixels, self.pixels),
+            ("bytes", bytes, self.bytes),
+        ] {
+            if found > limit {
+                return Err(DecodeError::TooLarge { what, found, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Decodes an image by its content.
 ///
 /// # Errors
@@ -106,9 +127,6 @@ pub fn decode(
     orientation: Orientation,
     limits: DecodeLimits,
 ) -> Result<Pixels, DecodeError> {
-    if let Some(pixels) = decode_usual(bytes, orientation, limits)? {
-        return Ok(pixels);
-    }
     Ok(decode_any(bytes, orientation, limits)?.into())
 }
 
@@ -120,6 +138,14 @@ impl From<DynamicImage> for Pixels {
             height,
             bytes: to_rgb(image),
         }
+    }
+}
+
+impl From<Pixels> for DynamicImage {
+    fn from(pixels: Pixels) -> Self {
+        let (width, height) = (pixels.width as u32, pixels.height as u32);
+        let image = RgbImage::from_raw(width, height, pixels.bytes);
+        image.expect("pixels have three bytes each").into()
     }
 }
 
@@ -142,29 +168,7 @@ pub(crate) fn read_file(path: &Path, limits: DecodeLimits) -> Result<Vec<u8>, Da
     std::fs::read(path).map_err(unreadable)
 }
 
-/// The usual kind of JPEG, by our own decoder; `None` for all else.
-fn decode_usual(
-    bytes: &[u8],
-    orientation: Orientation,
-    limits: DecodeLimits,
-) -> Result<Option<Pixels>, DecodeError> {
-    if orientation != Orientation::AsStored {
-        return Ok(None);
-    }
-    Ok(Jpeg::within(bytes, limits)?.and_then(|jpeg| jpeg.decode_whole()))
-}
-
-/// The format that the content says; endings are never looked at.
-pub(crate) fn format(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
-    image::guess_format(bytes).map_err(|_| {
-        let first = &bytes[..bytes.len().min(8)];
-        DecodeError::Unknown {
-            first_bytes: crate::sums::hexadecimal(first),
-        }
-    })
-}
-
-/// Decodes without changing the colour model, for reports on what a file holds.
+/// Decodes to the colour model that the decoder of the format gives.
 pub(crate) fn decode_any(
     bytes: &[u8],
     orientation: Orientation,
@@ -181,46 +185,56 @@ pub(crate) fn decode_any(
 pub(crate) fn decode_stored(
     bytes: &[u8],
     limits: DecodeLimits,
-) -> Result<(DynamicImage, image::metadata::Orientation), DecodeError> {
-    let format = format(bytes)?;
-    // The JPEG decoder fills the missing part of a cut-off file with grey and calls it a success.
-    if format == ImageFormat::Jpeg && !jpeg::outline(bytes).whole {
-        return Err(DecodeError::Truncated);
+) -> Result<(DynamicImage, Turn), DecodeError> {
+    if let Some(jpeg) = Jpeg::within(bytes, limits)? {
+        return Ok((jpeg.decode_whole()?.into(), jpeg.turn()));
     }
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut decoder = reader.into_decoder().map_err(broken)?;
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.pixels {
-        return Err(DecodeError::TooLarge {
-            what: "pixels",
-            found: pixels,
-            limit: limits.pixels,
-        });
-    }
-    let total = decoder.total_bytes();
-    if total > limits.bytes {
-        return Err(DecodeError::TooLarge {
-            what: "bytes",
-            found: total,
-            limit: limits.bytes,
-        });
-    }
-    let mut bounds = Limits::no_limits();
-    bounds.max_alloc = Some(limits.bytes);
-    decoder.set_limits(bounds).map_err(broken)?;
-    // A file that does not say so in a way that can be read stands as it is stored.
-    let turn = decoder.orientation();
-    let turn = turn.unwrap_or(image::metadata::Orientation::NoTransforms);
-    Ok((DynamicImage::from_decoder(decoder).map_err(broken)?, turn))
+    // One hostile file must not end a run of hours, and nothing of a decoder outlives its image.
+    catch_unwind(|| decode_by_library(bytes, limits)).unwrap_or(Err(DecodeError::Stopped))
 }
 
-fn broken(error: ImageError) -> DecodeError {
-    match error {
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            DecodeError::Truncated
+fn decode_by_library(
+    bytes: &[u8],
+    limits: DecodeLimits,
+) -> Result<(DynamicImage, Turn), DecodeError> {
+    let format = kinds::format(bytes)?;
+    if format == ImageFormat::Gif {
+        return Ok((first_frame(bytes, limits)?.into(), Turn::NoTransforms));
+    }
+    let of_this_kind = |error: ImageError| -> DecodeError {
+        match error {
+            ImageError::Unsupported(error) if format == ImageFormat::Tiff => {
+                let kind = kinds::tiff(bytes).unwrap_or_else(|| error.to_string());
+                DecodeError::NotRead { kind }
+            }
+            error => error.into(),
         }
-        error => DecodeError::Broken(error),
+    };
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder = reader.into_decoder().map_err(of_this_kind)?;
+    limits.check(decoder.dimensions(), decoder.color_type().bytes_per_pixel())?;
+    let mut bounds = Limits::no_limits();
+    bounds.max_alloc = Some(limits.bytes);
+    decoder.set_limits(bounds)?;
+    // A file that does not say so in a way that can be read stands as it is stored.
+    let turn = decoder.orientation().unwrap_or(Turn::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(of_this_kind)?;
+    if format == ImageFormat::Tiff {
+        // Pillow, and with it torchvision, turns TIFF upright when it reads it.
+        image.apply_orientation(turn);
+        return Ok((image, Turn::NoTransforms));
+    }
+    Ok((image, turn))
+}
+
+impl From<ImageError> for DecodeError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                DecodeError::Truncated
+            }
+            error => DecodeError::Broken(error),
+        }
     }
 }
 
@@ -346,10 +360,26 @@ pub(crate) mod tests {
                 );
             }
         }
-        assert!(matches!(
-            open(&jpeg[..jpeg.len() - 2]),
-            Err(DecodeError::Truncated)
-        ));
+        // All pixels are there, and only the end mark is missing.
+        for whole in [&jpeg[..jpeg.len() - 2], &png[..png.len() - 12]] {
+            let message = open(whole).unwrap_err().to_string();
+            assert_eq!(message, "truncated: the end of the image file is missing");
+        }
+    }
+
+    #[test]
+    fn tiff_is_turned_upright_when_it_is_read_and_not_again() {
+        // Two grey pixels, stored upside down.
+        let pixels = [10, 200];
+        let bytes = kinds::tests::tiff(&[(258, &[8]), (262, &[1]), (274, &[3])], &pixels);
+        for orientation in [Orientation::AsStored, Orientation::Upright] {
+            let image = decode(&bytes, orientation, DecodeLimits::default()).unwrap();
+            assert_eq!(
+                image,
+                Pixels::from_grey(2, 1, &[200, 10]),
+                "{orientation:?}"
+            );
+        }
     }
 
     #[test]

@@ -21,8 +21,9 @@ use self::duplicates::{exact, near};
 use self::fingerprint::visual;
 use crate::error::DecodeError;
 use crate::jpeg;
+use crate::kinds;
 use crate::official::Official;
-use crate::pixels::{DecodeLimits, Orientation, Pixels, decode, format, read_file};
+use crate::pixels::{DecodeLimits, Orientation, Pixels, decode, read_file};
 use crate::sums;
 use crate::table::{Source, Split, Table};
 
@@ -273,7 +274,7 @@ fn examine_row(table: &Table, row: usize, limits: DecodeLimits) -> Exam {
                     return exam;
                 }
             };
-            let content = format(&bytes).ok();
+            let content = kinds::format(&bytes).ok();
             let named = ImageFormat::from_path(&path).ok();
             if let (Some(content), Some(named)) = (content, named)
                 && content != named

@@ -91,9 +91,15 @@ impl<'a> Bits<'a> {
         if size == 0 {
             return 0;
         }
-        let raw = self.peek(size) as i32;
-        self.skip(size);
-        extend(raw, size)
+        extend(self.take(size) as i32, size)
+    }
+
+    /// The next `count` bits as a number, 1 to 32.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn take(&mut self, count: u32) -> usize {
+        let value = self.peek(count);
+        self.skip(count);
+        value
     }
 
     /// Whether bits were used that are not in the data.
@@ -102,16 +108,19 @@ impl<'a> Bits<'a> {
         self.left < self.padding
     }
 
-    /// The bits behind the rest of the last byte and a restart mark; `None` if there is none.
+    /// The bits behind the rest of the last byte and the restart mark of this number; `None` if there is another mark, since
+    /// then a part of the data is lost, or none.
     #[inline(never)]
-    pub(super) fn after_restart(self) -> Option<Self> {
+    pub(super) fn after_restart(self, number: usize) -> Option<Self> {
         let unread = self.left.checked_sub(self.padding)?;
-        let mark = self.data.get(self.position..self.position + 2)?;
-        if unread >= 8 || mark[0] != 0xff || !matches!(mark[1], 0xd0..=0xd7) {
+        let rest = self.data.get(self.position..)?;
+        // Fill bytes may stand before a mark.
+        let fill = rest.iter().position(|&byte| byte != 0xff)?;
+        if unread >= 8 || fill == 0 || usize::from(rest[fill]) != 0xd0 + number % 8 {
             return None;
         }
         Some(Bits {
-            position: self.position + 2,
+            position: self.position + fill + 1,
             ..Bits::new(self.data)
         })
     }
@@ -135,9 +144,7 @@ mod tests {
         let mut bits = Bits::new(data);
         let mut read = || {
             bits.refill();
-            let value = bits.peek(4);
-            bits.skip(4);
-            value
+            bits.take(4)
         };
         (0..count).map(|_| read()).collect()
     }
@@ -162,16 +169,18 @@ mod tests {
 
     #[test]
     fn using_more_than_there_is_is_noticed() {
-        let mut bits = Bits::new(&[0xab, 0xff, 0xd0, 0xcd]);
+        let mut bits = Bits::new(&[0xab, 0xff, 0xff, 0xd2, 0xcd]);
         bits.refill();
         bits.skip(5);
         assert!(!bits.overran());
-        bits = bits.after_restart().unwrap();
+        // The second mark of eight was expected, so a part is lost.
+        assert!(bits.after_restart(1).is_none());
+        bits = bits.after_restart(10).unwrap();
         bits.refill();
         assert_eq!(bits.peek(8), 0xcd);
         bits.skip(9);
         assert!(bits.overran());
-        assert!(bits.after_restart().is_none());
+        assert!(bits.after_restart(3).is_none());
     }
 
     #[test]

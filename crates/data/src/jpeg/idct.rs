@@ -13,12 +13,30 @@ const fn constant(value: f64) -> Wrapping<i32> {
     Wrapping((value * (1 << POINT) as f64 + 0.5) as i32)
 }
 
-/// The 64 pixels of a block, into rows of `stride` bytes.
+/// The pixels of a block whose coefficients after `last`, in coded order, are zero: `side` to a side, into rows of `stride`
+/// bytes.
 ///
 /// # Panics
-/// If `pixels` has no room for 8 rows.
+/// If `pixels` has no room for them.
 #[cfg_attr(not(debug_assertions), inline(always))]
-pub(super) fn full(block: &Block, pixels: &mut [u8], stride: usize) {
+pub(super) fn transform(block: &Block, last: usize, side: usize, pixels: &mut [u8], stride: usize) {
+    match side {
+        8 if last == 0 => {
+            let value = flat(block[0]);
+            for line in pixels.chunks_mut(stride).take(8) {
+                line[..8].fill(value);
+            }
+        }
+        8 => full(block, pixels, stride),
+        4 => reduced::<4>(block, pixels, stride),
+        2 => reduced::<2>(block, pixels, stride),
+        _ => reduced::<1>(block, pixels, stride),
+    }
+}
+
+/// All 64 pixels of a block.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn full(block: &Block, pixels: &mut [u8], stride: usize) {
     let columns = pass(block, POINT - BETWEEN);
     let rows = pass(&transposed(&columns), POINT + BETWEEN + 3);
     let rows = transposed(&rows);
@@ -32,7 +50,7 @@ pub(super) fn full(block: &Block, pixels: &mut [u8], stride: usize) {
 
 /// A block that has only its first coefficient is of one colour.
 #[cfg_attr(not(debug_assertions), inline(always))]
-pub(super) fn flat(first: Wrapping<i32>) -> u8 {
+fn flat(first: Wrapping<i32>) -> u8 {
     let value = ((first << BETWEEN) + Wrapping(1 << (BETWEEN + 2))) >> (BETWEEN + 3);
     (value.0 + 128).clamp(0, 255) as u8
 }
@@ -91,7 +109,7 @@ fn pass(input: &Block, shift: usize) -> Block {
 ///
 /// With `A[k][x] = c(k) / 2 * cos((2 x + 1) k pi / (2 SIDE))`, `c(0) = sqrt(1/2)` and else 1, the pixels are `A' F A`.
 #[cfg_attr(not(debug_assertions), inline(always))]
-pub(super) fn reduced<const SIDE: usize>(block: &Block, pixels: &mut [u8], stride: usize) {
+fn reduced<const SIDE: usize>(block: &Block, pixels: &mut [u8], stride: usize) {
     let basis = basis::<SIDE>();
     let mut half = [[0f32; SIDE]; SIDE];
     for row in 0..SIDE {

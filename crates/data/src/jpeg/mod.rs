@@ -3,24 +3,36 @@
 //! Views look at a window of a photograph, and often at a fraction of its size. A library decodes the whole file at full
 //! size; here the blocks outside the window are only skipped over, nothing below the window is read at all, and blocks may
 //! be transformed to 4, 2 or 1 pixels a side instead of 8. Inside the window the pixels are those of libjpeg-turbo's default
-//! settings, to the last bit: the same integer transform, the same triangle filter for colour, the same colour constants.
+//! settings, to the last bit: the same integer transform, the same filters for colour, the same colour constants.
 //!
-//! Handled is what cameras and the web's usual encoders write: sequential Huffman coding of 8 bits, grey or YCbCr, colour at
-//! full, half or quarter resolution, one scan. All else (progressive, CMYK, RGB, arithmetic coding, 12 bits, damage) is left
-//! to the image crate. Source: ITU-T T.81; the transform is Loeffler, Ligtenberg and Moschytz, ICASSP 1989.
+//! Handled is Huffman coding of 8 bits: baseline, extended and progressive; grey, YCbCr, RGB, CMYK and YCCK; all sampling
+//! factors that divide; components in one scan or in several. All else is refused in words: arithmetic coding, lossless
+//! and hierarchical JPEG, 12 bits. So is damage that shows in the coded data, and a progressive stream that ends before it
+//! brought all bits of the low frequencies, of which libjpeg would make a guess.
+//!
+//! Source: ITU-T T.81; the transform is Loeffler, Ligtenberg and Moschytz, ICASSP 1989.
 
+mod area;
 mod bits;
+mod colour;
 mod header;
 mod huffman;
 mod idct;
 mod outline;
-mod scan;
+mod progressive;
+mod sequential;
 mod upsample;
+mod usual;
+mod walk;
+
+use image::metadata::Orientation as Turn;
 
 pub(crate) use self::outline::outline;
 
-use self::header::Header;
-use self::scan::Area;
+use self::area::{Area, Plane};
+use self::colour::Colour;
+use self::header::{Frame, Scan, Segments};
+use self::progressive::Coefficients;
 use crate::error::DecodeError;
 use crate::pixels::{DecodeLimits, Pixels};
 use crate::resize::Window;
@@ -62,9 +74,11 @@ impl Shrink {
 
 /// A stream that can be decoded in part.
 pub(crate) struct Jpeg<'a> {
-    header: Header,
-    /// Entropy-coded data and all after it.
-    scan: &'a [u8],
+    frame: Frame,
+    colour: Colour,
+    /// The first scan, and the segments behind it.
+    first: Scan<'a>,
+    segments: Segments<'a>,
 }
 
 /// Pixels of a part of a photograph.
@@ -78,10 +92,10 @@ pub(crate) struct Part {
 }
 
 impl<'a> Jpeg<'a> {
-    /// Reads the headers; `None` if this decoder does not handle the stream, or not within the limits.
+    /// Reads the headers; `None` if it is no JPEG stream.
     ///
     /// # Errors
-    /// If it is a JPEG stream that ends before its image does.
+    /// If the stream ends before its image does, is of a kind that is not read, is damaged, or exceeds the limits.
     pub(crate) fn within(
         bytes: &'a [u8],
         limits: DecodeLimits,
@@ -89,31 +103,42 @@ impl<'a> Jpeg<'a> {
         if !bytes.starts_with(&[0xff, 0xd8]) {
             return Ok(None);
         }
+        let mut segments = Segments::new(bytes);
+        let first = segments.next_scan();
         // Decoders fill the missing part of a cut-off file with grey and call it a success.
-        if !outline(bytes).whole {
+        let refused = matches!(first, Err(DecodeError::NotRead { .. }));
+        if !refused && !outline(bytes).whole {
             return Err(DecodeError::Truncated);
         }
-        let Some((header, scan)) = Header::read(bytes) else {
-            return Ok(None);
-        };
-        let pixels = header.width as u64 * header.height as u64;
-        let fits = pixels <= limits.pixels && 3 * pixels <= limits.bytes;
-        Ok(fits.then_some(Jpeg { header, scan }))
+        let first = first?.ok_or(DecodeError::Truncated)?;
+        let (frame, colour) = (segments.the_frame()?.clone(), segments.colour()?);
+        frame.fits(limits)?;
+        Ok(Some(Jpeg {
+            frame,
+            colour,
+            first,
+            segments,
+        }))
     }
 
     /// Width and height as stored.
     pub(crate) fn size(&self) -> (usize, usize) {
-        (self.header.width, self.header.height)
+        (self.frame.width, self.frame.height)
     }
 
-    /// Decodes at least `window`, which is given in stored pixels; `None` if the coded data are damaged.
+    /// How the picture has to be turned to stand upright.
+    pub(crate) fn turn(&self) -> Turn {
+        self.segments.turn()
+    }
+
+    /// Decodes at least `window`, which is given in stored pixels.
     ///
-    /// Colour with half the columns and all rows (4:2:2) would lose half of its columns again, so such a stream is decoded as
-    /// stored whatever is asked for.
+    /// # Errors
+    /// If the coded data are damaged.
     ///
     /// # Panics
     /// If the window is empty or leaves the photograph.
-    pub(crate) fn decode(&self, window: Window, shrink: Shrink) -> Option<Part> {
+    pub(crate) fn decode(&self, window: Window, shrink: Shrink) -> Result<Part, DecodeError> {
         let (width, height) = self.size();
         let inside = window.left + window.width <= width && window.top + window.height <= height;
         assert!(
@@ -124,15 +149,12 @@ impl<'a> Jpeg<'a> {
         pulp::Arch::new().dispatch(Decoding {
             jpeg: self,
             window,
-            shrink: match self.header.blocks {
-                (2, 1) => Shrink::Full,
-                _ => shrink,
-            },
+            shrink,
         })
     }
 
     /// Decodes everything.
-    pub(crate) fn decode_whole(&self) -> Option<Pixels> {
+    pub(crate) fn decode_whole(&self) -> Result<Pixels, DecodeError> {
         let (width, height) = self.size();
         let window = Window {
             left: 0,
@@ -153,14 +175,64 @@ struct Decoding<'a> {
 }
 
 impl pulp::WithSimd for Decoding<'_> {
-    type Output = Option<Part>;
+    type Output = Result<Part, DecodeError>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn with_simd<S: pulp::Simd>(self, _simd: S) -> Option<Part> {
-        let Jpeg { header, scan } = self.jpeg;
-        let area = Area::new(header, self.window, self.shrink);
-        let planes = scan::decode(header, scan, &area)?;
-        Some(upsample::to_rgb(header, &area, &planes))
+    fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {
+        let area = Area::new(&self.jpeg.frame, self.window, self.shrink);
+        let mut planes = area.planes();
+        if self.jpeg.frame.progressive {
+            let coefficients = self.jpeg.coefficients(&area)?;
+            progressive::to_pixels(&coefficients, &area, &mut planes);
+        } else {
+            self.jpeg.sequential(&area, &mut planes)?;
+        }
+        Ok(upsample::to_rgb(self.jpeg.colour, &area, &planes))
+    }
+}
+
+impl Jpeg<'_> {
+    /// Reads scans until each component was in one.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn sequential(&self, area: &Area, planes: &mut [Plane]) -> Result<(), DecodeError> {
+        let mut missing = vec![true; planes.len()];
+        let mut segments = None;
+        let mut next;
+        let mut scan = &self.first;
+        loop {
+            sequential::decode(scan, area, planes).map_err(DecodeError::Damaged)?;
+            for part in &scan.parts {
+                missing[part.component] = false;
+            }
+            if !missing.contains(&true) {
+                return Ok(());
+            }
+            let segments = segments.get_or_insert_with(|| self.segments.clone());
+            next = segments
+                .next_scan()?
+                .ok_or(DecodeError::Damaged("no scan of a component"))?;
+            scan = &next;
+        }
+    }
+
+    /// Reads all scans.
+    fn coefficients(&self, area: &Area) -> Result<Vec<Coefficients>, DecodeError> {
+        let components = 0..area.layouts.len();
+        let mut coefficients: Vec<_> = components
+            .map(|component| Coefficients::new(area.padded(component)))
+            .collect();
+        let mut add = |scan: &Scan<'_>| {
+            progressive::read(scan, area, &mut coefficients).map_err(DecodeError::Damaged)
+        };
+        add(&self.first)?;
+        let mut segments = self.segments.clone();
+        while let Some(scan) = segments.next_scan()? {
+            add(&scan)?;
+        }
+        if !coefficients.iter().all(Coefficients::complete) {
+            return Err(DecodeError::Damaged("a scan of low frequencies is missing"));
+        }
+        Ok(coefficients)
     }
 }
 

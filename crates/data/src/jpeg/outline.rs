@@ -43,7 +43,7 @@ pub(crate) fn outline(bytes: &[u8]) -> Outline {
 }
 
 /// Position of the next `FF xx` that is neither a stuffed byte nor fill.
-fn next_mark(bytes: &[u8], mut from: usize) -> Option<usize> {
+pub(super) fn next_mark(bytes: &[u8], mut from: usize) -> Option<usize> {
     loop {
         from += memchr::memchr(0xff, bytes.get(from..)?)?;
         match bytes.get(from + 1)? {
