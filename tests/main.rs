@@ -12,6 +12,7 @@
 //! - `clusters`: the modes of each class, as a table and as photographs
 //! - `evaluating`: embedding files evaluated alone
 //! - `everyday`: from a folder of photographs to answers: init, index, search, report and serve in a browser
+//! - `serve`: the server under attack, and how it ends
 //! - `exchange`: our files as numpy, pandas, usearch and others read them
 //! - `lodestone`: how the binary is run
 //! - `run_log`: the losses that a run wrote down
@@ -33,6 +34,7 @@ mod mistakes;
 mod networks;
 mod resume;
 mod run_log;
+mod serve;
 mod shards;
 mod training;
 mod watching;

@@ -3,27 +3,24 @@
 //! Two things are answered: `GET /`, the page, which is made before anyone asks, and `POST /search`, whose body is a photograph.
 //! No path reaches the file system, nothing that is sent is kept, and what was not asked for by the page itself is refused.
 
-use std::io::Read;
-use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod server;
+mod site;
+
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use lodestone_eval::Rows;
 use lodestone_gallery::{Entry, Gallery, Settings};
-use tiny_http::{Header, Method, Request, Response, Server};
+use tokio::sync::watch;
 
+use self::server::Limits;
+use self::site::Site;
 use crate::args::ServeArguments;
 use crate::commands::opened::Opened;
 use crate::commands::report::Gathered;
 use crate::progress::Progress;
-
-/// An announced body of more bytes is nobody's photograph.
-const MOST_ANNOUNCED: u64 = 1 << 30;
-
-/// Requests that are answered at once: a photograph that is slow to come keeps one of these, and nobody else, waiting.
-const AT_ONCE: usize = 16;
 
 /// Runs the command, until it is interrupted.
 pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result<()> {
@@ -52,37 +49,38 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
         page.source.display(),
         gathered.queries.dim
     );
-    let site = Site {
-        html: gathered.page(page, progress)?.served_html(),
+    let searched = Searched {
         gallery: gallery(&gathered)?,
         embedding: opened.size(),
         opened: Mutex::new(opened),
-        largest: arguments.largest.0,
         nearest: arguments.nearest,
         precision: arguments.precision,
+    };
+    let site = Site {
+        page: gathered.page(page, progress)?.served_html().into(),
+        look_up: Box::new(move |bytes| searched.look_up(bytes)),
         anyone: !arguments.address.is_loopback(),
     };
-    let address = SocketAddr::new(arguments.address, arguments.port);
-    let server = Server::http(address)
-        .map_err(|error| anyhow::anyhow!("{error}"))
-        .with_context(|| format!("cannot listen on {address}; another --port may be free"))?;
-    println!(
-        "http://{}/ shows the page; Ctrl-C ends it",
-        server.server_addr()
-    );
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Ok(request) = server.recv() {
-                    // One that cannot be answered costs none of those who answer.
-                    let _ = catch_unwind(AssertUnwindSafe(|| site.answer(request)));
-                }
-                // Nobody listens any more: each wakes the next, and the command ends.
-                server.unblock();
-            });
-        }
-    });
+    let asked = SocketAddr::new(arguments.address, arguments.port);
+    let listener = TcpListener::bind(asked)
+        .with_context(|| format!("cannot listen on {asked}; another --port may be free"))?;
+    let address = listener.local_addr()?;
+    let stop = on_interrupt()?;
+    println!("http://{address}/ shows the page; Ctrl-C ends it");
+    server::serve(listener, site, Limits::new(arguments.largest.0), stop)?;
     Ok(())
+}
+
+/// Changes at the first Ctrl-C or SIGTERM; a second one ends the program at once.
+fn on_interrupt() -> Result<watch::Receiver<bool>> {
+    let (stop, stopped) = watch::channel(false);
+    ctrlc::set_handler(move || {
+        if stop.send_replace(true) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot catch Ctrl-C")?;
+    Ok(stopped)
 }
 
 /// The photographs that are found, with the classes of the page.
@@ -99,106 +97,18 @@ fn gallery(gathered: &Gathered) -> Result<Gallery> {
     Ok(gallery)
 }
 
-/// What is served.
-struct Site {
-    html: String,
+/// What a photograph is looked up in.
+struct Searched {
     gallery: Gallery,
     /// Photographs are embedded one after the other, each by all cores.
     opened: Mutex<Opened>,
     /// Values of an embedding.
     embedding: usize,
-    /// Bytes of a photograph.
-    largest: u64,
     nearest: usize,
     precision: f64,
-    /// Whether other machines may ask.
-    anyone: bool,
 }
 
-/// A status and a text.
-type Refusal = (u16, String);
-
-impl Site {
-    fn answer(&self, mut request: Request) {
-        let (status, kind, body) = match self.body(&mut request) {
-            Ok((kind, body)) => (200, kind, body),
-            Err((status, text)) => (status, "text/plain; charset=utf-8", text),
-        };
-        let mut response = Response::from_string(body).with_status_code(status);
-        for (name, value) in [
-            ("Content-Type", kind),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Cache-Control", "no-store"),
-            ("Referrer-Policy", "no-referrer"),
-            ("Cross-Origin-Resource-Policy", "same-origin"),
-            // Not inside the page of another.
-            ("X-Frame-Options", "DENY"),
-        ] {
-            if let Ok(header) = Header::from_bytes(name, value) {
-                response.add_header(header);
-            }
-        }
-        if request.body_length().unwrap_or(0) as u64 > self.largest.max(MOST_ANNOUNCED) {
-            // What is announced and was not read is read by the server before the connection can go, into memory of that size.
-            // The connection is left as it is instead.
-            std::mem::forget(request.upgrade("close", response));
-            return;
-        }
-        // Whoever asked may be gone.
-        let _ = request.respond(response);
-    }
-
-    fn body(&self, request: &mut Request) -> Result<(&'static str, String), Refusal> {
-        self.check_host(request)?;
-        match (request.method(), request.url()) {
-            (Method::Get, "/" | "/index.html") => {
-                Ok(("text/html; charset=utf-8", self.html.clone()))
-            }
-            (Method::Post, "/search") => Ok(("application/json", self.search(request)?)),
-            (_, "/" | "/index.html" | "/search") => Err((405, "not that way".into())),
-            _ => Err((404, "there is nothing here but / and /search".into())),
-        }
-    }
-
-    /// A page from elsewhere could ask by a name of its own that leads here; only names of this machine are answered.
-    fn check_host(&self, request: &Request) -> Result<(), Refusal> {
-        let field = |name: &'static str| {
-            let mut headers = request.headers().iter();
-            headers
-                .find(|header| header.field.equiv(name))
-                .map(|header| header.value.as_str())
-        };
-        let host = field("Host").unwrap_or_default();
-        if !self.anyone && !is_this_machine(host) {
-            return Err((403, format!("`{host}` is no name of this machine")));
-        }
-        match field("Origin") {
-            Some(origin) if origin.split_once("://").map(|(_, rest)| rest) != Some(host) => {
-                Err((403, format!("a page of `{origin}` may not ask")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn search(&self, request: &mut Request) -> Result<String, Refusal> {
-        let too_large = || (413, format!("a photograph may have {} bytes", self.largest));
-        if request
-            .body_length()
-            .is_some_and(|length| length as u64 > self.largest)
-        {
-            return Err(too_large());
-        }
-        let mut bytes = Vec::new();
-        let mut body = request.as_reader().take(self.largest + 1);
-        body.read_to_end(&mut bytes)
-            .map_err(|_| (400, "the photograph broke off".to_owned()))?;
-        if bytes.len() as u64 > self.largest {
-            return Err(too_large());
-        }
-        let wrong = |error: anyhow::Error| (400, format!("{error:#}"));
-        self.look_up(&bytes).map_err(wrong)
-    }
-
+impl Searched {
     fn look_up(&self, bytes: &[u8]) -> Result<String> {
         let embedding = {
             // A request that ended in a panic changed nothing of the model.
@@ -214,46 +124,5 @@ impl Site {
             }
         }
         Ok(serde_json::to_string(&answer)?)
-    }
-}
-
-/// `localhost`, or an address of the loopback, with any port.
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_its_names() {
-        for host in [
-            "localhost",
-            "LOCALHOST:80",
-            "127.0.0.1:8017",
-            "127.8.8.8",
-            "[::1]:9",
-            "[::1]",
-        ] {
-            assert!(is_this_machine(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "127.0.0.1.evil.example:80",
-            "10.0.0.1",
-            "localhost.evil:80",
-        ] {
-            assert!(!is_this_machine(host), "{host}");
-        }
     }
 }
