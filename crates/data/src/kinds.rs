@@ -84,7 +84,6 @@ pub(crate) fn tiff(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
     use crate::pixels::{DecodeLimits, Orientation, decode};
 
     /// A TIFF file of one strip of 2 x 1 pixels with these tags of short numbers, in ascending order.

@@ -168,12 +168,12 @@ impl Server {
             Route::Search => {
                 let read = timeout(self.limits.body, self.read(&mut body)).await;
                 let too_slow = |_| {
-                    let text = "the photograph took too long to come";
-                    Err(plain(StatusCode::REQUEST_TIMEOUT, text))
+                    let text = "the photograph took too long to come".to_owned();
+                    Err((StatusCode::REQUEST_TIMEOUT, text))
                 };
                 match read.unwrap_or_else(too_slow) {
                     Ok(photograph) => Arc::clone(&self).search(photograph).await,
-                    Err(refusal) => refusal,
+                    Err((status, text)) => plain(status, &text),
                 }
             }
         };
@@ -186,7 +186,7 @@ impl Server {
     }
 
     /// The body of a request, and its share of the memory for bodies.
-    async fn read(&self, body: &mut Incoming) -> Result<Photograph, Answer> {
+    async fn read(&self, body: &mut Incoming) -> Result<Photograph, Refusal> {
         let largest = self.limits.largest;
         let mut bytes = Vec::new();
         let mut share = self.share(0).await;
@@ -204,7 +204,7 @@ impl Server {
             size = bytes.len() as u64;
         }
         let text = format!("a photograph may have {largest} bytes");
-        Err(plain(StatusCode::PAYLOAD_TOO_LARGE, &text))
+        Err((StatusCode::PAYLOAD_TOO_LARGE, text))
     }
 
     /// So many bytes of the memory for bodies, as soon as others have left so many.
@@ -215,7 +215,11 @@ impl Server {
     }
 
     async fn search(self: Arc<Self>, photograph: Photograph) -> Answer {
-        let look_up = move || self.site.search(&photograph.bytes);
+        let look_up = move || {
+            // With its share of the memory, which is taken for as long as this lasts, whoever asked may be gone or not.
+            let photograph = photograph;
+            self.site.search(&photograph.bytes)
+        };
         let found = tokio::task::spawn_blocking(look_up).await;
         // A search that panics costs nobody else.
         let failed = |_| plain(StatusCode::INTERNAL_SERVER_ERROR, "the search failed");
@@ -223,14 +227,22 @@ impl Server {
     }
 }
 
+/// A status and a sentence.
+type Refusal = (StatusCode, String);
+
 /// A body, for as long as it takes memory.
 struct Photograph {
     bytes: Vec<u8>,
     _share: OwnedSemaphorePermit,
 }
 
-async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Answer> {
-    let broke_off = |_| plain(StatusCode::BAD_REQUEST, "the photograph broke off");
+async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+    let broke_off = |_| {
+        (
+            StatusCode::BAD_REQUEST,
+            "the photograph broke off".to_owned(),
+        )
+    };
     while let Some(frame) = next_frame(body).await {
         // What is no data is a header behind the body.
         if let Ok(data) = frame.map_err(broke_off)?.into_data() {
