@@ -139,13 +139,13 @@ impl Search<'_> {
                 let (value, count) = mean.map_or((None, 0), |m| (Some(m.value), m.count));
                 report.add(format!("{}_lone_as_miss", metric.name()), value, count);
             }
-            if let Some(bootstrap) = config.bootstrap {
-                if let Some(measure) = report.measures.get_mut(&metric.name()) {
-                    let ours = Convention::Lodestone;
-                    measure.interval = retrieval.interval(metric, ours, bootstrap)?;
-                    measure.interval_over_classes =
-                        retrieval.interval_over_classes(metric, ours, bootstrap)?;
-                }
+            if let Some(bootstrap) = config.bootstrap
+                && let Some(measure) = report.measures.get_mut(&metric.name())
+            {
+                let ours = Convention::Lodestone;
+                measure.interval = retrieval.interval(metric, ours, bootstrap)?;
+                measure.interval_over_classes =
+                    retrieval.interval_over_classes(metric, ours, bootstrap)?;
             }
             if config.per_class {
                 let classes = report.per_class.get_or_insert_with(BTreeMap::new);

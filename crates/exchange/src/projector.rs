@@ -18,7 +18,7 @@ impl Embeddings {
         let is_there = |name: &&str| folder.join(name).exists();
         made || !["tensors.tsv", "metadata.tsv", "projector_config.pbtxt"]
             .iter()
-            .any(|name| is_there(&name))
+            .any(is_there)
     }
 
     /// Writes `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt` into `folder`, the last one last. The first two can also be
