@@ -74,7 +74,7 @@ fn a_run_shows_the_modes_of_its_classes() {
 }
 
 #[test]
-fn embeddings_stay_in_their_file_and_a_nan_names_its_row() {
+fn a_file_of_embeddings_is_shown_and_a_nan_names_its_row() {
     let folder = tempfile::tempdir().unwrap();
     // Two classes on a line, the first with two clear modes; the photographs are of one colour each.
     let values = [0.0, 0.1, 0.2, 9.0, 9.1, 9.2, 5.0, 5.1];
@@ -119,5 +119,5 @@ fn embeddings_stay_in_their_file_and_a_nan_names_its_row() {
     broken[6] = f32::NAN;
     write(&broken);
     let error = fails(&mut clusters(&[]));
-    assert!(error.contains("embedding of row 6 holds NaN"), "{error}");
+    assert!(error.contains("row 6 has NaN in column 0"), "{error}");
 }

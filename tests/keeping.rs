@@ -385,7 +385,7 @@ fn a_result_that_does_not_fit_on_the_disk_is_one_line_and_status_1() {
     succeeds(&mut lodestone(folder.path(), &short_run(&weights)));
     let weights = weights.join("model.safetensors");
     let set = photographs(folder.path(), 3, 4);
-    let cases: [&[&str]; 14] = [
+    let cases: [&[&str]; 13] = [
         &["evaluate", "--embeddings", text(&matrix)],
         &["evaluate", "--embeddings", text(&matrix), "--json"],
         &["data", "list"],
@@ -393,7 +393,6 @@ fn a_result_that_does_not_fit_on_the_disk_is_one_line_and_status_1() {
         &["index", "build", text(&index), text(&matrix)],
         &["index", "info", text(&index)],
         &["init", text(&set), "--out", text(&run_file)],
-        &["clusters", text(&matrix), "--clusters", "1", "--json"],
         &["weights", "inspect", text(&weights)],
         &["weights", "convert", text(&weights), text(&model)],
         &["models"],

@@ -85,7 +85,7 @@ fn auxiliary_classifiers_train_beside_the_loss_and_are_left_out_of_the_file() {
         ),
     ] {
         let mut wrong = command.clone();
-        wrong.extend(["--set", setting]);
+        wrong.extend(["--force", "--set", setting]);
         let error = fails(&mut lodestone(folder.path(), &wrong));
         assert!(error.contains(reason), "{error}");
     }

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn the_class_is_the_first_folder_behind_that_of_a_split() {
-        let cases: [(&[&str], &[(&str, &str)]); 3] = [
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+        let cases: [Case; 3] = [
             (
                 &[
                     "b/1.jpg",

@@ -339,7 +339,8 @@ mod tests {
     #[test]
     fn folders_called_like_splits_are_splits() {
         use Split::{Test, Train, Validation};
-        let cases: [(&[&str], &[(&str, Split)]); 7] = [
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, Split)]);
+        let cases: [Case; 7] = [
             (
                 &["Train/a/1", "Train/b/1", "Test/a/2"],
                 &[("Train", Train), ("Test", Test)],

@@ -236,9 +236,9 @@ mod tests {
             (&[ours.clone(), own_page], false, true),
             (&[ours.clone(), other_page.clone()], false, false),
             (&[ours, no_page], false, false),
-            (&[elsewhere.clone()], false, false),
+            (std::slice::from_ref(&elsewhere), false, false),
             (&[], false, false),
-            (&[elsewhere.clone()], true, true),
+            (std::slice::from_ref(&elsewhere), true, true),
             (&[elsewhere, other_page], true, true),
         ] {
             for (method, target) in [(Method::GET, "/"), (Method::POST, "/search")] {

@@ -1,12 +1,12 @@
 //! Every sampling pattern in every arrangement of scans, against what Pillow decodes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::encoder::{Wished, encode};
 use super::*;
 
 /// Mean of each channel, and the CRC-32 of all pixels.
-type Expected = HashMap<String, ([f64; 3], u32)>;
+type Expected = BTreeMap<String, ([f64; 3], u32)>;
 
 fn expected() -> Expected {
     let text = String::from_utf8(fixture("grid.csv")).unwrap();
