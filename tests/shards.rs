@@ -118,7 +118,7 @@ fn shards_of_an_embedding_and_an_index_are_the_whole() {
     for form in ["npz", "safetensors", "parquet", "csv"] {
         let file = format!("@form.{form}");
         shared.run(&["-q", "embed", "@run", "@images", "-o", &file]);
-        shared.run(&["-q", "index", "build", "@form.index", &file]);
+        shared.run(&["-q", "index", "build", "--force", "@form.index", &file]);
         assert_eq!(
             shared.bytes("form.index"),
             shared.bytes("whole.index"),

@@ -63,7 +63,7 @@ fn weights_become_a_file_that_embeds_alone() {
         (&["--size", "20"], 128, "images of 20×20 pixels"),
     ];
     for (more, width, said) in cases {
-        let mut arguments = vec!["weights", "convert", text(&from), text(&model)];
+        let mut arguments = vec!["weights", "convert", "--force", text(&from), text(&model)];
         arguments.extend(["--network", "convnet"]);
         arguments.extend(more);
         let printed = succeeds(&mut lodestone(folder.path(), &arguments));
@@ -116,6 +116,7 @@ fn a_wrapped_network_is_shown_and_converted_under_its_own_names() {
         text(&to),
         "--network",
         "convnet",
+        "--force",
     ];
     succeeds(&mut lodestone(folder.path(), &convert));
 

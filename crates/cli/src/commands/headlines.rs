@@ -13,9 +13,11 @@ pub(crate) fn headlines(report: &Report) -> Vec<(String, String)> {
     let keys = keys(report).into_iter().chain(of_parts);
     keys.map(|key| {
         let value = report.measure(&key).and_then(|measure| measure.value);
-        let value = value.map_or("absent".to_owned(), |value| {
-            format!("{:.2} %", 100.0 * value)
-        });
+        let absent = || match report.reason(&key) {
+            Some(why) => format!("absent ({why})"),
+            None => "absent".to_owned(),
+        };
+        let value = value.map_or_else(absent, |value| format!("{:.2} %", 100.0 * value));
         (key, value)
     })
     .collect()
