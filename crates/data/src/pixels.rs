@@ -407,7 +407,7 @@ pub(crate) mod tests {
         assert_eq!(message, "not an image (first bytes 3c68746d6c3e206e)");
         assert_eq!(
             open(b"").unwrap_err().to_string(),
-            "not an image (first bytes )"
+            "not an image (it is empty)"
         );
     }
 
@@ -418,11 +418,11 @@ pub(crate) mod tests {
             bytes: 3,
             ..DecodeLimits::default()
         };
-        let message = read_file(folder.path(), limits).unwrap_err().to_string();
+        let message = lodestone_files::told(&read_file(folder.path(), limits).unwrap_err());
         assert!(message.ends_with("image: not a file"), "{message}");
         let path = folder.path().join("a");
         lodestone_files::write_whole(&path, |file| file.write_all(b"abcd")).unwrap();
-        let message = read_file(&path, limits).unwrap_err().to_string();
+        let message = lodestone_files::told(&read_file(&path, limits).unwrap_err());
         assert!(message.ends_with("bytes 4, the limit is 3"), "{message}");
     }
 

@@ -243,9 +243,10 @@ mod tests {
             tensor.into_data().try_to_vec::<f32>().unwrap(),
             images.values
         );
-        let message = image_from_bytes(b"GIF", Path::new("a b"), &preprocessing)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(message, "a b: not an image (first bytes 474946)");
+        let error = image_from_bytes(b"GIF", Path::new("a b"), &preprocessing).unwrap_err();
+        assert_eq!(
+            lodestone_files::told(&error),
+            "cannot decode a b: not an image (first bytes 474946)"
+        );
     }
 }

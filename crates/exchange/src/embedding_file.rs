@@ -97,7 +97,9 @@ fn beside(file: &Path, form: Form, list: &str) -> Result<LabelTable, ExchangeErr
     match inside {
         Some(labels) => Ok(LabelTable::of_array(file, labels, list)),
         None => LabelTable::read(&beside, list).map_err(|error| match error {
-            ExchangeError::Read { .. } => ExchangeError::content(file, "labels", error.to_string()),
+            ExchangeError::Read { .. } => {
+                ExchangeError::content(file, "labels", lodestone_files::told(&error))
+            }
             other => other,
         }),
     }

@@ -37,7 +37,7 @@ pub enum ExchangeError {
         rows: usize,
     },
     /// A file cannot be opened or read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -107,9 +107,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let message = read_text(Path::new("/nowhere/list"))
-            .unwrap_err()
-            .to_string();
+        let message = crate::told(&read_text(Path::new("/nowhere/list")).unwrap_err());
         assert!(
             message.starts_with("cannot read /nowhere/list: "),
             "{message}"

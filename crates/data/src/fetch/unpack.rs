@@ -409,7 +409,7 @@ mod tests {
             }
         }
         let (folder, result) = run(&bytes, UnpackLimits::default());
-        let message = result.unwrap_err().to_string();
+        let message = lodestone_files::told(&result.unwrap_err());
         assert!(
             message.contains("longer than the archive declares"),
             "{message}"

@@ -38,7 +38,7 @@ fn written() -> (TempDir, PathBuf) {
 
 fn load(path: &Path) -> Result<crate::LoadReport, String> {
     let loaded = embedder(2).load_pretrained(path, LoadOptions::default());
-    loaded.map_err(|error| error.to_string())
+    loaded.map_err(|error| lodestone_files::told(&error))
 }
 
 /// All tensors of a network with their names, for comparison.

@@ -34,6 +34,8 @@ fn every_setting() -> Vec<Vec<String>> {
         "schedule.annealing={kind=\"exponential\",floor=0.1}",
         "train.refresh={when=\"steps\",every=5}",
         "train.refresh={when=\"drift\",threshold=0.5,check_every=10,probe_rows=64}",
+        "data.unseen={share=0.5,seed=1}",
+        "data.unseen={first=5}",
         "data.coarse={kind=\"random\",groups=5}",
         "data.cache={bytes=1000}",
         "data.augmentation.random_crop={scale=[0.5,1.0],ratio=[0.75,1.33]}",

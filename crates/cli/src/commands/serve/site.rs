@@ -239,7 +239,7 @@ mod tests {
             (std::slice::from_ref(&elsewhere), false, false),
             (&[], false, false),
             (std::slice::from_ref(&elsewhere), true, true),
-            (&[elsewhere, other_page], true, true),
+            (&[elsewhere.clone(), other_page], true, true),
         ] {
             for (method, target) in [(Method::GET, "/"), (Method::POST, "/search")] {
                 let route = site(anyone).route(&head(method, target, headers));
