@@ -116,7 +116,7 @@ fn shards_of_an_embedding_and_an_index_are_the_whole() {
     );
     // Every form that `embed` writes is read.
     for form in ["npz", "safetensors", "parquet", "csv"] {
-        let file = format!("@form.{form}");
+        let file = format!("@as-{form}.{form}");
         shared.run(&["-q", "embed", "@run", "@images", "-o", &file]);
         shared.run(&["-q", "index", "build", "--force", "@form.index", &file]);
         assert_eq!(
