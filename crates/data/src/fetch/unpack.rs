@@ -411,7 +411,7 @@ mod tests {
         let (folder, result) = run(&bytes, UnpackLimits::default());
         let message = lodestone_files::told(&result.unwrap_err());
         assert!(
-            message.contains("longer than the archive declares"),
+            message.contains("larger than its declared uncompressed size"),
             "{message}"
         );
         assert!(!folder.path().join("out/a").exists());
