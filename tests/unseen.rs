@@ -231,6 +231,41 @@ fn a_class_without_training_photographs_stops_nothing() {
 }
 
 #[test]
+fn a_class_whose_photographs_are_all_broken_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("photographs");
+    for (class, count) in [("a", 6), ("b", 6), ("c", 1)] {
+        fs::create_dir_all(root.join(class)).unwrap();
+        for number in 0..count {
+            let path = root.join(format!("{class}/{number}.png"));
+            picture(number).save(&path).unwrap();
+            if class == "c" {
+                let bytes = fs::read(&path).unwrap();
+                fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }
+    }
+    let run = folder.path().join("run");
+    let (root, run) = (root.to_str().unwrap(), run.to_str().unwrap());
+    let arguments = [
+        "train",
+        root,
+        "--skip-broken",
+        "--out",
+        run,
+        "--set",
+        "train.images=96",
+    ];
+    let output = lodestone(folder.path(), &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("of 3 classes 2 train; 1 without a photograph (c)"),
+        "{said}"
+    );
+}
+
+#[test]
 fn splits_that_cannot_be_are_told_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");

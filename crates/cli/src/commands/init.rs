@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lodestone_data::{Table, UnseenClasses, detect};
+use lodestone_data::{DecodeLimits, Orientation, Table, UnseenClasses, detect, find_broken};
 use lodestone_files::write_whole;
 use lodestone_train::{RunConfig, Survey, Wishes, documented, run_file, suggest};
 
@@ -16,7 +16,7 @@ use crate::shell::quoted;
 pub(crate) fn run(arguments: &InitArguments) -> Result<()> {
     let out = &arguments.out;
     overwrite::check(out, arguments.force, overwrite::never)?;
-    let suggested = Suggested::new(&arguments.folder, &arguments.wishes)?;
+    let suggested = Suggested::new(&arguments.folder, &arguments.wishes, false)?;
     let config = suggested.config(&[])?;
     let text = format!(
         "# Made by `lodestone init` for {}: {}\n# Every key with its value; a line that begins with # and ends with = has none.\n\n{}",
@@ -50,12 +50,18 @@ pub(crate) struct Suggested {
 }
 
 impl Suggested {
-    /// Looks at the folder.
-    pub(crate) fn new(folder: &Path, wishes: &WishesArguments) -> Result<Self> {
+    /// Looks at the folder; with `skip_broken` without the photographs that cannot be read, and the classes that have no others.
+    pub(crate) fn new(folder: &Path, wishes: &WishesArguments, skip_broken: bool) -> Result<Self> {
         let (set, root) = detect(folder)?;
         // A run file may be read from elsewhere.
         let root = std::path::absolute(root)?;
         let mut table: Table = set.open(Some(&root))?;
+        let notices = table.notices.clone();
+        if skip_broken {
+            let limits = DecodeLimits::default();
+            let broken = find_broken(&table, Orientation::default(), limits, || {});
+            table.leave_out(&broken);
+        }
         let unseen = wishes
             .unseen
             .map(|share| UnseenClasses::Share { share, seed: 0 });
@@ -81,7 +87,7 @@ impl Suggested {
             text: suggest(&set, Some(&root), &survey, &wished)?,
             survey,
             has_weights: wishes.weights.is_some(),
-            notices: table.notices,
+            notices,
         })
     }
 

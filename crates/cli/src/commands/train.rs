@@ -171,7 +171,7 @@ struct Stopped {
 fn configured(arguments: &TrainArguments, progress: &Progress) -> Result<RunConfig> {
     let mut config: RunConfig = match (&arguments.folder, &arguments.config) {
         (Some(folder), _) => {
-            let suggested = Suggested::new(folder, &arguments.wishes)?;
+            let suggested = Suggested::new(folder, &arguments.wishes, arguments.skip_broken)?;
             progress.note(&suggested.found());
             for hint in suggested.hints() {
                 progress.note(&hint);
