@@ -201,6 +201,45 @@ fn a_second_process_in_a_run_folder_is_told_who_is_there_until_that_is_gone() {
     child.wait().unwrap();
 }
 
+#[test]
+fn an_evaluation_writes_over_nothing_that_no_evaluation_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let matrix = embeddings(folder.path(), "x", 0.0);
+    let mine = |name: &str| folder.path().join(name);
+    let evaluate = |more: &[&str]| {
+        let arguments = [&["-q", "evaluate", "--embeddings", text(&matrix)], more].concat();
+        lodestone(folder.path(), &arguments)
+    };
+    fs::create_dir(mine("notes")).unwrap();
+    for name in ["labels.csv", "notes/report.md"] {
+        fs::write(mine(name), "label\nmine\n").unwrap();
+    }
+    let before = files(folder.path());
+    let (labels, scores, notes) = (mine("labels.csv"), mine("labels.csv"), mine("notes"));
+    let options: [&[&str]; 3] = [
+        &["--per-query", text(&labels)],
+        &["--shard", "1/2", "--scores", text(&scores)],
+        &["--out", text(&notes)],
+    ];
+    for more in options {
+        let error = fails(&mut evaluate(more));
+        assert!(error.contains("is there already"), "{error}");
+        assert_eq!(files(folder.path()), before, "{more:?}");
+    }
+    // What the same options wrote is written again; everything else when it is asked for.
+    let [queries, part, report] = ["queries.csv", "part.json", "report"].map(mine);
+    let options: [&[&str]; 3] = [
+        &["--per-query", text(&queries)],
+        &["--shard", "1/2", "--scores", text(&part)],
+        &["--out", text(&report)],
+    ];
+    for more in options {
+        succeeds(&mut evaluate(more));
+        succeeds(&mut evaluate(more));
+    }
+    succeeds(&mut evaluate(&["--per-query", text(&labels), "--force"]));
+}
+
 /// A matrix of four rows in two classes whose paths begin with `name`, as `embed` would write it.
 fn embeddings(folder: &Path, name: &str, shift: f32) -> PathBuf {
     let path = folder.join(format!("{name}.npy"));

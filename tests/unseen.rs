@@ -269,6 +269,12 @@ fn a_class_whose_photographs_are_all_broken_stops_nothing() {
 fn splits_that_cannot_be_are_told_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
+    // A run file has its own classes; the flag would be passed over.
+    let softmax = "datasets/fashion-mini/softmax.toml";
+    let mut arguments = train(softmax, out.to_str().unwrap(), &[]);
+    arguments.extend(["--unseen", "0.2"]);
+    let error = fails(&mut lodestone(folder.path(), &arguments));
+    assert!(error.contains("--unseen is for a folder"), "{error}");
     for (settings, parts) in [
         (
             &["data.unseen={first=10}"][..],

@@ -188,7 +188,7 @@ pub(crate) struct TrainArguments {
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
     /// Continues the run in this folder from its newest checkpoint.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "out", "loss", "weights"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "overrides", "out", "loss", "weights", "unseen"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,

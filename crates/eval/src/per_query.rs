@@ -1,11 +1,21 @@
 //! One line a query, to find the photographs behind a number.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::{Convention, RankingMetric, Retrieval};
 
+/// The columns that every such file has.
+const COLUMNS: &str = "query,label,relevant,first_hit,average_precision,map_at_r,nearest_wrong,nearest_wrong_squared_distance";
+
 impl Retrieval {
+    /// Whether a file begins as one that [`write_csv`](Self::write_csv) wrote.
+    pub fn is_csv(path: &Path) -> bool {
+        let mut start = vec![0; COLUMNS.len()];
+        let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+        read.is_ok() && start == COLUMNS.as_bytes()
+    }
+
     /// Writes one CSV line a query.
     ///
     /// | column | meaning |
@@ -49,10 +59,7 @@ impl Retrieval {
         gallery_paths: Option<&[String]>,
     ) -> io::Result<()> {
         let paths = query_paths.zip(gallery_paths);
-        write!(
-            out,
-            "query,label,relevant,first_hit,average_precision,map_at_r,nearest_wrong,nearest_wrong_squared_distance"
-        )?;
+        write!(out, "{COLUMNS}")?;
         writeln!(
             out,
             "{}",

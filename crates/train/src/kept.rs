@@ -30,6 +30,19 @@ use crate::setup::Columns;
 /// The file with what is no matrix.
 const SETTINGS: &str = "evaluation.json";
 
+/// Every file that such a folder may hold; the first is in each.
+pub const KEPT: [&str; 9] = [
+    SETTINGS,
+    "queries.npy",
+    "queries.csv",
+    "gallery.npy",
+    "gallery.csv",
+    "logits.npy",
+    "centres.npy",
+    "centres.csv",
+    "queries.jpg",
+];
+
 /// What is not a matrix.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

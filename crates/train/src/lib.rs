@@ -116,7 +116,7 @@ pub use error::TrainError;
 pub use evaluate::{Judged, Part, headline, judge, rule_name};
 pub use explain::{Explanation, Meaning, UnknownKey, explain, keys};
 pub use health::{Condition, Warning};
-pub use kept::report_of_kept;
+pub use kept::{KEPT, report_of_kept};
 pub use observer::{Event, Observer, Phase, Silent, StepReport};
 pub use optimizer::{OptimizerConfig, RuleConfig};
 pub use precision::Precision;

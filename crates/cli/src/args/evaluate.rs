@@ -55,6 +55,9 @@ pub(crate) struct EvaluateArguments {
     /// model and images.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["frozen", "embeddings"])]
     pub(crate) save_embeddings: Option<PathBuf>,
+    /// Writes over files that no evaluation made.
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) files: FilesArguments,
     #[command(flatten)]

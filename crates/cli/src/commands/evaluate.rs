@@ -11,16 +11,19 @@ pub(crate) use self::matrix::Matrix;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use lodestone_eval::Report;
-use lodestone_train::{Places, RunConfig, Trainer, report_of_kept, run_file};
+use lodestone_eval::{Report, Retrieval, RetrievalPart};
+use lodestone_train::{KEPT, Places, RunConfig, Trainer, report_of_kept, run_file};
 
 use crate::args::EvaluateArguments;
 use crate::commands::cache_folder;
 use crate::commands::open_table::open_table;
+use crate::overwrite;
 use crate::progress::Progress;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<()> {
+    // Told before hours of ranking.
+    check_outputs(arguments)?;
     let asks = arguments.files.asks();
     let report = match &arguments.files.embeddings {
         Some(folder) if folder.is_dir() => {
@@ -56,6 +59,33 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
         outln!("{}", report.to_json())?;
     } else {
         outln!("{}", report.to_markdown())?;
+    }
+    Ok(())
+}
+
+/// Refuses to write over what is none of the files that the same options write.
+fn check_outputs(arguments: &EvaluateArguments) -> Result<()> {
+    let (force, files) = (arguments.force, &arguments.files);
+    if let Some(file) = &files.shown.per_query {
+        overwrite::check(file, force, Retrieval::is_csv)?;
+    }
+    if files.shard.is_some() {
+        for file in &files.scores {
+            overwrite::check(file, force, |file| RetrievalPart::read(file).is_ok())?;
+        }
+    }
+    if let Some(folder) = &arguments.out {
+        let report = std::fs::read(folder.join("report.json")).unwrap_or_default();
+        let is_one = serde_json::from_slice::<Report>(&report).is_ok();
+        for name in ["report.json", "report.md"] {
+            overwrite::check(&folder.join(name), force, |_| is_one)?;
+        }
+    }
+    if let Some(folder) = &arguments.save_embeddings {
+        let is_one = folder.join(KEPT[0]).is_file();
+        for name in KEPT {
+            overwrite::check(&folder.join(name), force, |_| is_one)?;
+        }
     }
     Ok(())
 }

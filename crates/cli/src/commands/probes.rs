@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use lodestone_data::{Broken, Split};
+use lodestone_data::Broken;
 use lodestone_eval::Rows;
 use lodestone_gallery::Gallery;
 use lodestone_train::{Parts, RunConfig, run_file};
@@ -44,14 +44,13 @@ pub(crate) fn calibrate(
         }
     };
     let parts = Parts::new(&table, &config)?;
-    let held_out = [Split::Validation, Split::Test].map(|part| parts.rows(part));
+    let held_out = [&parts.validation[..], &parts.test].concat();
+    let seen = parts.seen(&held_out);
     let mut rows = Vec::new();
     for wanted in [true, false] {
-        let all: Vec<usize> = held_out
-            .iter()
-            .flat_map(|rows| rows.iter().copied())
-            .filter(|&row| parts.seen(&[row])[0] == wanted)
-            .collect();
+        let of_kind = held_out.iter().zip(&seen);
+        let of_kind = of_kind.filter(|&(_, &seen)| seen == wanted);
+        let all: Vec<usize> = of_kind.map(|(&row, _)| row).collect();
         rows.extend(all.iter().step_by(all.len().div_ceil(MOST).max(1)));
     }
     if rows.is_empty() {

@@ -187,6 +187,12 @@ fn configured(arguments: &TrainArguments, progress: &Progress) -> Result<RunConf
                     path.display()
                 );
             }
+            if let Some(share) = arguments.wishes.unseen {
+                anyhow::bail!(
+                    "--unseen is for a folder; the classes of {} are its own: --set 'data.unseen={{share={share}}}'",
+                    path.display()
+                );
+            }
             run_file::read(path, &arguments.overrides)?
         }
         (None, None) => anyhow::bail!("name a folder of photographs, or a run file with --config"),
@@ -212,6 +218,7 @@ fn default_folder(arguments: &TrainArguments, config: &RunConfig) -> PathBuf {
             .as_ref()
             .map(|file| format!("--weights {}", file.display())),
     );
+    changes.extend(wishes.unseen.map(|share| format!("--unseen {share}")));
     changes.extend(arguments.partial.then(|| "--partial".to_owned()));
     changes.extend(arguments.skip_broken.then(|| "--skip-broken".to_owned()));
     let named = arguments.folder.as_deref().or(arguments.config.as_deref());

@@ -258,6 +258,38 @@ mod tests {
         (folder, result)
     }
 
+    /// Entries that no archive may bring into a folder, of ten bytes and two entries at most, and what is said of them.
+    fn hostile() -> Vec<(Vec<Item>, &'static str)> {
+        let file = EntryType::Regular;
+        vec![
+            (
+                vec![item("../evil", file, b"x")],
+                "\"../evil\": leaves the folder",
+            ),
+            (
+                vec![item("/tmp/evil", file, b"x")],
+                "\"/tmp/evil\": leaves the folder",
+            ),
+            (vec![item("a/../../evil", file, b"x")], "leaves the folder"),
+            (
+                vec![item("link", EntryType::Symlink, b"")],
+                "\"link\": Symlink instead of a file",
+            ),
+            (
+                vec![item("big", file, b"eleven byte")],
+                "more than 10 bytes in all",
+            ),
+            (
+                vec![
+                    item("1", file, b""),
+                    item("2", file, b""),
+                    item("3", file, b""),
+                ],
+                "\"3\": more than 2 entries",
+            ),
+        ]
+    }
+
     #[test]
     fn plain_and_gzip_tar_are_unpacked_and_apple_files_left_out() {
         let plain = archive(&[
@@ -288,35 +320,7 @@ mod tests {
             bytes: 10,
             entries: 2,
         };
-        let file = EntryType::Regular;
-        let cases = [
-            (
-                vec![item("../evil", file, b"x")],
-                "\"../evil\": leaves the folder",
-            ),
-            (
-                vec![item("/tmp/evil", file, b"x")],
-                "\"/tmp/evil\": leaves the folder",
-            ),
-            (vec![item("a/../../evil", file, b"x")], "leaves the folder"),
-            (
-                vec![item("link", EntryType::Symlink, b"")],
-                "\"link\": Symlink instead of a file",
-            ),
-            (
-                vec![item("big", file, b"eleven byte")],
-                "more than 10 bytes in all",
-            ),
-            (
-                vec![
-                    item("1", file, b""),
-                    item("2", file, b""),
-                    item("3", file, b""),
-                ],
-                "\"3\": more than 2 entries",
-            ),
-        ];
-        for (items, expected) in cases {
+        for (items, expected) in hostile() {
             let (folder, result) = run(&archive(&items), small);
             let message = result.unwrap_err().to_string();
             assert!(
@@ -363,30 +367,7 @@ mod tests {
             bytes: 10,
             entries: 2,
         };
-        let cases = [
-            (
-                vec![item("../evil", file, b"x")],
-                "\"../evil\": leaves the folder",
-            ),
-            (vec![item("/tmp/evil", file, b"x")], "leaves the folder"),
-            (
-                vec![item("link", EntryType::Symlink, b"")],
-                "\"link\": Symlink instead of a file",
-            ),
-            (
-                vec![item("big", file, b"eleven byte")],
-                "more than 10 bytes in all",
-            ),
-            (
-                vec![
-                    item("1", file, b""),
-                    item("2", file, b""),
-                    item("3", file, b""),
-                ],
-                "\"3\": more than 2 entries",
-            ),
-        ];
-        for (items, expected) in cases {
+        for (items, expected) in hostile() {
             let (folder, result) = run(&zip_archive(&items), small);
             let message = result.unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
