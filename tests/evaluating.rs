@@ -567,6 +567,7 @@ fn embeddings_of_a_run_give_the_report_of_the_run() {
 
     // The very embeddings, kept: the same report to the last digit and word.
     let kept = folder.path().join("kept");
+    let outcomes = folder.path().join("outcomes.csv");
     let keep = [
         "--quiet",
         "evaluate",
@@ -576,10 +577,17 @@ fn embeddings_of_a_run_give_the_report_of_the_run() {
         data.to_str().unwrap(),
         "--save-embeddings",
         kept.to_str().unwrap(),
+        "--per-query",
+        outcomes.to_str().unwrap(),
     ];
     let judged = succeeds(&mut lodestone(folder.path(), &keep));
     let alone = ["evaluate", "--json", "--embeddings", kept.to_str().unwrap()];
     assert_eq!(succeeds(&mut lodestone(folder.path(), &alone)), judged);
+    // And the same of each photograph.
+    let of_run = fs::read_to_string(run.join("outcomes.csv")).unwrap();
+    assert_eq!(fs::read_to_string(&outcomes).unwrap(), of_run);
+    let photographs = report["setting"]["queries"].as_u64().unwrap();
+    assert_eq!(of_run.lines().count() as u64, 1 + photographs);
 
     // What `embed` writes, which has no head and no clusters.
     let embed = |part: &str| {
@@ -617,8 +625,20 @@ fn embeddings_of_a_run_give_the_report_of_the_run() {
             .cloned()
             .collect::<Vec<_>>()
     };
-    assert_eq!(keys(measures), keys(alone_measures));
-    for key in keys(measures) {
+    // A run is judged in cosine as well.
+    let (cosine, plain): (Vec<_>, Vec<_>) = keys(measures)
+        .into_iter()
+        .partition(|key| key.ends_with(".cosine"));
+    assert_eq!(
+        cosine,
+        [
+            "map_at_r.cosine",
+            "nearest_class_mean_error_at_1.cosine",
+            "recall_at_1.cosine"
+        ]
+    );
+    assert_eq!(plain, keys(alone_measures));
+    for key in plain {
         assert_eq!(
             measures[&key]["count"], alone_measures[&key]["count"],
             "{key}"

@@ -102,6 +102,7 @@ impl Run {
         let mut names = vec![
             "model.safetensors".to_owned(),
             "report.json".into(),
+            "outcomes.csv".into(),
             "log.csv".into(),
         ];
         if self.folder.join("best.safetensors").exists() {

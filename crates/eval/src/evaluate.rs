@@ -52,6 +52,33 @@ impl ReportConfig {
     }
 }
 
+/// What the rules of [`Search::add_rules`] predict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// By soft kNN, or by the nearest neighbour where rows of a class have no spread and soft kNN has no meaning.
+    pub voted: Predictions,
+    /// By the nearest class mean; absent inside one set.
+    pub class_mean: Option<Predictions>,
+}
+
+/// Adds the intervals of a metric to the measure of that name, where resamples are asked for.
+pub(crate) fn resample(
+    report: &mut Report,
+    name: &str,
+    retrieval: &Retrieval,
+    metric: RankingMetric,
+    bootstrap: Option<Bootstrap>,
+) -> Result<(), EvalError> {
+    if let Some(bootstrap) = bootstrap
+        && let Some(measure) = report.measures.get_mut(name)
+    {
+        let ours = Convention::Lodestone;
+        measure.interval = retrieval.interval(metric, ours, bootstrap)?;
+        measure.interval_over_classes = retrieval.interval_over_classes(metric, ours, bootstrap)?;
+    }
+    Ok(())
+}
+
 impl RankingMetric {
     /// The metrics that a report shows for these cut-offs.
     pub fn standard(config: &RetrievalConfig) -> Vec<Self> {
@@ -139,14 +166,13 @@ impl Search<'_> {
                 let (value, count) = mean.map_or((None, 0), |m| (Some(m.value), m.count));
                 report.add(format!("{}_lone_as_miss", metric.name()), value, count);
             }
-            if let Some(bootstrap) = config.bootstrap
-                && let Some(measure) = report.measures.get_mut(&metric.name())
-            {
-                let ours = Convention::Lodestone;
-                measure.interval = retrieval.interval(metric, ours, bootstrap)?;
-                measure.interval_over_classes =
-                    retrieval.interval_over_classes(metric, ours, bootstrap)?;
-            }
+            resample(
+                &mut report,
+                &metric.name(),
+                retrieval,
+                metric,
+                config.bootstrap,
+            )?;
             if config.per_class {
                 let classes = report.per_class.get_or_insert_with(BTreeMap::new);
                 let of_metric = retrieval.per_class(metric, Convention::Lodestone);
@@ -165,8 +191,7 @@ impl Search<'_> {
     }
 
     /// Adds what the gallery's labels predict for the queries: soft kNN and the nearest neighbour, and where the gallery is
-    /// another set also the nearest class mean. Gives back the predictions of soft kNN, or of the nearest neighbour where rows of
-    /// a class have no spread and soft kNN has no meaning.
+    /// another set also the nearest class mean. Gives back what the first and the last of them predict.
     ///
     /// The votes' variance is the mean squared distance of gallery rows to the mean of their class, times `variance_factor`, 1
     /// for the rule as the literature has it.
@@ -183,7 +208,7 @@ impl Search<'_> {
         gallery_labels: &[usize],
         nearest_neighbours: usize,
         variance_factor: f64,
-    ) -> Result<Predictions, EvalError> {
+    ) -> Result<Rules, EvalError> {
         let alone = report.setting.mode == Mode::LeaveOneOut;
         let suffix = if alone { "_loo" } else { "" };
         let gallery = Labelled::from_rows(self.gallery(), gallery_labels)?;
@@ -214,11 +239,13 @@ impl Search<'_> {
             nearest.errors(query_labels)?,
             None,
         );
+        let mut class_mean = None;
         if !alone {
             let mean = Predictions::nearest_class_mean(self, gallery_labels)?;
             report.add_errors("nearest_class_mean", mean.errors(query_labels)?, None);
+            class_mean = Some(mean);
         }
-        Ok(voted)
+        Ok(Rules { voted, class_mean })
     }
 
     /// Things that are legitimate and make the numbers mean something else than they seem to.

@@ -28,6 +28,7 @@
 //! | who looks for whom, in which memory, on which engine | [`Search`], [`Mode`], [`Protocol`], [`Visibility`], [`Roles`], [`Bytes`], [`Forecast`], [`Engine`] |
 //! | are the nearest rows of the same class | [`Search::retrieval`] → [`Retrieval`], [`RankingMetric`], [`Convention`] |
 //! | the same for lists made elsewhere | [`Search::score_lists`] |
+//! | the same in cosine distance, and of each query | [`Search::add_cosine`], [`Retrieval::outcomes`] → [`QueryOutcome`] |
 //! | which class would be predicted | [`Predictions`] → [`Errors`], [`Confusion`]; [`SoftVote`] for kNC and soft kNN |
 //! | do fine classes survive coarse training | [`hierarchy_recovery`], [`merge_at_random`], [`merge_mixed`] |
 //! | do neighbours share attributes | [`concentration`] |
@@ -66,6 +67,7 @@ mod attributes;
 mod bootstrap;
 mod clustering;
 mod convention;
+mod cosine;
 mod diagnostics;
 mod eigenvalues;
 mod error;
@@ -104,9 +106,10 @@ pub use attributes::{Attribute, Concentration, Curve, concentration};
 pub use bootstrap::Bootstrap;
 pub use clustering::{ClusteringScores, clustering_scores};
 pub use convention::Convention;
+pub use cosine::QueryOutcome;
 pub use diagnostics::{Collapse, Diagnostics, diagnostics};
 pub use error::{EvalError, Side};
-pub use evaluate::ReportConfig;
+pub use evaluate::{ReportConfig, Rules};
 pub use hierarchy::{
     Chance, HierarchyRecovery, Levels, hierarchy_recovery, merge_at_random, merge_mixed,
 };

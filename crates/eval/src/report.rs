@@ -37,9 +37,11 @@
 //! - such a name with `.pml`, `.oml` or `.sklearn`: as that library counts, see [`Convention`]; with `_lone_as_miss`: lone queries
 //!   count as 0; with `_per_class_mean`: mean over classes of the class mean;
 //! - `RULE_error_at_1` and `RULE_error_at_5` for the rules `argmax`, `knc`, `nearest_centre`, `nearest_class_mean`, `soft_knn`,
-//!   `unknown_false_accept_rate`, `unknown_false_reject_rate` and `unknown_precision`: see [`Report::add_unknowns`].
 //!   `nearest_neighbour`, the last two also with `_loo` inside one set, and `hierarchy_soft_knn`, `hierarchy_class_mean`,
-//!   `hierarchy_chance`.
+//!   `hierarchy_chance`;
+//! - `recall_at_1.cosine`, `map_at_r.cosine` and `nearest_class_mean_error_at_1.cosine`: the same in cosine distance whatever
+//!   `setting.distance` is, so that losses can be compared: see [`Search::add_cosine`](crate::Search::add_cosine);
+//! - `unknown_false_accept_rate`, `unknown_false_reject_rate` and `unknown_precision`: see [`Report::add_unknowns`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,8 +49,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusteringScores, Concentration, Confusion, Convention, Diagnostics, Errors, HierarchyRecovery,
-    KMeans, KMeansConfig, Mean, Mode, RankingMetric, Retrieval, SoftVote, Verification,
+    Bootstrap, ClusteringScores, Concentration, Confusion, Convention, Diagnostics, Errors,
+    EvalError, HierarchyRecovery, KMeans, KMeansConfig, Mean, Mode, Predictions, RankingMetric,
+    Retrieval, SoftVote, Verification,
 };
 
 /// What was measured, on what, and how sure it is.
@@ -329,6 +332,34 @@ impl Report {
                 errors.fewer_than_five, errors.rows
             ));
         }
+    }
+
+    /// Adds the 95 % intervals of error@1 of a rule to the measure `name`, over rows and over whole classes of them, where resamples
+    /// are asked for.
+    ///
+    /// # Errors
+    /// If there is no resample.
+    pub fn add_intervals(
+        &mut self,
+        name: &str,
+        predictions: &Predictions,
+        labels: &[usize],
+        bootstrap: Option<Bootstrap>,
+    ) -> Result<(), EvalError> {
+        if let Some(bootstrap) = bootstrap
+            && let Some(measure) = self.measures.get_mut(name)
+        {
+            let pairs = predictions.ranked().iter().zip(labels);
+            let wrong = pairs.map(|(ranked, label)| {
+                let right = ranked.first() == Some(label);
+                (*label, f64::from(!right))
+            });
+            let (labelled, wrong): (Vec<(usize, f64)>, Vec<f64>) =
+                wrong.map(|one| (one, one.1)).unzip();
+            measure.interval = Some(bootstrap.interval(&wrong)?);
+            measure.interval_over_classes = Some(bootstrap.interval_over_groups(&labelled)?);
+        }
+        Ok(())
     }
 
     /// Adds a classification rule that has no meaning here, under the names of [`add_errors`](Self::add_errors): measures without a

@@ -91,6 +91,21 @@ impl<'a> Search<'a> {
         search.with_visibility(visibility)
     }
 
+    /// The same question of other rows, one for each of its own on either side.
+    pub(crate) fn of_rows<'b>(&self, queries: Rows<'b>, gallery: Rows<'b>) -> Search<'b>
+    where
+        'a: 'b,
+    {
+        Search {
+            queries,
+            gallery,
+            visibility: self.visibility,
+            engine: self.engine.clone(),
+            memory: self.memory,
+            tile_rows: self.tile_rows,
+        }
+    }
+
     fn unchecked(
         queries: Rows<'a>,
         gallery: Rows<'a>,
@@ -177,8 +192,13 @@ impl<'a> Search<'a> {
     }
 
     /// Whether both sides are literally the same rows.
+    pub(crate) fn same_rows(&self) -> bool {
+        std::ptr::eq(self.queries.values(), self.gallery.values())
+    }
+
+    /// Whether they are, and one distance serves both of its rows.
     fn is_self_search(&self) -> bool {
-        std::ptr::eq(self.queries.values(), self.gallery.values()) && self.visibility.is_symmetric()
+        self.same_rows() && self.visibility.is_symmetric()
     }
 
     /// Chooses tile size and order of the work for collectors of `state` bytes and results of `result` bytes a query.
@@ -188,9 +208,8 @@ impl<'a> Search<'a> {
     pub(crate) fn plan(&self, state: f64, result: f64) -> Result<Plan, EvalError> {
         let threads = rayon::current_num_threads();
         let (q, g, dim) = (self.queries.len(), self.gallery.len(), self.queries.dim());
-        let same_rows = std::ptr::eq(self.queries.values(), self.gallery.values());
         let values = self.queries.values().len()
-            + match same_rows {
+            + match self.same_rows() {
                 true => 0,
                 false => self.gallery.values().len(),
             };

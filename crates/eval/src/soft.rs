@@ -16,7 +16,7 @@ use crate::labelled::{class_means, same_count};
 use crate::nearest::Neighbour;
 use crate::predictions::{KEPT, Predictions};
 use crate::visibility::Hidden;
-use crate::{EvalError, Labelled, Rows, Search};
+use crate::{EvalError, Labelled, Rows, Search, unit_rows};
 
 /// How many points vote, and how fast a vote fades with distance.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -239,12 +239,35 @@ impl Predictions {
     /// # Ok::<(), lodestone_eval::EvalError>(())
     /// ```
     pub fn nearest_class_mean(search: &Search, classes: &[usize]) -> Result<Self, EvalError> {
+        Self::nearest_mean(search, classes, false)
+    }
+
+    /// The same with means that are scaled to length 1: on unit rows, the order of cosine distance. A class of which the query sees
+    /// only rows that cancel out is left out.
+    ///
+    /// # Errors
+    /// As [`nearest_class_mean`](Self::nearest_class_mean), and [`EvalError::NoDirection`] if the mean of a whole class is zero.
+    pub(crate) fn nearest_class_direction(
+        search: &Search,
+        classes: &[usize],
+    ) -> Result<Self, EvalError> {
+        Self::nearest_mean(search, classes, true)
+    }
+
+    fn nearest_mean(search: &Search, classes: &[usize], unit: bool) -> Result<Self, EvalError> {
         let gallery = Labelled::from_rows(search.gallery(), classes)?;
         let hidden = Hidden::new(search.visibility());
         let (names, means) = class_means(gallery);
         let place = |row: usize| names.partition_point(|&class| class < classes[row]);
         let dim = gallery.rows().dim();
-        let narrowed: Vec<f32> = means.iter().map(|&x| x as f32).collect();
+        let compared = |means: Vec<f32>| match unit {
+            true => {
+                let rows = Rows::new(&means, dim).map_err(|_| EvalError::Empty("means"))?;
+                unit_rows(rows)
+            }
+            false => Ok(means),
+        };
+        let narrowed = compared(means.iter().map(|&x| x as f32).collect())?;
         let rows = Rows::new(&narrowed, dim).map_err(|_| EvalError::Empty("means"))?;
         let mut sizes = vec![0_usize; names.len()];
         (0..classes.len()).for_each(|row| sizes[place(row)] += 1);
@@ -276,16 +299,19 @@ impl Predictions {
                 if left == 0 {
                     continue;
                 }
-                let distance = |at: usize| {
+                let mean = |at: usize| {
                     let taken: f64 = gone
                         .iter()
                         .map(|&row| f64::from(gallery.rows().row(row)[at]))
                         .sum();
-                    let mean =
-                        (means[class * dim + at] * sizes[class] as f64 - taken) / left as f64;
-                    (f64::from(search.queries().row(query)[at]) - f64::from(mean as f32)).powi(2)
+                    ((means[class * dim + at] * sizes[class] as f64 - taken) / left as f64) as f32
                 };
-                best.push(((0..dim).map(distance).sum(), class));
+                let Ok(mean) = compared((0..dim).map(mean).collect()) else {
+                    continue;
+                };
+                let pairs = search.queries().row(query).iter().zip(&mean);
+                let square = |(&x, &m): (&f32, &f32)| (f64::from(x) - f64::from(m)).powi(2);
+                best.push((pairs.map(square).sum(), class));
             }
             best.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             best.iter()

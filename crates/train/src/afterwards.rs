@@ -5,12 +5,13 @@ use lodestone_models::HeadInitialisation;
 use lodestone_sampling::Classes;
 
 use crate::error::TrainError;
-use crate::evaluate::{Judged, headline, judge};
+use crate::evaluate::{Findings, Judged, find, headline};
 use crate::health::Warning;
 use crate::judging::note_receipt;
 use crate::kept;
 use crate::learner::Learner;
 use crate::observer::{Event, Observer, Phase};
+use crate::outcomes;
 use crate::save::{load_state, load_trained};
 use crate::setup::{Parts, Setup};
 use crate::state::State;
@@ -54,6 +55,9 @@ impl Trainer {
         }
         if let Some(folder) = &self.keep {
             kept::complete(folder, &report)?;
+        }
+        if let Some(file) = &self.outcomes {
+            outcomes::write(file, &judgement.outcomes)?;
         }
         Ok(report)
     }
@@ -117,7 +121,15 @@ impl Trainer {
             logits: None,
             clusters: None,
         };
-        let mut report = judge(&judged, &config.evaluation)?;
+        let Findings {
+            mut report,
+            outcomes,
+        } = find(&judged, &config.evaluation)?;
+        if let Some(file) = &self.outcomes {
+            let photographs = parts.photographs(&rows);
+            let lines = outcomes::lines(&outcomes, &photographs, &of_queries.labels, &seen);
+            outcomes::write(file, &lines)?;
+        }
         report.note("data", &self.table.name);
         report.note("part", held_out.name());
         report.note("rule", headline(None, protocol.whole()));

@@ -65,7 +65,7 @@ fn check_name(config: &RunConfig, protocol: Protocol, merged: bool) -> Result<()
         classes: &labels,
         variance: 1.0,
     });
-    let report = judge_with(&judged, centres, &config.evaluation)?;
+    let report = judge_with(&judged, centres, &config.evaluation)?.report;
     match report.measure(metric) {
         Some(_) => Ok(()),
         None => Err(unknown(metric, &report)),

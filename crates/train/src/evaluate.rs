@@ -2,14 +2,16 @@
 
 use lodestone_data::Roles;
 use lodestone_eval::{
-    Bootstrap, Labelled, Levels, Mode, Predictions, Protocol, Report, ReportConfig,
-    RetrievalConfig, Rows, Search, SoftVote, Unknowns, Visibility, diagnostics, hierarchy_recovery,
+    Bootstrap, Labelled, Levels, Mode, Predictions, Protocol, QueryOutcome, Report, ReportConfig,
+    Retrieval, RetrievalConfig, Rows, Search, SoftVote, Unknowns, Visibility, diagnostics,
+    hierarchy_recovery,
 };
 use lodestone_losses::ClassRule;
 use lodestone_sampling::Index;
 
 use crate::config::EvaluationConfig;
 use crate::error::TrainError;
+use crate::outcomes::RowOutcome;
 
 /// Embeddings of one part of the data, with their labels.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,17 @@ pub fn headline(rule: Option<ClassRule>, mode: Mode) -> String {
 /// # Errors
 /// If an embedding is not finite, or the parts do not fit each other.
 pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, TrainError> {
+    Ok(find(what, config)?.report)
+}
+
+/// A report, and what the rules that all losses share say of each held-out image that asks, in their order.
+pub(crate) struct Findings {
+    pub(crate) report: Report,
+    pub(crate) outcomes: Vec<RowOutcome>,
+}
+
+/// [`judge`] with what lies behind the numbers.
+pub(crate) fn find(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Findings, TrainError> {
     let centres = what.clusters.map(|(index, variance)| Centres {
         rows: index.centres(),
         classes: index.cluster_classes(),
@@ -100,19 +113,20 @@ pub(crate) struct Centres<'a> {
     pub(crate) variance: f64,
 }
 
-/// [`judge`] with the clusters as mere centres.
+/// [`find`] with the clusters as mere centres.
 pub(crate) fn judge_with(
     what: &Judged<'_>,
     centres: Option<Centres<'_>>,
     config: &EvaluationConfig,
-) -> Result<Report, TrainError> {
+) -> Result<Findings, TrainError> {
     let one = |what: &Judged<'_>, mode| match mode {
         Mode::TrainGallery => among_training(what, centres, config),
         Mode::LeaveOneOut => among_themselves(what, config),
         Mode::Split => by_roles(what, config),
     };
-    let mut report = one(what, what.protocol.whole())?;
+    let mut found = one(what, what.protocol.whole())?;
     if what.protocol == Protocol::SeenAndUnseen {
+        found.outcomes.clear();
         for (name, wanted, mode) in [
             (Report::SEEN, true, Mode::TrainGallery),
             (Report::UNSEEN, false, Mode::LeaveOneOut),
@@ -130,11 +144,18 @@ pub(crate) fn judge_with(
                     .and_then(|(values, dim)| Rows::new(values, *dim).ok()),
                 ..*what
             };
-            report.parts.insert(name.to_owned(), one(&part, mode)?);
+            let of_part = one(&part, mode)?;
+            found.report.parts.insert(name.to_owned(), of_part.report);
+            let outcomes = of_part.outcomes.into_iter().map(|outcome| RowOutcome {
+                row: chosen.rows[outcome.row],
+                ..outcome
+            });
+            found.outcomes.extend(outcomes);
         }
-        add_unknowns(&mut report, what)?;
+        found.outcomes.sort_by_key(|outcome| outcome.row);
+        add_unknowns(&mut found.report, what)?;
     }
-    Ok(report)
+    Ok(found)
 }
 
 /// The precision at which `lodestone search` says "unknown" if nothing else is asked for.
@@ -194,7 +215,7 @@ fn among_training(
     what: &Judged<'_>,
     centres: Option<Centres<'_>>,
     config: &EvaluationConfig,
-) -> Result<Report, TrainError> {
+) -> Result<Findings, TrainError> {
     let gallery = Labelled::new(what.gallery.embeddings, what.dim, what.gallery.labels)?;
     let queries = Labelled::new(what.queries.embeddings, what.dim, what.queries.labels)?;
     let visibility = match (what.queries.sequences, what.gallery.sequences) {
@@ -204,7 +225,7 @@ fn among_training(
         _ => Visibility::everything(),
     };
     let search = Search::between(queries.rows(), gallery.rows())?.with_visibility(visibility)?;
-    let mut report = retrieval(&search, Mode::TrainGallery, queries, gallery, config)?;
+    let (mut report, plain) = retrieval(&search, Mode::TrainGallery, queries, gallery, config)?;
 
     // Rules of classification: the loss's own, and those that any embedding can be judged by.
     if let Some(logits) = what.logits {
@@ -237,32 +258,47 @@ fn among_training(
     } else if what.rule == Some(ClassRule::NearestClusters) {
         report.add_absent_errors("knc", queries.len(), UNSEEN);
     }
-    search.add_rules(
+    let rules = search.add_rules(
         &mut report,
         queries.labels(),
         gallery.labels(),
         config.nearest_neighbours,
         config.vote_variance,
     )?;
+    let class_mean = rules.class_mean.as_ref();
+    if let Some(class_mean) = class_mean {
+        let name = "nearest_class_mean_error_at_1";
+        report.add_intervals(name, class_mean, queries.labels(), BOOTSTRAP)?;
+    }
+    let cosine = search.add_cosine(&mut report, &plain, gallery.labels(), BOOTSTRAP)?;
     add_recovery(&mut report, &search, what.queries, what.gallery, config)?;
-    Ok(report)
+    let rows = 0..queries.len();
+    Ok(Findings {
+        outcomes: outcomes(rows, plain.outcomes(class_mean), cosine),
+        report,
+    })
 }
 
 /// Each held-out image among all the others: no image of training takes part.
-fn among_themselves(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, TrainError> {
+fn among_themselves(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Findings, TrainError> {
     let queries = Labelled::new(what.queries.embeddings, what.dim, what.queries.labels)?;
     let visibility = match what.queries.sequences {
         Some(of_all) => Visibility::leave_one_out().without_own_sequence(of_all, of_all),
         None => Visibility::leave_one_out(),
     };
     let search = Search::leave_one_out(queries.rows())?.with_visibility(visibility)?;
-    let mut report = retrieval(&search, Mode::LeaveOneOut, queries, queries, config)?;
+    let (mut report, plain) = retrieval(&search, Mode::LeaveOneOut, queries, queries, config)?;
+    let cosine = search.add_cosine(&mut report, &plain, queries.labels(), BOOTSTRAP)?;
     add_recovery(&mut report, &search, what.queries, what.queries, config)?;
-    Ok(report)
+    let rows = 0..queries.len();
+    Ok(Findings {
+        outcomes: outcomes(rows, plain.outcomes(None), cosine),
+        report,
+    })
 }
 
 /// Held-out images that ask among those that may be found, as the table marks them.
-fn by_roles(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, TrainError> {
+fn by_roles(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Findings, TrainError> {
     let Some(roles) = what.roles else {
         return Err(TrainError::Setting {
             reason: "evaluation.mode is split, but the held-out images have no marks of query and gallery: a table with the \
@@ -284,10 +320,32 @@ fn by_roles(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, Trai
         _ => Visibility::own_rows(&sides.own),
     };
     let search = Search::between(queries.rows(), gallery.rows())?.with_visibility(visibility)?;
-    let mut report = retrieval(&search, Mode::Split, queries, gallery, config)?;
+    let (mut report, plain) = retrieval(&search, Mode::Split, queries, gallery, config)?;
+    let cosine = search.add_cosine(&mut report, &plain, gallery.labels(), BOOTSTRAP)?;
     add_recovery(&mut report, &search, asking, found, config)?;
-    Ok(report)
+    let rows = sides.queries.iter().copied();
+    Ok(Findings {
+        outcomes: outcomes(rows, plain.outcomes(None), cosine),
+        report,
+    })
 }
+
+/// What either distance says of the held-out images `rows`.
+fn outcomes(
+    rows: impl Iterator<Item = usize>,
+    plain: Vec<QueryOutcome>,
+    cosine: Vec<QueryOutcome>,
+) -> Vec<RowOutcome> {
+    let both = rows.zip(plain).zip(cosine);
+    both.map(|((row, plain), cosine)| RowOutcome { row, plain, cosine })
+        .collect()
+}
+
+/// How the intervals of a report are resampled.
+const BOOTSTRAP: Option<Bootstrap> = Some(Bootstrap {
+    resamples: 1000,
+    seed: 0,
+});
 
 /// Ranking metrics with their intervals, and the shape of the queries' cloud.
 fn retrieval(
@@ -296,20 +354,20 @@ fn retrieval(
     queries: Labelled<'_>,
     gallery: Labelled<'_>,
     config: &EvaluationConfig,
-) -> Result<Report, TrainError> {
+) -> Result<(Report, Retrieval), TrainError> {
     let retrieval = RetrievalConfig {
         cuts: config.recall_at.clone(),
         ..RetrievalConfig::default()
     };
     let shown = ReportConfig {
-        bootstrap: Some(Bootstrap::new(0)),
+        bootstrap: BOOTSTRAP,
         ..ReportConfig::new(mode, retrieval)
     };
-    let (mut report, _) = search.report(queries.labels(), gallery.labels(), &shown)?;
+    let (mut report, ranked) = search.report(queries.labels(), gallery.labels(), &shown)?;
     if queries.len() > 1 {
         report.add_diagnostics(diagnostics(queries)?);
     }
-    Ok(report)
+    Ok((report, ranked))
 }
 
 /// Hierarchy recovery: fine classes by embeddings that were trained on merged ones.

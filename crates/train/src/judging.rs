@@ -10,11 +10,12 @@ use lodestone_sampling::{Classes, Index, ReceiptSummary, RefreshSource};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::evaluate::{Judged, headline, judge};
+use crate::evaluate::{Findings, Judged, find, headline};
 use crate::events::Value;
 use crate::kept;
 use crate::learner::Learner;
 use crate::observer::Observer;
+use crate::outcomes::{self, Line};
 use crate::refresh::rows_of;
 use crate::setup::{Parts, needs_index};
 use crate::source::EvaluationSource;
@@ -34,9 +35,10 @@ pub(crate) struct Judge<'a> {
     pub(crate) keep: Option<&'a Path>,
 }
 
-/// A report, and what the nearest images of a few look like.
+/// A report, what the rules say of each held-out image, and what the nearest images of a few look like.
 pub(crate) struct Judgement {
     pub(crate) report: Report,
+    pub(crate) outcomes: Vec<Line>,
     pub(crate) strip: Value,
 }
 
@@ -97,7 +99,10 @@ impl Judge<'_> {
             logits,
             clusters: index.as_ref().map(|(index, variance)| (index, *variance)),
         };
-        let mut report = judge(&judged, &config.evaluation)?;
+        let Findings {
+            mut report,
+            outcomes,
+        } = find(&judged, &config.evaluation)?;
         report.note("data", &self.table.name);
         report.note("part", held_out.name());
         report.note("seed", config.seed);
@@ -113,8 +118,10 @@ impl Judge<'_> {
         }
         note_index(&mut report, state, config);
         report.warnings.extend(self.table.notices.iter().cloned());
+        let photographs = parts.photographs(&rows);
+        let outcomes = outcomes::lines(&outcomes, &photographs, &of_queries.labels, &seen);
         if let Some(folder) = self.keep {
-            let photographs = [&rows, &train].map(|rows| parts.photographs(rows));
+            let photographs = [photographs, parts.photographs(&train)];
             kept::write(folder, &judged, &photographs, &config.evaluation, &report)?;
             let sheet = sheet(&rows, self.loader)?;
             write_whole(&folder.join("queries.jpg"), |file| file.write_all(&sheet))?;
@@ -131,7 +138,11 @@ impl Judge<'_> {
             Mode::LeaveOneOut | Mode::Split => asking,
         };
         let strip = strips(asking, found, dim, self.loader)?;
-        Ok(Judgement { report, strip })
+        Ok(Judgement {
+            report,
+            outcomes,
+            strip,
+        })
     }
 
     /// The nearest training images of a few training images.

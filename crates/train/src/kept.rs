@@ -229,7 +229,7 @@ pub fn report_of_kept(folder: &Path) -> Result<Report, TrainError> {
         logits: rows_of(&logits),
         clusters: None,
     };
-    let mut report = judge_with(&judged, centres, &settings.evaluation)?;
+    let mut report = judge_with(&judged, centres, &settings.evaluation)?.report;
     report.notes = settings.notes;
     for warning in settings.warnings {
         if !report.warnings.contains(&warning) {
@@ -265,7 +265,14 @@ fn read_matrix(file: &Path) -> Result<(Vec<f32>, usize), TrainError> {
     }
 }
 
-fn write_lines(file: &Path, lines: impl Iterator<Item = Line>) -> Result<(), TrainError> {
+/// Writes a list as a table, whole or not at all.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub(crate) fn write_lines(
+    file: &Path,
+    lines: impl Iterator<Item = impl Serialize>,
+) -> Result<(), TrainError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for line in lines {
         writer

@@ -30,6 +30,7 @@
 //! | `checkpoints/` | the last few and the best, each whole or absent |
 //! | `model.safetensors`, `best.safetensors` | the trained network, and the one with the best validation value |
 //! | `report.json`, `report.md` | the test images judged, or the validation images of a set without |
+//! | `outcomes.csv` | the same photograph by photograph, by the rules that all losses share: right or wrong, in the run's distance and in cosine |
 //!
 //! # What holds
 //!
@@ -79,6 +80,7 @@ mod mend;
 mod not_finite;
 mod observer;
 mod optimizer;
+mod outcomes;
 mod pick;
 mod precision;
 mod preprocess;
@@ -119,6 +121,7 @@ pub use health::{Condition, Warning};
 pub use kept::{KEPT, report_of_kept};
 pub use observer::{Event, Observer, Phase, Silent, StepReport};
 pub use optimizer::{OptimizerConfig, RuleConfig};
+pub use outcomes::is_outcomes;
 pub use precision::Precision;
 pub use preprocess::loader_preprocessing;
 pub use results::in_the_way;

@@ -7,12 +7,13 @@ use crate::error::TrainError;
 use crate::events;
 
 /// What a run leaves at its end, or where it was best, and what is made of it.
-const RESULTS: [&str; 6] = [
+const RESULTS: [&str; 7] = [
     "model.safetensors",
     "best.safetensors",
     "report.json",
     "report.md",
     "report.html",
+    OUTCOMES,
     "cost.json",
 ];
 /// What the next run writes anew.
@@ -25,6 +26,8 @@ const LOGS: [&str; 5] = [
 ];
 /// Folders of a run.
 const FOLDERS: [&str; 2] = [CHECKPOINTS, RECEIPTS];
+/// What the rules that all losses share say of each held-out photograph.
+pub(crate) const OUTCOMES: &str = "outcomes.csv";
 /// That of the checkpoints, which knows its own files.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// That of what each epoch showed.

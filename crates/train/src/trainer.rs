@@ -28,6 +28,8 @@ pub struct Trainer {
     pub(crate) workers: Vec<Device>,
     /// Where the embeddings behind the next report go.
     pub(crate) keep: Option<PathBuf>,
+    /// Where the outcomes of single photographs behind the next report go, if it is of no run.
+    pub(crate) outcomes: Option<PathBuf>,
 }
 
 /// How a run ended.
@@ -66,6 +68,7 @@ impl Trainer {
             device,
             workers: Vec::new(),
             keep: None,
+            outcomes: None,
         })
     }
 
@@ -74,6 +77,16 @@ impl Trainer {
     pub fn keeping(self, folder: PathBuf) -> Self {
         Self {
             keep: Some(folder),
+            ..self
+        }
+    }
+
+    /// Also writes what the rules that all losses share say of each photograph behind the report of
+    /// [`judge_finished`](Self::judge_finished) or [`judge_features`](Self::judge_features) into `file`, as a run does into
+    /// `outcomes.csv`.
+    pub fn telling_outcomes(self, file: PathBuf) -> Self {
+        Self {
+            outcomes: Some(file),
             ..self
         }
     }

@@ -23,6 +23,7 @@ use crate::left_out::LeftOut;
 use crate::look::{Look, seed_entropy};
 use crate::not_finite::{last_good, not_finite};
 use crate::observer::{Event, Observer, Phase};
+use crate::outcomes::{self, Line};
 use crate::pick::Picker;
 use crate::precision::Precision;
 use crate::random::{Purpose, generator};
@@ -207,8 +208,8 @@ impl Trainer {
         // A photograph that cannot be read any more, for want of which the run cannot go on.
         let mut broken: Option<TrainError> = None;
         let mut left_out = LeftOut::default();
-        // The latest report on the validation images, and its step.
-        let mut latest: Option<(usize, Report)> = None;
+        // The latest report on the validation images with the outcomes behind it, and its step.
+        let mut latest: Option<(usize, Report, Vec<Line>)> = None;
         observer.on(Event::PhaseStarted {
             phase: Phase::Training,
             total: config.train.images,
@@ -374,12 +375,16 @@ impl Trainer {
                     // The step is made: it is told and saved before the run ends.
                     Err(error) if error.is_of_photographs() => broken = Some(error),
                     judgement => {
-                        let Judgement { report, strip } = judgement?;
+                        let Judgement {
+                            report,
+                            outcomes,
+                            strip,
+                        } = judgement?;
                         watch.judged(state.step, &report, observer);
                         validated =
                             keep_best(&judge, run, &report, &learner, &mut state, observer)?;
                         watch.image(state.step, "neighbours/validation", strip, observer)?;
-                        latest = Some((state.step, report));
+                        latest = Some((state.step, report, outcomes));
                     }
                 }
                 clock.lap(Lap::Keep, observer.elapsed());
@@ -489,9 +494,13 @@ impl Trainer {
         let model = learner.model(config, &parts);
         model.write(&run.join("model.safetensors"))?;
         if let Some(part) = held_out {
-            let mut report = match latest {
+            let (mut report, outcomes) = match latest {
                 // It was judged a moment ago.
-                Some((step, report)) if part == Split::Validation && step == state.step => report,
+                Some((step, report, outcomes))
+                    if part == Split::Validation && step == state.step =>
+                {
+                    (report, outcomes)
+                }
                 _ => {
                     let judgement = judge
                         .judge(&learner, &state, part, &mut evaluation, observer)
@@ -499,7 +508,7 @@ impl Trainer {
                     let tag = format!("neighbours/{}", part.name());
                     watch.image(state.step + 1, &tag, judgement.strip, observer)?;
                     watch.judged(state.step, &judgement.report, observer);
-                    judgement.report
+                    (judgement.report, judgement.outcomes)
                 }
             };
             if config.train.receipts {
@@ -512,6 +521,7 @@ impl Trainer {
             lodestone_files::write_whole(&run.join("report.md"), |file| {
                 file.write_all(text.as_bytes())
             })?;
+            outcomes::write(&run.join(results::OUTCOMES), &outcomes)?;
             outcome.report = Some(report);
         }
         observer.on(Event::Note(&watch.health.line()));

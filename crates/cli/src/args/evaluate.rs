@@ -163,8 +163,9 @@ pub(crate) struct ShownArguments {
     /// Adds the mean of each class.
     #[arg(long, requires = "embeddings")]
     pub(crate) per_class: bool,
-    /// Writes a CSV with a line for each query: rank of the first hit, average precision, nearest wrong row.
-    #[arg(long, value_name = "FILE", requires = "embeddings")]
+    /// Writes a CSV with a line for each query: rank of the first hit, average precision, nearest wrong row; of a run or with --frozen
+    /// whether the nearest neighbour and the nearest class mean are right, and MAP@R, as in the run's outcomes.csv.
+    #[arg(long, value_name = "FILE")]
     pub(crate) per_query: Option<PathBuf>,
     /// Adds 95 % intervals over queries from this many resamples.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000", requires = "embeddings")]
@@ -265,8 +266,9 @@ pub(crate) struct TestsArguments {
 }
 
 impl FilesArguments {
-    /// Whether more is asked of embeddings than which they are and who looks for whom. Of a run or of a folder of kept embeddings nothing can be: clap
-    /// lets it pass, as it takes what is required and excluded at once for not required.
+    /// Whether more is asked than who looks for whom: of a run or with --frozen beside --per-query, of embeddings beside which they
+    /// are. Of a run or of a folder of kept embeddings nothing more can be: clap lets it pass, as it takes what is required and
+    /// excluded at once for not required.
     pub(crate) fn asks(&self) -> bool {
         #[derive(Parser)]
         struct Alone {
@@ -279,6 +281,9 @@ impl FilesArguments {
         };
         if let Some(mode) = self.mode {
             typed.extend(["--mode".into(), mode.mode().name().into()]);
+        }
+        if let (None, Some(file)) = (&self.embeddings, &self.shown.per_query) {
+            typed.extend(["--per-query".into(), file.into()]);
         }
         let alone = Alone::parse_from(typed).arguments.files;
         format!("{alone:?}") != format!("{self:?}")

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use lodestone_eval::{Report, Retrieval, RetrievalPart};
-use lodestone_train::{KEPT, Places, RunConfig, Trainer, report_of_kept, run_file};
+use lodestone_train::{KEPT, Places, RunConfig, Trainer, is_outcomes, report_of_kept, run_file};
 
 use crate::args::EvaluateArguments;
 use crate::commands::cache_folder;
@@ -67,7 +67,11 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &mut Progress) -> Res
 fn check_outputs(arguments: &EvaluateArguments) -> Result<()> {
     let (force, files) = (arguments.force, &arguments.files);
     if let Some(file) = &files.shown.per_query {
-        overwrite::check(file, force, Retrieval::is_csv)?;
+        let is_one = match files.embeddings {
+            Some(_) => Retrieval::is_csv,
+            None => is_outcomes,
+        };
+        overwrite::check(file, force, is_one)?;
     }
     if files.shard.is_some() {
         for file in &files.scores {
@@ -123,6 +127,9 @@ fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Repo
     let mut trainer = Trainer::new(config, table, places, device)?;
     if let Some(folder) = &arguments.save_embeddings {
         trainer = trainer.keeping(folder.clone());
+    }
+    if let Some(file) = &arguments.files.shown.per_query {
+        trainer = trainer.telling_outcomes(file.clone());
     }
     if arguments.frozen {
         Ok(trainer.judge_features(progress)?)

@@ -65,9 +65,9 @@ pub(crate) fn report(
     // Rules of classification.
     if sides.separate.is_some() || arguments.shown.loo || arguments.shown.confusion {
         let neighbours = arguments.shown.neighbours;
-        let predicted = search.add_rules(&mut report, labels.0, labels.1, neighbours, 1.0)?;
+        let rules = search.add_rules(&mut report, labels.0, labels.1, neighbours, 1.0)?;
         if arguments.shown.confusion {
-            report.confusion = Some(predicted.confusion(labels.0)?);
+            report.confusion = Some(rules.voted.confusion(labels.0)?);
         }
     }
     add_given_rules(&mut report, &sides, labels.0, arguments)?;
