@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lodestone_exchange::{EmbeddingFile, LabelTable, Shard, class_order};
 
+use crate::commands::embed::further;
 use crate::commands::evaluate::Matrix;
 
 /// Embeddings of any form that `embed` writes.
@@ -23,6 +24,8 @@ pub(crate) struct EmbeddedFiles {
     pub(crate) has_paths: bool,
     /// Folder that the names start from.
     pub(crate) root: PathBuf,
+    /// What else a table says of each row, by the names of its columns.
+    pub(crate) columns: Vec<(String, Vec<String>)>,
     /// Which part of all embeddings they are, if the file says so.
     pub(crate) shard: Option<Shard>,
 }
@@ -50,6 +53,7 @@ impl EmbeddedFiles {
             names,
             has_paths: table.get("path").is_some(),
             root,
+            columns: further(&table),
             shard: read.shard,
         })
     }

@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &MergeArguments, progress: &Progress) -> Result<()>
         paths: Vec::new(),
         labels: Vec::new(),
         class_names: Vec::new(),
+        columns: shared_columns(&read),
         shard: None,
     };
     for part in read {
@@ -61,6 +62,10 @@ pub(crate) fn run(arguments: &MergeArguments, progress: &Progress) -> Result<()>
             .extend(part.labels.iter().map(|&label| places[label]));
         all.values.extend(part.matrix.values);
         all.paths.extend(part.names);
+        for (name, column) in &mut all.columns {
+            let own = part.columns.iter().find(|(own, _)| own == name);
+            column.extend(own.into_iter().flat_map(|(_, values)| values.iter().cloned()));
+        }
     }
     all.class_names = classes;
     let written = all.write(&arguments.out)?;
@@ -75,6 +80,17 @@ pub(crate) fn run(arguments: &MergeArguments, progress: &Progress) -> Result<()>
         files.join(" and ")
     )?;
     Ok(())
+}
+
+/// Further columns that every part has, empty yet: what one of them lacks is known of some rows only.
+fn shared_columns(parts: &[EmbeddedFiles]) -> Vec<(String, Vec<String>)> {
+    let first = parts.first().map_or(&[][..], |part| &part.columns);
+    let everywhere = |name: &&String| {
+        let has = |part: &EmbeddedFiles| part.columns.iter().any(|(other, _)| other == *name);
+        parts.iter().all(has)
+    };
+    let names = first.iter().map(|(name, _)| name).filter(everywhere);
+    names.map(|name| (name.clone(), Vec::new())).collect()
 }
 
 /// Refuses a part that is there twice, is missing, or belongs to another whole. Parts of others do not say which they are: the

@@ -48,7 +48,7 @@ fn every_column_finds_its_place() {
     assert_eq!(table.rows[1].source, Source::File("é,\n.jpg".into()));
     assert_eq!(table.split(Split::Test), [1, 2, 3]);
     let notices = [
-        "columns ignored: text",
+        "columns not used: text",
         "1 queries have no other gallery row of their label",
     ];
     assert_eq!(table.notices, notices);
