@@ -177,7 +177,11 @@ impl Embeddings {
     pub fn is_own(name: &str) -> bool {
         let value = name.strip_prefix('e').unwrap_or_default();
         let is_value = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        is_value || name.is_empty() || text::COLUMNS.contains(&name) || name == NOTE || name == "embedding"
+        is_value
+            || name.is_empty()
+            || text::COLUMNS.contains(&name)
+            || name == NOTE
+            || name == "embedding"
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = &[f32]> {
@@ -209,9 +213,8 @@ pub(crate) mod tests {
 
     /// The same with what a table says of them.
     pub(crate) fn three_of_a_table() -> Embeddings {
-        let column = |name: &str, values: [&str; 3]| {
-            (name.to_owned(), values.map(str::to_owned).to_vec())
-        };
+        let column =
+            |name: &str, values: [&str; 3]| (name.to_owned(), values.map(str::to_owned).to_vec());
         Embeddings {
             columns: vec![
                 column("is_query", ["", "1", "0"]),
@@ -294,11 +297,26 @@ pub(crate) mod tests {
 
     #[test]
     fn a_further_column_has_a_name_of_its_own() {
-        for name in ["path", "label", "class_name", "shard", "embedding", "e0", "e17", "", "is_query"] {
+        for name in [
+            "path",
+            "label",
+            "class_name",
+            "shard",
+            "embedding",
+            "e0",
+            "e17",
+            "",
+            "is_query",
+        ] {
             let mut twice = three_of_a_table();
-            twice.columns.push((name.to_owned(), vec![String::new(); 3]));
+            twice
+                .columns
+                .push((name.to_owned(), vec![String::new(); 3]));
             let error = twice.write(Path::new("x.npy")).unwrap_err().to_string();
-            assert_eq!(error, format!("a further column is called `{name}`, as another is already"));
+            assert_eq!(
+                error,
+                format!("a further column is called `{name}`, as another is already")
+            );
         }
         assert!(!Embeddings::is_own("e") && !Embeddings::is_own("e0x"));
     }

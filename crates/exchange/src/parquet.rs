@@ -47,7 +47,9 @@ fn schema<'a>(further: impl Iterator<Item = &'a str>) -> Result<Type, ParquetErr
             .build()?;
         fields.insert(fields.len() - 1, Arc::new(text));
     }
-    Type::group_type_builder(plain.name()).with_fields(fields).build()
+    Type::group_type_builder(plain.name())
+        .with_fields(fields)
+        .build()
 }
 
 /// Bytes of embeddings in a group of rows, which a reader loads at once: what Milvus' own writer aims at.
@@ -62,7 +64,11 @@ pub(crate) fn is_table(path: &Path) -> bool {
             .file_metadata()
             .schema_descr()
             .root_schema_ptr();
-        let names: Vec<&str> = found.get_fields().iter().map(|field| field.name()).collect();
+        let names: Vec<&str> = found
+            .get_fields()
+            .iter()
+            .map(|field| field.name())
+            .collect();
         let further = names.get(COLUMNS.len()..names.len().saturating_sub(1));
         Ok(*found == schema(further.unwrap_or_default().iter().copied())?)
     };

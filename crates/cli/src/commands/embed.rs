@@ -68,9 +68,7 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         paths: made.rows.iter().map(path).collect(),
         labels,
         class_names: table.class_names.clone(),
-        columns: columns.map_or(Vec::new(), |columns| {
-            further(&columns.gather(&made.rows))
-        }),
+        columns: columns.map_or(Vec::new(), |columns| further(&columns.gather(&made.rows))),
         shard: parts.shard(arguments.shard),
     };
     let written = embeddings.write(&arguments.out)?;

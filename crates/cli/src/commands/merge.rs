@@ -64,7 +64,10 @@ pub(crate) fn run(arguments: &MergeArguments, progress: &Progress) -> Result<()>
         all.paths.extend(part.names);
         for (name, column) in &mut all.columns {
             let own = part.columns.iter().find(|(own, _)| own == name);
-            column.extend(own.into_iter().flat_map(|(_, values)| values.iter().cloned()));
+            column.extend(
+                own.into_iter()
+                    .flat_map(|(_, values)| values.iter().cloned()),
+            );
         }
     }
     all.class_names = classes;

@@ -198,9 +198,7 @@ impl Columns {
         let has_roles = ROLES
             .iter()
             .any(|role| header.iter().any(|name| name == *role));
-        let needed = |name: &str| {
-            REQUIRED.contains(&name) || has_roles && ROLES.contains(&name)
-        };
+        let needed = |name: &str| REQUIRED.contains(&name) || has_roles && ROLES.contains(&name);
         for name in REQUIRED.into_iter().chain(ROLES).chain(OPTIONAL) {
             let mut positions = header
                 .iter()

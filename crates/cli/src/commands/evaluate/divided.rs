@@ -105,12 +105,7 @@ mod tests {
                 &[1, 2][..],
                 &[false, true][..],
             ),
-            (
-                "a,validation\na,test\na,train\n",
-                &[2],
-                &[1],
-                &[true],
-            ),
+            ("a,validation\na,test\na,train\n", &[2], &[1], &[true]),
         ] {
             let Division::Some(divided) = division(lines) else {
                 panic!("{lines}");

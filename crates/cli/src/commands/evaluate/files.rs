@@ -4,8 +4,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use lodestone_eval::{
     Bootstrap, Convention, Depth, Distance, Engine, Forecast, Labelled, Mode, Predictions, Report,
-    ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, Unknowns, diagnostics,
-    unit_rows,
+    ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, Unknowns, diagnostics, unit_rows,
 };
 use lodestone_exchange::{EmbeddingFile, LabelTable, numbered};
 use lodestone_train::{Event, Observer};
