@@ -14,6 +14,8 @@ pub(crate) struct EmbeddedFiles {
     pub(crate) matrix: Matrix,
     /// Class of each row, a position in `class_names`.
     pub(crate) labels: Vec<usize>,
+    /// The numbers that the file gives the classes beside their names, if it gives some.
+    pub(crate) numbers: Option<Vec<usize>>,
     /// Names in their order; numbers where there are no names.
     pub(crate) class_names: Vec<String>,
     /// Whether these are names, of a column `class_name`.
@@ -44,9 +46,15 @@ impl EmbeddedFiles {
                 .map(|row| format!("{} row {row}", file.display()))
                 .collect(),
         };
+        let numbers = match table.get("class_name") {
+            Some(_) => table.get("label").unwrap_or_default().iter(),
+            None => [].iter(),
+        };
+        let numbers: Option<Vec<usize>> = numbers.map(|text| text.parse().ok()).collect();
         let root = root(&names, table.file());
         Ok(Self {
             matrix,
+            numbers: numbers.filter(|numbers| numbers.len() == labels.len()),
             labels,
             class_names,
             has_names: table.get("class_name").is_some(),

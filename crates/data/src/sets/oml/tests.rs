@@ -55,6 +55,14 @@ fn every_column_finds_its_place() {
 }
 
 #[test]
+fn a_table_may_leave_it_open_who_asks() {
+    let table = read("path,label,split\na,1,train\nb,1,validation\nc,2,validation\n").unwrap();
+    assert_eq!(table.split(Split::Test), [1, 2]);
+    assert!(table.rows.iter().all(|row| row.roles.is_none()));
+    assert_eq!(table.notices, [""; 0]);
+}
+
+#[test]
 fn a_label_with_a_leading_zero_stays_text() {
     let table = |labels: [&str; 4]| {
         let mut text = "label,path,split,is_query,is_gallery,class_name\n".to_owned();
@@ -96,6 +104,10 @@ fn mistakes_are_named_with_line_and_column() {
         (
             "label,path,split,is_query\n".to_owned(),
             "header: no column \"is_gallery\", only",
+        ),
+        (
+            "label,path,split,is_gallery\n".to_owned(),
+            "header: no column \"is_query\", only",
         ),
         (
             "label,label,path,split,is_query,is_gallery\n".to_owned(),
