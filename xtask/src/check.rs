@@ -13,17 +13,8 @@ use crate::reproduce::readme;
 pub(crate) fn run() -> Result<()> {
     let mut totals = Totals::default();
     let result = steps(&mut totals);
-    println!();
-    for reason in &totals.skipped {
-        println!("{reason}");
-    }
-    println!(
-        "{} passed, {} failed, {} skipped",
-        totals.passed,
-        totals.failed,
-        totals.skipped.len()
-    );
-    result
+    // What failed matters more than whether the totals could be printed.
+    result.and(totals.print())
 }
 
 fn steps(totals: &mut Totals) -> Result<()> {
@@ -75,11 +66,10 @@ fn steps(totals: &mut Totals) -> Result<()> {
 }
 
 fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    println!("── {name}");
+    outln!("── {name}")?;
     let start = Instant::now();
     work()?;
-    println!("   {name}: {:.0} s", start.elapsed().as_secs_f64());
-    Ok(())
+    outln!("   {name}: {:.0} s", start.elapsed().as_secs_f64())
 }
 
 fn has_nextest() -> bool {
@@ -108,6 +98,15 @@ struct Totals {
 }
 
 impl Totals {
+    fn print(&self) -> Result<()> {
+        outln!("")?;
+        for reason in &self.skipped {
+            outln!("{reason}")?;
+        }
+        let (passed, failed, skipped) = (self.passed, self.failed, self.skipped.len());
+        outln!("{passed} passed, {failed} failed, {skipped} skipped")
+    }
+
     /// Reads a line of cargo's runner or of nextest; returns whether it is worth showing. What a passed test printed is not,
     /// and its own closing line must not be counted beside nextest's.
     fn read(&mut self, line: &str) -> bool {

@@ -51,7 +51,7 @@ pub(crate) fn fashion_mini(arguments: &[&str]) -> Result<()> {
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect();
-            println!("{name}: {} bytes, sha256 {digest}", packed.len());
+            outln!("{name}: {} bytes, sha256 {digest}", packed.len())?;
             sums.push_str(&format!("{digest}  {name}\n"));
         }
     }

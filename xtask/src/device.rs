@@ -56,11 +56,11 @@ fn is_there(device: &str) -> Result<()> {
 
 /// Runs the suite on one of the devices that are built in.
 fn suite(device: &str, built_in: &str) -> Result<()> {
-    println!("── {device}");
+    outln!("── {device}")?;
     if device != "remote" {
-        println!(
+        outln!(
             "kernels are compiled when they first run: the first test of each takes its minutes"
-        );
+        )?;
     }
     let start = Instant::now();
     let mut tests = cargo(&[
@@ -84,8 +84,7 @@ fn suite(device: &str, built_in: &str) -> Result<()> {
         tests.env("CUBECL_AUTOTUNE_LEVEL", "minimal");
     }
     run(&mut tests)?;
-    println!("   {device}: {:.0} s", start.elapsed().as_secs_f64());
-    Ok(())
+    outln!("   {device}: {:.0} s", start.elapsed().as_secs_f64())
 }
 
 fn library(name: &str) -> bool {

@@ -2,13 +2,10 @@
 //!
 //! It builds and runs the binary as a user would and depends on none of the workspace's crates.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool prints"
-)]
-
 use std::process::ExitCode;
+
+#[macro_use]
+mod output;
 
 mod bench;
 mod check;
@@ -18,6 +15,11 @@ mod files;
 mod machine;
 mod median;
 mod process;
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool prints"
+)]
 mod reproduce;
 #[cfg(test)]
 mod tidy;
@@ -51,10 +53,7 @@ fn main() -> ExitCode {
         ["reproduce", rest @ ..] => reproduce::reproduce(rest),
         ["bench", rest @ ..] => bench::bench(rest),
         ["dataset", "fashion-mini", rest @ ..] => dataset::fashion_mini(rest),
-        [] | ["help" | "--help" | "-h"] => {
-            print!("{USAGE}");
-            Ok(())
-        }
+        [] | ["help" | "--help" | "-h"] => outln!("{}", USAGE.trim_end()),
         other => Err(anyhow::anyhow!(
             "no task named {:?}\n{USAGE}",
             other.join(" ")
@@ -63,7 +62,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            if !output::reader_is_gone(&error) {
+                errln!("error: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }

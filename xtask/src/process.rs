@@ -63,8 +63,13 @@ pub(crate) fn watch(command: &mut Command, mut show: impl FnMut(&str) -> bool) -
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for text in BufReader::new(reader).lines() {
         let text = text?;
-        if show(&text) {
-            println!("{text}");
+        if show(&text)
+            && let Err(unread) = outln!("{text}")
+        {
+            // Nobody reads along any more, so the rest is not waited for.
+            child.kill()?;
+            child.wait()?;
+            return Err(unread);
         }
     }
     Ok(child.wait()?.success())

@@ -73,12 +73,12 @@ pub(crate) fn convnet(options: &Options) -> Result<()> {
     if wanted("burn") {
         run("burn", "2", ", burn's own operators", 1, false)?;
     }
-    println!("{}", comparison.to_markdown(PEER));
+    outln!("{}", comparison.to_markdown(PEER))?;
     if wanted("threads") {
-        println!("{}", scaling(&comparison));
+        outln!("{}", scaling(&comparison))?;
     }
     if wanted("layers") {
-        println!("{}", layers(options.rounds)?);
+        outln!("{}", layers(options.rounds)?)?;
     }
     Ok(())
 }

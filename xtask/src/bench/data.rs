@@ -30,6 +30,5 @@ pub(super) fn data(options: &Options) -> Result<()> {
     let mut comparison = Comparison::default();
     let theirs = theirs.as_ref().map(|theirs| theirs as &dyn Fn() -> Command);
     comparison.alternate(options.rounds, &ours, theirs)?;
-    println!("{}", comparison.to_markdown("torchvision"));
-    Ok(())
+    outln!("{}", comparison.to_markdown("torchvision"))
 }

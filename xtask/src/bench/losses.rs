@@ -52,10 +52,9 @@ pub(crate) fn losses(options: &Options) -> Result<()> {
         let theirs = theirs.as_ref().map(|start| start as &dyn Fn() -> Command);
         if let Err(error) = comparison.alternate(options.rounds, &ours, theirs) {
             // Minutes of measurements are not thrown away for the loss that failed.
-            println!("{}", comparison.to_markdown("pytorch-metric-learning"));
+            outln!("{}", comparison.to_markdown("pytorch-metric-learning"))?;
             return Err(error);
         }
     }
-    println!("{}", comparison.to_markdown("pytorch-metric-learning"));
-    Ok(())
+    outln!("{}", comparison.to_markdown("pytorch-metric-learning"))
 }

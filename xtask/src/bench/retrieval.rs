@@ -37,10 +37,11 @@ pub(crate) fn retrieval(options: &Options) -> Result<()> {
     )?;
     std::fs::remove_dir_all(&folder)
         .with_context(|| format!("cannot remove {}", folder.display()))?;
-    println!(
+    outln!(
         "{} rows in {} classes, {} dimensions, each row against all the others:\n",
-        SIZE[0], SIZE[1], SIZE[2]
-    );
-    println!("{}", comparison.to_markdown("PML + faiss"));
-    Ok(())
+        SIZE[0],
+        SIZE[1],
+        SIZE[2]
+    )?;
+    outln!("{}", comparison.to_markdown("PML + faiss"))
 }

@@ -64,7 +64,7 @@ fn index(program: &Path, options: &Options) -> Result<()> {
                 theirs.as_ref().map(|theirs| theirs as &dyn Fn() -> Command),
             )?;
         }
-        println!("{}", comparison.to_markdown(name));
+        outln!("{}", comparison.to_markdown(name))?;
         if options.peer.is_none() {
             break;
         }
@@ -78,9 +78,9 @@ fn scale(program: &Path, options: &Options) -> Result<()> {
     for per_class in GROWTH {
         let gigabytes = 1000.0 * per_class.parse::<f64>()? * 1024.0 * 4.0 / 1e9 * 1.2;
         match available_gigabytes() {
-            Some(free) if free < gigabytes + 1.0 => println!(
+            Some(free) if free < gigabytes + 1.0 => outln!(
                 "1000 x {per_class} rows are left out: they take {gigabytes:.1} GB, {free:.1} are free\n"
-            ),
+            )?,
             _ => jobs.push(vec!["scale", "1000", per_class, "1024", "3"]),
         }
     }
@@ -99,8 +99,7 @@ fn alone(program: &Path, options: &Options, jobs: &[&[&str]]) -> Result<()> {
         };
         comparison.alternate(options.rounds, &ours, None)?;
     }
-    println!("{}", comparison.to_markdown("no peer"));
-    Ok(())
+    outln!("{}", comparison.to_markdown("no peer"))
 }
 
 fn available_gigabytes() -> Option<f64> {

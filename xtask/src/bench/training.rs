@@ -31,7 +31,7 @@ pub(crate) fn training(options: &Options) -> Result<()> {
             command
         };
         comparison.alternate(options.rounds, &ours, None)?;
-        println!("{}", comparison.to_markdown("no peer"));
+        outln!("{}", comparison.to_markdown("no peer"))?;
     }
     Ok(())
 }
