@@ -62,3 +62,7 @@ for name, sampling, adobe, size in grid.cases():
         for (number, groups), restart, progressive in arrangements:
             stream = grid.stream(sampling, groups, restart, progressive, adobe, size)
             write("jpeg", f"{name}_{number}_{restart}_{progressive}".replace(" ", "_"), stream)
+
+# One component in several scans.
+for restart in (0, 3):
+    write("jpeg", f"grey_{restart}_progressive", grid.stream([(1, 1)], [[0]], restart, True))
