@@ -109,7 +109,7 @@ impl fmt::Display for Warning {
             } => write!(
                 f,
                 "step {step}: the embeddings have collapsed (effective rank {effective_rank:.2}): lower the learning rate \
-                 or loss.gap, or mine less hard"
+                 or the loss's margin or gap, or mine less hard"
             ),
             Self::Diverging { step, loss, first } => write!(
                 f,
@@ -407,6 +407,8 @@ mod tests {
             warning.contains("step 3: the embeddings have collapsed"),
             "{warning}"
         );
+        // Of the keys of a loss, none is there in all of them.
+        assert!(!warning.contains("loss."), "{warning}");
         assert_eq!(watch.judged(4, &shape(&[1.0; 8])), None);
         assert_eq!(watch.line(), "health: collapsed; see the warnings above");
     }
