@@ -534,6 +534,32 @@ fn a_report_is_one_page_of_a_run_or_of_embeddings() {
 }
 
 #[test]
+fn a_photograph_that_is_not_there_is_counted_once_and_none_where_no_paths_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, page) = (folder.path().join("e.csv"), folder.path().join("e.html"));
+    let said = |column: &str| {
+        let row = |row: usize| format!("{row}.png,{},{row},{}\n", row % 3, row * row % 7);
+        let rows: String = (0..12).map(row).collect();
+        fs::write(&list, format!("{column},label,e0,e1\n{rows}")).unwrap();
+        let arguments = ["report", text(&list), "-o", text(&page)];
+        let output = lodestone(folder.path(), &arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // The page shows each at two sizes.
+    let gone = said("path");
+    assert!(
+        gone.contains("\n12 photographs could not be read"),
+        "{gone}"
+    );
+    let without = said("remark");
+    assert!(
+        without.contains("no paths were given") && !without.contains("could not be read"),
+        "{without}"
+    );
+}
+
+#[test]
 fn the_page_works_in_a_browser_and_the_server_answers_only_what_it_should() {
     let python = std::env::var("LODESTONE_PYTHON").unwrap_or_else(|_| "python3".into());
     let has = |program: &str| {
