@@ -63,8 +63,8 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         embeddings.write_projector(folder)?;
     }
     parts.remove();
-    for (row, reason) in &made.skipped {
-        errln!("left out: {} ({reason})", table.describe(*row).display());
+    for (_, reason) in &made.skipped {
+        errln!("left out: {reason}");
     }
     let files: Vec<String> = written
         .iter()
