@@ -15,6 +15,11 @@ mod files;
 mod machine;
 mod median;
 mod process;
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool prints"
+)]
 mod reproduce;
 #[cfg(test)]
 mod tidy;
