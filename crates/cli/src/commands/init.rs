@@ -140,7 +140,7 @@ impl Suggested {
         }
         if !self.has_weights && self.survey.side >= 100 {
             hints.push(
-                "hint: without --weights a small network learns from nothing; pretrained weights do far better on photographs (docs/guide, \
+                "hint: without --weights a small network starts from random weights; use pretrained ones for photographs (docs/guide, \
                  `Your own photographs`)"
                     .to_owned(),
             );
