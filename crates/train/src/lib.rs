@@ -132,3 +132,8 @@ pub use survey::Survey;
 pub use timing::{Lap, Times};
 pub use trainer::{Outcome, Trainer};
 pub use variance::VarianceAverage;
+
+/// The snippets of the README, which shows crates that meet here alone: they compile, and those that can do run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
