@@ -116,7 +116,7 @@ impl Suggested {
         };
         format!(
             "{} with {classes} classes{unseen}; {train} training, {validation} validation and {test} test photographs; {smallest} to \
-             {largest} in a class, {middle} in the middle one; {} of about {side} pixels",
+             {largest} training photographs a class, median {middle}; {}, about {side} pixels",
             self.set,
             if grey { "grey" } else { "colour" }
         )
@@ -133,8 +133,8 @@ impl Suggested {
         }
         if self.survey.test == 0 && self.survey.validation == 0 {
             hints.push(
-                "hint: there are no test photographs, so a part of each class is held out where there are enough; folders `train` and \
-                 `test` on top decide it yourself"
+                "hint: there are no test photographs, so a fifth of each class is held out where there are enough; to choose them yourself \
+                 put the class folders into `train` and `test`"
                     .to_owned(),
             );
         }
@@ -154,7 +154,7 @@ pub(crate) fn plan(config: &RunConfig) -> String {
     // As the run file spells it.
     let loss = serde_json::to_value(&config.loss).unwrap_or_default();
     format!(
-        "{} loss on {}, {} images through the optimiser; {}",
+        "{} loss on {}, {} images to train on; {}",
         loss["kind"].as_str().unwrap_or_default(),
         config.model.network.name(),
         config.train.images,
