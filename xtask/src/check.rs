@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use crate::process::{self, cargo, watch};
-use crate::reproduce::readme;
+use crate::reproduce;
 
 /// Runs all checks and stops at the first that fails; the test totals are printed in any case.
 pub(crate) fn run() -> Result<()> {
@@ -21,7 +21,7 @@ fn steps(totals: &mut Totals) -> Result<()> {
     step("format", || {
         process::run(&mut cargo(&["fmt", "--all", "--check"]))
     })?;
-    step("tables", readme::check)?;
+    step("tables", reproduce::check)?;
     step("lints", || {
         let clippy = [
             "clippy",

@@ -56,8 +56,8 @@ pub(crate) fn commit() -> String {
             "--untracked-files=no",
             "--",
             ".",
-            ":!datasets/*/results*",
-            ":!datasets/*/findings.toml",
+            ":!datasets/*/results.json",
+            ":!datasets/*/outcomes.json",
             ":!*.md",
         ]),
     ) {

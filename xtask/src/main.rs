@@ -15,29 +15,22 @@ mod files;
 mod machine;
 mod median;
 mod process;
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool prints"
-)]
 mod reproduce;
 #[cfg(test)]
 mod tidy;
 
 const USAGE: &str = "\
-cargo xtask reproduce [NAME..]   the paper's experiments: tune every loss alike, run what is left, table and page
-    NAME is a data set (fashion-mini if none; fashion-mnist, flowers-102, oxford-iiit-pet, stanford-dogs,
-    imagenet-attributes, imagenet) or an experiment (tuning, e1, e1-all-layers, e1-longer, e3 .. e9)
+cargo xtask reproduce [NAME..]   trains the winner of every loss anew and prints each number beside the ledger's (minutes)
+    NAME is a data set (fashion-mini if none; oxford-iiit-pet, flowers-102, stanford-dogs) or a question (closed, unseen, cause,
+    hierarchy, all-layers)
+    --table                        prints the ledger's tables and makes docs/results.md, the README's table and run files of them
+    --campaign                     searches settings for every loss and tests the winners: what the ledger does not have yet
+    --forecast                     says how long that takes, and runs nothing
     --data FOLDER --weights FILE   where the photographs and the trunk's weights lie
-    --attributes FILE.csv          attribute labels of the test images, for e4
-    --trunk googlenet|inception-v3 --losses NAME,.. --trials N --seeds N
+    --losses NAME,..               these alone
+    --budget 30m                   does what fits and goes on the next time
     --device cuda|wgpu|..          computes there instead of on the processor; as the binary takes it
-    --budget 30m                   does what fits and goes on the next time (fashion-mini: 7.5m if not given)
-    --forecast                     says how long and how much memory, and runs nothing
-    --commands                     prints the command of each training that is left, for a shell in the workspace, and runs
-                                   nothing: the folders may be made on other machines, with their paths, and brought here
-    --rerun                        runs finished cells again
-    --table                        makes the README's tables from the ledgers, and runs nothing
+    --program FILE                 this binary instead of one that is built now: what is built beside a campaign changes no result
 cargo xtask check                                     format, tables, lints, unit, doc and end-to-end tests, documentation
 cargo xtask check --device NAME,..                    the tests of other devices: wgpu, vulkan, cuda, remote
 cargo xtask bench NAME [--peer PYTHON] [--rounds N]   time a part beside the tool that people use today

@@ -1,74 +1,96 @@
-//! `cargo xtask reproduce`: the paper's experiments as a ledger of claims.
+//! `cargo xtask reproduce`: the comparison of losses as a ledger, trained anew, gone on with, or shown.
 //!
-//! A cell is one training under one name (data set, experiment, loss, setting, seed). Its key follows everything that decides
-//! its numbers; a cell whose key stands in the ledger is not run again. Settings are chosen on validation images, with as many
-//! trials for each loss; the ledger, `datasets/NAME/results.json`, is committed, and the README's tables are made from it.
+//! A cell is one training under one name (data set, question, loss, stage, setting, seed). Its key follows everything that decides its
+//! numbers; a cell whose key stands in the ledger is not run again. Settings are searched alike for every loss on held-out images;
+//! the ledgers, `datasets/NAME/results.json` and `outcomes.json`, are committed, and `docs/results.md` is made from them.
 //!
 //! | module | what |
 //! |---|---|
-//! | `options`, `set`, `suite`, `loss` | what can be asked for: data sets with their protocols, losses with their rules |
-//! | `halton`, `space`, `levers` | the points and the levers of tuning |
-//! | `experiment`, `runs`, `fit`, `ablation`, `cell` | the cells of an experiment, and their keys |
-//! | `inputs` | fingerprints of data and weights |
-//! | `ledger`, `readings` | rows, and what a finished run says |
-//! | `campaign`, `alone`, `forecast`, `rerun`, `work` | running what is left within a time |
-//! | `concentration`, `kept`, `map` | what is asked of trained embeddings |
-//! | `stats`, `table`, `details`, `convergence`, `paper`, `claims`, `verdict`, `overview`, `readme` | tables, and the paper's rows beside ours |
-//! | `drawing`, `figures`, `strips`, `page` | one offline page with every figure |
+//! | `options`, `set`, `loss` | what can be asked for: data sets with their questions, losses with their levers |
+//! | `draw`, `plan`, `cell` | the points of the search, the order of what is run, the key of each run |
+//! | `ledger`, `outcomes` | rows, and what became of each test image |
+//! | `campaign`, `alone`, `work`, `company` | running what is left within a time |
+//! | `again` | the winners trained anew, beside the ledger |
+//! | `statistics`, `verdicts`, `page`, `files` | paired intervals, words, tables, run files |
 
-mod ablation;
+mod again;
 mod alone;
 mod campaign;
 mod cell;
-mod claims;
-mod concentration;
-mod convergence;
-mod details;
-mod drawing;
-mod experiment;
-mod figures;
-mod fit;
-mod forecast;
-mod halton;
-mod inputs;
-mod kept;
+mod company;
+mod draw;
+mod files;
 mod ledger;
-mod levers;
 mod loss;
-mod map;
 mod options;
-mod overview;
+mod outcomes;
 mod page;
-mod paper;
-mod readings;
-pub(crate) mod readme;
-mod rerun;
-mod runs;
+mod plan;
 mod set;
-mod space;
-mod stats;
-mod strips;
-mod suite;
-mod table;
-mod verdict;
+mod statistics;
+mod verdicts;
 mod work;
 
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::process::{cargo, run, target};
-use options::Options;
+use options::{Mode, Options};
+
+pub(crate) use files::check;
 
 /// The command; see `USAGE`.
 pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
     let options = Options::read(arguments)?;
-    if options.table {
-        return readme::regenerate();
+    match options.mode {
+        Mode::Table => {
+            for &set in &options.sets {
+                outln!("{}", page::of(set)?)?;
+            }
+            files::write()
+        }
+        Mode::Forecast => {
+            for &set in &options.sets {
+                let ledger = ledger::Ledger::of(set)?;
+                outln!("{}", campaign::forecast(set, &options, &ledger)?)?;
+            }
+            Ok(())
+        }
+        Mode::Campaign => {
+            let program = program(&options)?;
+            let deadline = deadline(&options);
+            for &set in &options.sets {
+                if !campaign::run(set, &options, &program, deadline)? {
+                    break;
+                }
+            }
+            files::write()
+        }
+        Mode::Again => {
+            let program = program(&options)?;
+            let deadline = deadline(&options);
+            for &set in &options.sets {
+                again::run(set, &options, &program, deadline)?;
+            }
+            Ok(())
+        }
     }
-    // Standard output belongs to the commands that are asked for.
-    eprintln!("building the release binary");
+}
+
+fn deadline(options: &Options) -> Option<Instant> {
+    let budget = options.budget?;
+    Some(Instant::now() + Duration::from_secs_f64(budget))
+}
+
+/// The binary that was named, or that of this tree, built now.
+fn program(options: &Options) -> Result<PathBuf> {
+    if let Some(program) = &options.program {
+        return Ok(program.canonicalize()?);
+    }
     let start = Instant::now();
+    outln!("building the release binary")?;
     let mut build = cargo(&[
         "build",
         "--release",
@@ -80,22 +102,6 @@ pub(crate) fn reproduce(arguments: &[&str]) -> Result<()> {
         build.args(["--features", feature]);
     }
     run(&mut build)?;
-    eprintln!("built in {:.0} s\n", start.elapsed().as_secs_f64());
-    let program = target().join("release/lodestone");
-    // One budget for all sets.
-    let start = Instant::now();
-    for suite in options.suites() {
-        if options.commands {
-            print!("{}", campaign::commands(suite, &options, &program)?);
-            continue;
-        }
-        let budget = options
-            .budget
-            .map(|budget| (budget - start.elapsed().as_secs_f64()).max(0.0));
-        campaign::run(suite, &options, &program, budget)?;
-    }
-    match options.commands {
-        true => Ok(()),
-        false => readme::regenerate(),
-    }
+    outln!("built in {:.0} s\n", start.elapsed().as_secs_f64())?;
+    Ok(target().join("release/lodestone"))
 }

@@ -1,118 +1,111 @@
-//! A cell of the ledger: one thing to run, under a name, with a key that changes with everything that decides its numbers.
+//! A cell of the ledger: one training, under a name, with a key that changes with everything that decides its numbers.
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use super::experiment::Experiment;
 use super::loss::Loss;
-use super::suite::Suite;
+use super::set::Task;
 use crate::files::read_text;
 use crate::process::root;
+
+/// How far a setting has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stage {
+    /// Softmax with photographs of some size, on held-out photographs.
+    ImageSize,
+    /// A quarter of the length, on held-out images.
+    Quarter,
+    /// The whole length, on held-out images.
+    Full,
+    /// On test images.
+    Test,
+}
 
 /// What a cell is called; the ledger has one row for each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Label {
-    pub(crate) experiment: String,
+    pub(crate) task: String,
     pub(crate) loss: String,
+    pub(crate) stage: Stage,
+    /// `point 3` of the search, or what is set.
     pub(crate) setting: String,
     pub(crate) seed: u64,
 }
 
 impl Label {
-    pub(crate) fn new(experiment: Experiment, loss: Loss, setting: &str, seed: u64) -> Self {
+    pub(crate) fn new(task: Task, loss: Loss, stage: Stage, setting: &str, seed: u64) -> Self {
         Self {
-            experiment: experiment.name().into(),
+            task: task.name().into(),
             loss: loss.name().into(),
+            stage,
             setting: setting.into(),
             seed,
-        }
-    }
-
-    /// A cell that is a training.
-    pub(crate) fn trains(self, run: Run) -> Cell {
-        self.asks(run, Work::Train)
-    }
-
-    /// A cell that asks something of a trained run.
-    pub(crate) fn asks(self, run: Run, work: Work) -> Cell {
-        let run = run.with(&[&format!("seed={}", self.seed)]);
-        Cell {
-            label: self,
-            run,
-            work,
         }
     }
 }
 
 impl std::fmt::Display for Label {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let stage = match self.stage {
+            Stage::ImageSize => "held-out",
+            Stage::Quarter => "a quarter",
+            Stage::Full => "in full",
+            Stage::Test => "test",
+        };
         let Self {
-            experiment,
+            task,
             loss,
             setting,
             seed,
+            ..
         } = self;
-        write!(f, "{experiment} {loss}, {setting}, seed {seed}")
+        write!(f, "{task} {loss}, {setting}, {stage}, seed {seed}")
     }
 }
 
-/// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// A training, judged as its run file says.
-    Train,
-    /// How attributes concentrate in the embedding of a trained run.
-    Concentration,
-    /// A map of two merged classes of a trained run.
-    Map,
-}
-
-/// A training: a run file of the repository and what is set on top of it.
+/// One thing to run: the base of a set with what is set on top of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Run {
+pub(crate) struct Cell {
+    pub(crate) label: Label,
     /// Relative to the workspace.
-    pub(crate) file: String,
+    pub(crate) base: String,
     pub(crate) sets: Vec<String>,
     /// Images that are trained on, for the forecast.
     pub(crate) images: u64,
-    /// Images that go through the network to judge it, for the forecast.
-    pub(crate) judged: u64,
 }
 
-impl Run {
-    pub(crate) fn new(suite: &Suite, loss: Loss, images: u64, judged: u64) -> Self {
-        let mut sets = suite.changes(loss);
-        sets.push(format!("train.images={images}"));
-        Self {
-            file: suite.run_file(loss),
-            sets,
-            images,
-            judged,
-        }
-    }
-
-    pub(crate) fn with(self, sets: &[&str]) -> Self {
-        self.with_owned(sets.iter().map(|&set| set.to_owned()).collect())
-    }
-
-    pub(crate) fn with_owned(mut self, sets: Vec<String>) -> Self {
-        self.sets.extend(sets);
-        self
-    }
-
+impl Cell {
     /// The run file with all that is set.
-    pub(super) fn resolved(&self) -> Result<Table> {
-        let path = root().join(&self.file);
-        let mut table: Table = read_text(&path)?
-            .parse()
-            .with_context(|| format!("cannot understand {}", path.display()))?;
-        for set in &self.sets {
-            insert(&mut table, set).with_context(|| format!("--set {set}"))?;
-        }
-        Ok(table)
+    pub(crate) fn resolved(&self) -> Result<Table> {
+        resolved(&self.base, &self.sets)
     }
+
+    /// The same numbers come out wherever the key is the same: to the last bit on one kind of processor, up to roundings on
+    /// others. `inputs` are fingerprints of data and weights, and the version of the program.
+    pub(crate) fn key(&self, inputs: &[String]) -> Result<String> {
+        let mut digest = Sha256::new();
+        digest.update(toml::to_string(&self.resolved()?)?);
+        for text in inputs {
+            digest.update([0]);
+            digest.update(text);
+        }
+        Ok(hex(&digest.finalize()[..8]))
+    }
+}
+
+/// A run file with settings on top.
+pub(crate) fn resolved(file: &str, sets: &[String]) -> Result<Table> {
+    let path = root().join(file);
+    let mut table: Table = read_text(&path)?
+        .parse()
+        .with_context(|| format!("cannot understand {}", path.display()))?;
+    for set in sets {
+        insert(&mut table, set).with_context(|| format!("--set {set}"))?;
+    }
+    Ok(table)
 }
 
 /// Sets `a.b=value` as the binary does.
@@ -134,142 +127,96 @@ fn insert(table: &mut Table, set: &str) -> Result<()> {
     Ok(())
 }
 
-/// One thing to run.
-#[derive(Clone, Debug)]
-pub(crate) struct Cell {
-    pub(crate) label: Label,
-    pub(crate) run: Run,
-    pub(crate) work: Work,
-}
-
-/// What decides numbers beside the run file.
-#[derive(Clone, Debug)]
-pub(crate) struct Inputs {
-    /// Fingerprints of the data, the weights, and the version of the program.
-    pub(crate) texts: Vec<String>,
-    /// Fingerprint of the attribute labels, which only their concentration reads.
-    pub(crate) attributes: String,
-}
-
-impl Cell {
-    /// The same for another seed.
-    pub(crate) fn with_seed(&self, seed: u64) -> Self {
-        let mut cell = self.clone();
-        let [from, to] = [self.label.seed, seed].map(|seed| format!("seed={seed}"));
-        cell.label.seed = seed;
-        for set in &mut cell.run.sets {
-            *set = set.replace(&from, &to);
+/// Settings that keep batches within the classes that there are: at most as many clusters or classes as can be had, and more
+/// images of each instead (48 of 24 classes become 45 of 15).
+///
+/// A neighbourhood holds a seed and clusters of other classes: with K clusters a class at most `K (classes - 1) + 1`.
+pub(crate) fn fit(base: &str, mut sets: Vec<String>, classes: usize) -> Result<Vec<String>> {
+    let table = resolved(base, &sets)?;
+    let number = |section: &str, key: &str| -> Option<usize> {
+        let value = table.get(section)?.get(key)?.as_integer()?;
+        usize::try_from(value).ok()
+    };
+    let clusters = number("index", "clusters_per_class").unwrap_or(1);
+    let neighbourhood = clusters * (classes - 1) + 1;
+    for (many, each, most) in [
+        ("clusters_per_batch", "examples_per_cluster", neighbourhood),
+        (
+            "clusters_per_neighbourhood",
+            "examples_per_cluster",
+            neighbourhood,
+        ),
+        ("classes_per_batch", "images_per_class", classes),
+    ] {
+        let found = number("sampler", many).zip(number("sampler", each));
+        if let Some((count, images)) = found.filter(|(count, _)| *count > most) {
+            sets.push(format!("sampler.{many}={most}"));
+            sets.push(format!("sampler.{each}={}", count * images / most));
         }
-        cell
     }
-
-    /// Key of the training alone, which cells that ask something of it share.
-    pub(crate) fn run_key(&self, inputs: &Inputs) -> Result<String> {
-        let mut digest = Sha256::new();
-        digest.update(toml::to_string(&self.run.resolved()?)?);
-        for text in &inputs.texts {
-            digest.update([0]);
-            digest.update(text);
-        }
-        Ok(hex(&digest.finalize()))
-    }
-
-    /// Key of the cell: the same numbers come out wherever it is the same, to the last bit on one device and up to roundings on
-    /// others. A row names its machine.
-    pub(crate) fn key(&self, inputs: &Inputs) -> Result<String> {
-        let run = self.run_key(inputs)?;
-        Ok(match self.work {
-            Work::Train => run,
-            Work::Concentration => {
-                let asked = format!("{run} {:?} {}", self.work, inputs.attributes);
-                hex(&Sha256::digest(asked))
-            }
-            Work::Map => hex(&Sha256::digest(format!("{run} {:?}", self.work))),
-        })
-    }
+    Ok(sets)
 }
 
-/// The first 16 digits: 64 bits tell a few thousand cells apart.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reproduce::set::Set;
 
-    fn cell(sets: &[&str], seed: u64) -> Cell {
-        let run = Run {
-            file: "datasets/fashion-mini/magnet.toml".into(),
+    fn cell(sets: &[&str]) -> Cell {
+        Cell {
+            label: Label::new(Task::Closed, Loss::Magnet, Stage::Test, "point 0", 0),
+            base: Set::FashionMini.base(),
             sets: sets.iter().map(|&set| set.to_owned()).collect(),
             images: 0,
-            judged: 0,
-        };
-        Label::new(Experiment::Classification, Loss::Magnet, "tuned", seed).trains(run)
-    }
-
-    fn inputs(texts: &[&str]) -> Inputs {
-        Inputs {
-            texts: texts.iter().map(|&text| text.to_owned()).collect(),
-            attributes: "none".into(),
         }
     }
 
     #[test]
     fn a_key_follows_the_resolved_run_file_and_not_how_it_is_spelled() {
-        let inputs = inputs(&["data"]);
-        let key = |cell: &Cell| cell.key(&inputs).unwrap();
-        let plain = key(&cell(&[], 0));
-        // The run file has the gap 1.0 already.
-        assert_eq!(key(&cell(&["loss.gap=1.0"], 0)), plain);
-        assert_eq!(key(&cell(&["loss.gap=2.0", "loss.gap=1.00"], 0)), plain);
-        assert_ne!(key(&cell(&["loss.gap=2.0"], 0)), plain);
-        assert_ne!(key(&cell(&[], 1)), plain);
-        assert_ne!(
-            cell(&[], 0).key(&self::inputs(&["other data"])).unwrap(),
-            plain
-        );
-    }
-
-    #[test]
-    fn another_seed_changes_a_cell_as_if_it_had_been_made_with_it() {
-        let inputs = inputs(&["data"]);
-        let merged = |seed: u64| {
-            let groups = format!("data.coarse={{kind=\"random\",groups=2,seed={seed}}}");
-            cell(&[&groups], seed)
-        };
-        let key = |cell: &Cell| cell.key(&inputs).unwrap();
-        assert_eq!(key(&merged(0).with_seed(2)), key(&merged(2)));
-        assert_ne!(key(&merged(0)), key(&merged(2)));
-    }
-
-    #[test]
-    fn what_is_asked_of_a_run_has_a_key_of_its_own() {
-        let train = cell(&[], 0);
-        let asks = |work| Cell {
-            work,
-            ..train.clone()
-        };
-        let map = asks(Work::Map);
-        let (inputs, mut labelled) = (inputs(&[]), inputs(&[]));
-        labelled.attributes = "other labels".into();
-        assert_eq!(map.run_key(&inputs).unwrap(), train.key(&inputs).unwrap());
-        assert_ne!(map.key(&inputs).unwrap(), train.key(&inputs).unwrap());
-        // Attribute labels decide what is counted in an embedding and nothing of the training.
-        let keys = |cell: &Cell| [&inputs, &labelled].map(|inputs| cell.key(inputs).unwrap());
-        let of_train = keys(&train);
-        assert_eq!(of_train[0], of_train[1]);
-        let of_share = keys(&asks(Work::Concentration));
-        assert_ne!(of_share[0], of_share[1]);
+        let inputs = ["data".to_owned()];
+        let key = |sets: &[&str]| cell(sets).key(&inputs).unwrap();
+        let plain = key(&["loss={kind=\"magnet\",gap=1.0}"]);
+        assert_eq!(key(&["loss={kind=\"magnet\"}", "loss.gap=1.00"]), plain);
+        assert_ne!(key(&["loss={kind=\"magnet\",gap=2.0}"]), plain);
+        assert_ne!(key(&["loss={kind=\"magnet\",gap=1.0}", "seed=1"]), plain);
+        let other = ["other data".to_owned()];
+        let sets = ["loss={kind=\"magnet\",gap=1.0}"];
+        assert_ne!(cell(&sets).key(&other).unwrap(), plain);
     }
 
     #[test]
     fn a_setting_that_cannot_be_set_is_named() {
-        let error = cell(&["seed.x=1"], 0).run_key(&inputs(&[]));
-        let error = format!("{:#}", error.unwrap_err());
+        let error = format!("{:#}", cell(&["seed.x=1"]).resolved().unwrap_err());
         assert_eq!(error, "--set seed.x=1: seed is no table");
+    }
+
+    #[test]
+    fn a_batch_of_more_clusters_than_there_are_gets_more_images_of_each() {
+        let fitted = |sets: &[&str], classes| {
+            let before = sets.iter().map(|&set| set.to_owned()).collect();
+            let after = fit(&Set::FashionMini.base(), before, classes).unwrap();
+            after[sets.len()..].to_vec()
+        };
+        let wide = [
+            "index.clusters_per_class=2",
+            "sampler={kind=\"neighbourhood\",clusters_per_batch=12,examples_per_cluster=4}",
+        ];
+        assert_eq!(
+            fitted(&wide, 5),
+            [
+                "sampler.clusters_per_batch=9",
+                "sampler.examples_per_cluster=5"
+            ]
+        );
+        assert!(fitted(&wide, 10).is_empty());
+        let classes = ["sampler={kind=\"per-class\",classes_per_batch=24,images_per_class=2}"];
+        assert_eq!(
+            fitted(&classes, 15),
+            ["sampler.classes_per_batch=15", "sampler.images_per_class=3"]
+        );
     }
 }

@@ -4,44 +4,48 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::experiment::Experiment;
-use super::forecast::duration;
 use super::loss::Loss;
-use super::set::Set;
-use super::suite::{Suite, Trunk};
+use super::set::{Set, Task};
+
+/// What is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The winners are trained anew and compared with the ledger.
+    #[default]
+    Again,
+    /// What is missing is run.
+    Campaign,
+    /// What is missing is counted.
+    Forecast,
+    /// The tables are printed, and written where they differ.
+    Table,
+}
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
+    pub(crate) mode: Mode,
     pub(crate) sets: Vec<Set>,
-    pub(crate) experiments: Vec<Experiment>,
+    /// All of a set if empty.
+    pub(crate) tasks: Vec<Task>,
+    /// All of a task if empty.
     pub(crate) losses: Vec<Loss>,
     pub(crate) data: Option<PathBuf>,
     pub(crate) weights: Option<PathBuf>,
-    pub(crate) attributes: Option<PathBuf>,
-    pub(crate) trunk: Trunk,
     /// What the binary computes on, where it is not the processor.
     pub(crate) device: Option<String>,
+    /// A binary that is there already, rather than one built now.
+    pub(crate) program: Option<PathBuf>,
     /// Seconds.
     pub(crate) budget: Option<f64>,
-    pub(crate) seeds: u64,
-    pub(crate) trials: Option<usize>,
-    /// Only the tables of the README.
-    pub(crate) table: bool,
-    /// Only the forecast.
-    pub(crate) forecast: bool,
-    /// Only the command of each training that is left, for other machines.
-    pub(crate) commands: bool,
-    /// Finished cells are run again.
-    pub(crate) rerun: bool,
 }
+
+/// Kinds of devices, which are also the features that have them.
+const DEVICES: [&str; 5] = ["cpu", "cuda", "wgpu", "vulkan", "remote"];
 
 impl Options {
     pub(crate) fn read(arguments: &[&str]) -> Result<Self> {
-        let mut options = Self {
-            seeds: 3,
-            ..Self::default()
-        };
+        let mut options = Self::default();
         let mut words = arguments.iter();
         while let Some(&word) = words.next() {
             let mut value = || {
@@ -50,11 +54,21 @@ impl Options {
                     .copied()
                     .with_context(|| format!("{word} needs a value"))
             };
+            let mode = match word {
+                "--campaign" => Some(Mode::Campaign),
+                "--forecast" => Some(Mode::Forecast),
+                "--table" => Some(Mode::Table),
+                _ => None,
+            };
+            if let Some(mode) = mode {
+                ensure!(
+                    options.mode == Mode::Again,
+                    "{word} and another of --campaign, --forecast and --table: name one"
+                );
+                options.mode = mode;
+                continue;
+            }
             match word {
-                "--table" => options.table = true,
-                "--forecast" => options.forecast = true,
-                "--commands" => options.commands = true,
-                "--rerun" => options.rerun = true,
                 "--device" => {
                     let name = value()?;
                     ensure!(
@@ -66,14 +80,7 @@ impl Options {
                 }
                 "--data" => options.data = Some(value()?.into()),
                 "--weights" => options.weights = Some(value()?.into()),
-                "--attributes" => options.attributes = Some(value()?.into()),
-                "--trunk" => {
-                    options.trunk = match value()? {
-                        "googlenet" => Trunk::Googlenet,
-                        "inception-v3" => Trunk::InceptionV3,
-                        other => bail!("--trunk is {other}, must be googlenet or inception-v3"),
-                    }
-                }
+                "--program" => options.program = Some(value()?.into()),
                 "--budget" => {
                     let text = value()?;
                     let seconds = duration(text);
@@ -81,8 +88,6 @@ impl Options {
                         format!("--budget is {text}, must be a time such as 90s, 30m or 2h")
                     })?);
                 }
-                "--seeds" => options.seeds = number(word, value()?)?,
-                "--trials" => options.trials = Some(number(word, value()?)? as usize),
                 "--losses" => {
                     for name in value()?.split(',') {
                         let known = || Loss::ALL.map(Loss::name).join(", ");
@@ -93,17 +98,16 @@ impl Options {
                     }
                 }
                 other if other.starts_with('-') => bail!(
-                    "reproduce has no option {other}; it has --data, --weights, --attributes, --trunk, --device, --budget, \
-                     --seeds, --trials, --losses, --forecast, --commands, --rerun and --table"
+                    "reproduce has no option {other}; it has --campaign, --forecast, --table, --data, --weights, --losses, \
+                     --budget, --device and --program"
                 ),
-                "e2" => bail!("e2 is e1 on the set imagenet-attributes"),
-                name => match (Set::of(name), Experiment::of(name)) {
+                name => match (Set::of(name), Task::of(name)) {
                     (Some(set), _) => options.sets.push(set),
-                    (_, Some(experiment)) => options.experiments.push(experiment),
+                    (_, Some(task)) => options.tasks.push(task),
                     (None, None) => bail!(
-                        "reproduce knows no {name}; sets are {}, experiments {}",
+                        "reproduce knows no {name}; sets are {}, questions {}",
                         Set::ALL.map(Set::name).join(", "),
-                        Experiment::ALL.map(Experiment::name).join(", ")
+                        Task::ALL.map(Task::name).join(", ")
                     ),
                 },
             }
@@ -111,13 +115,6 @@ impl Options {
         if options.sets.is_empty() {
             options.sets.push(Set::FashionMini);
         }
-        if options.losses.is_empty() {
-            options.losses = Loss::ALL.to_vec();
-        }
-        ensure!(
-            !(options.rerun && options.commands),
-            "--commands lists what is left, and --rerun would take away what other machines bring: name one of them"
-        );
         ensure!(
             options.data.is_none() || options.sets.len() == 1,
             "--data is given for {} sets, name one of them",
@@ -132,36 +129,37 @@ impl Options {
         (kind != "cpu").then_some(kind)
     }
 
-    /// The sets that are asked for, with the rest of what was said.
-    pub(crate) fn suites(&self) -> Vec<Suite> {
-        let suite = |&set: &Set| Suite {
-            set,
-            trunk: self.trunk,
-            data: self.data.clone(),
-            weights: self.weights.clone(),
-            trials: self.trials.unwrap_or(set.protocol().trials),
-            seeds: self.seeds,
-            losses: self.losses.clone(),
-            attributes: self.attributes.clone(),
-        };
-        self.sets.iter().map(suite).collect()
+    /// The tasks of a set that are asked for.
+    pub(crate) fn tasks_of(&self, set: Set) -> Vec<Task> {
+        let wanted = |task: &Task| self.tasks.is_empty() || self.tasks.contains(task);
+        set.tasks().iter().copied().filter(wanted).collect()
+    }
+
+    /// The losses of a task that are asked for.
+    pub(crate) fn losses_of(&self, set: Set, task: Task) -> Vec<Loss> {
+        let wanted = |loss: &Loss| self.losses.is_empty() || self.losses.contains(loss);
+        set.losses(task).into_iter().filter(wanted).collect()
     }
 }
 
-/// Kinds of devices, which are also the features that have them.
-pub(super) const DEVICES: [&str; 5] = ["cpu", "cuda", "wgpu", "vulkan", "remote"];
-
 /// `cuda` of `cuda:1`.
-pub(super) fn kind(device: &str) -> &str {
+fn kind(device: &str) -> &str {
     device.split(':').next().unwrap_or(device)
 }
 
-fn number(option: &str, text: &str) -> Result<u64> {
-    let number = text
-        .parse()
-        .with_context(|| format!("{option} is {text}, must be a number"))?;
-    ensure!(number > 0, "{option} is 0, must be at least 1");
-    Ok(number)
+/// Seconds of `90s`, `30m`, `2h`; a number alone is minutes.
+fn duration(text: &str) -> Option<f64> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "m"),
+    };
+    let number: f64 = number.parse().ok()?;
+    let seconds = match unit {
+        "s" => number,
+        "h" => 3600.0 * number,
+        _ => 60.0 * number,
+    };
+    (seconds > 0.0 && seconds.is_finite()).then_some(seconds)
 }
 
 #[cfg(test)]
@@ -169,32 +167,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_sets_or_experiments_and_the_small_set_is_taken_where_none_is_named() {
-        let options =
-            Options::read(&["e8", "--losses", "magnet,softmax", "--budget", "30m"]).unwrap();
-        assert_eq!(options.sets, [Set::FashionMini]);
-        assert_eq!(options.experiments, [Experiment::Ablation]);
-        assert_eq!(options.losses, [Loss::Magnet, Loss::Softmax]);
+    fn words_are_sets_or_questions_and_the_embedded_set_is_taken_where_none_is_named() {
+        let options = Options::read(&["closed", "--losses", "magnet,softmax", "--budget", "30m"]);
+        let options = options.unwrap();
+        assert_eq!(
+            (options.mode, options.sets.clone()),
+            (Mode::Again, vec![Set::FashionMini])
+        );
+        assert_eq!(options.tasks_of(Set::FashionMini), [Task::Closed]);
+        assert_eq!(
+            options.losses_of(Set::FashionMini, Task::Closed),
+            [Loss::Softmax, Loss::Magnet]
+        );
         assert_eq!(options.budget, Some(1800.0));
         assert_eq!(options.feature(), None);
-        let with_device = |name| Options::read(&["--device", name]).unwrap();
-        assert_eq!(with_device("cuda:1").feature(), Some("cuda"));
-        assert_eq!(with_device("cpu").feature(), None);
-        let options = Options::read(&["flowers-102", "--seeds", "5"]).unwrap();
-        assert_eq!((options.sets, options.seeds), (vec![Set::Flowers102], 5));
+        let with_device = Options::read(&["--device", "cuda:1", "--campaign"]).unwrap();
+        assert_eq!(with_device.feature(), Some("cuda"));
+        assert_eq!(with_device.mode, Mode::Campaign);
     }
 
     #[test]
     fn a_mistake_is_named_with_what_would_do() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 8] = [
             (
                 &["--device", "gpu"],
                 "--device is gpu, must begin with cpu, cuda,",
             ),
-            (
-                &["--rerun", "--commands"],
-                "--commands lists what is left, and --rerun",
-            ),
+            (&["--table", "--campaign"], "--campaign and another of"),
             (
                 &["flowers"],
                 "reproduce knows no flowers; sets are fashion-mini,",
@@ -203,18 +202,29 @@ mod tests {
                 &["--budget", "soon"],
                 "--budget is soon, must be a time such as 90s",
             ),
-            (&["--seeds", "0"], "--seeds is 0, must be at least 1"),
-            (&["--seeds"], "--seeds needs a value"),
+            (&["--budget"], "--budget needs a value"),
             (
                 &["--losses", "hinge"],
                 "--losses has hinge, there are softmax,",
             ),
             (&["--sedes", "3"], "reproduce has no option --sedes"),
-            (&["e2"], "e2 is e1 on the set imagenet-attributes"),
+            (
+                &["flowers-102", "oxford-iiit-pet", "--data", "x"],
+                "--data is given for 2 sets",
+            ),
         ];
         for (arguments, expected) in cases {
             let error = Options::read(arguments).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_are_minutes_without() {
+        assert_eq!(
+            ["90s", "30m", "2h", "8"].map(duration),
+            [Some(90.0), Some(1800.0), Some(7200.0), Some(480.0)]
+        );
+        assert_eq!(["", "m", "-3m", "0", "3 days"].map(duration), [None; 5]);
     }
 }

@@ -1,191 +1,485 @@
-//! `report.html`: every table and figure of a suite on one page that needs nothing but itself.
+//! The tables of `docs/results.md` and of the README, made from the ledgers.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fmt::Write;
 
-use anyhow::{Context, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use anyhow::Result;
 
-use super::experiment::{Experiment, Unknown};
-use super::figures;
-use super::ledger::Ledger;
+use super::campaign::space;
+use super::cell::Stage;
+use super::ledger::{Distance, Ledger, Row};
 use super::loss::Loss;
-use super::map::{self, Map};
-use super::strips;
-use super::table;
-use super::work::Workshop;
-use crate::files::{read_json, write_whole};
+use super::outcomes::{Outcomes, Rule};
+use super::plan::{KEPT, POINTS, Plan};
+use super::set::{Set, Task};
+use super::statistics::{mean, spread};
+use super::verdicts::{Beside, Standing, Word, reported, standings};
+use crate::process::quoted;
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// What a page says before its sets.
+pub(crate) const RULES: &str = "\
+Every loss gets the same search: settings of its own drawn evenly from the declared ranges, tried at a quarter of the length on \
+held-out images; the best four at full length; the best of these with several seeds on the test images. No setting comes from \
+anywhere else. Batches have 48 images. All losses are judged by the same rules, in Euclidean distance between the embeddings that \
+they make (of length 1 where the loss wants it) and in cosine; held-out images choose between the two, too. \
+*Ahead*, *level* and *behind* are what a paired bootstrap over seeds and test images (over classes where classes are unseen) says \
+after Holm's correction for the number of losses, and nothing else.\n";
 
-/// Writes the page of a suite beside its run folders, and gives its path.
-pub(crate) fn write(workshop: &Workshop<'_>, ledger: &Ledger) -> Result<PathBuf> {
-    let name = workshop.suite.name();
-    let strips = strips_of(workshop, ledger)?;
-    let maps = maps_of(workshop, ledger)?;
-    let mut body = format!("<h1>{}</h1>\n", escaped(&name));
-    body += &html_of(&table::of(ledger, workshop.suite.set)?);
-    for figure in figures::of(ledger)? {
-        body += &format!(
-            "<figure>{}<figcaption>{}</figcaption></figure>\n",
-            figure.svg,
-            escaped(&figure.title)
-        );
-    }
-    for (loss, _) in &maps {
-        body += &format!(
-            "<figure class=map><canvas data-map={loss} width=520 height=520></canvas>\
-             <figcaption>{loss}: test images of two merged classes by t-SNE; the frame's colour is the class below that training \
-             did not see</figcaption></figure>\n"
-        );
-    }
-    for (loss, picture) in &strips {
-        body += &format!(
-            "<figure><img alt=\"\" src=\"{picture}\"><figcaption>{loss}: test images on the left, their nearest training images \
-             to the right, green where the class is the same</figcaption></figure>\n"
-        );
-    }
-    let data = json!({
-        "strips": strips.into_iter().map(|(loss, picture)| (loss.to_owned(), picture.into())).collect::<serde_json::Map<String, Value>>(),
-        "maps": maps.into_iter().map(|(loss, map)| (loss.to_owned(), map)).collect::<serde_json::Map<String, Value>>(),
-    });
-    // A closing tag inside the data would end the script.
-    let data = data.to_string().replace("</", "<\\/");
-    let text = format!(
-        "<!doctype html>\n<html lang=en><meta charset=utf-8><title>{title}</title><link rel=icon href=\"data:,\">\n<style>{STYLE}</style>\n\
-         <main>\n{body}</main>\n<div id=hover hidden></div>\n<script type=application/json id=data>{data}</script>\n\
-         <script>{SCRIPT}</script>\n</html>\n",
-        title = escaped(&name)
-    );
-    let path = workshop.folder.join("report.html");
-    write_whole(&path, text.as_bytes())?;
-    Ok(path)
-}
-
-/// Strips of the runs that are still there, as pictures that stand in the page.
-fn strips_of(workshop: &Workshop<'_>, ledger: &Ledger) -> Result<Vec<(&'static str, String)>> {
-    let mut found = Vec::new();
-    for (loss, run) in runs(workshop, ledger, Experiment::Classification)? {
-        if let Some(picture) = strips::of(&run)? {
-            found.push((loss, inline("image/png", &picture)));
-        }
-    }
-    Ok(found)
-}
-
-/// Maps with the sheet of their pictures.
-fn maps_of(workshop: &Workshop<'_>, ledger: &Ledger) -> Result<Vec<(&'static str, Value)>> {
-    let mut found = Vec::new();
-    for (loss, run) in runs(workshop, ledger, Experiment::Map)? {
-        let (file, sheet) = (run.join(map::FILE), run.join("kept/queries.jpg"));
-        if file.exists() && sheet.exists() {
-            let map: Map = read_json(&file)?;
-            let bytes =
-                fs::read(&sheet).with_context(|| format!("cannot read {}", sheet.display()))?;
-            let value = json!({ "map": map, "sheet": inline("image/jpeg", &bytes) });
-            found.push((loss, value));
-        }
-    }
-    Ok(found)
-}
-
-/// Folders of the first seed of each loss.
-fn runs(
-    workshop: &Workshop<'_>,
-    ledger: &Ledger,
-    experiment: Experiment,
-) -> Result<Vec<(&'static str, PathBuf)>> {
-    let cells = experiment
-        .cells(workshop.suite, ledger, Unknown::LeftOut)?
-        .into_iter();
-    cells
-        .filter(|cell| cell.label.seed == 0)
-        .filter_map(|cell| Some((Loss::of(&cell.label.loss)?.name(), cell)))
-        .map(|(loss, cell)| Ok((loss, workshop.run_folder(&cell)?)))
-        .collect()
-}
-
-fn inline(kind: &str, bytes: &[u8]) -> String {
-    format!("data:{kind};base64,{}", STANDARD.encode(bytes))
-}
-
-/// Our own Markdown: paragraphs and tables.
-fn html_of(markdown: &str) -> String {
-    let mut html = String::new();
-    let mut lines = markdown.lines().peekable();
-    while let Some(line) = lines.next() {
-        if !line.starts_with('|') {
-            if !line.is_empty() {
-                html += &format!("<p>{}</p>\n", styled(line));
-            }
+/// Everything about a set.
+pub(crate) fn of(set: Set) -> Result<String> {
+    let ledger = Ledger::of(set)?;
+    let outcomes = Outcomes::of(set)?;
+    let mut text = format!("## {}\n", set.name());
+    for &task in set.tasks() {
+        if ledger.rows.iter().all(|row| row.label.task != task.name()) {
             continue;
         }
-        html += "<table><thead><tr>";
-        for cell in cells(line) {
-            html += &format!("<th>{}</th>", styled(cell));
-        }
-        html += "</tr></thead><tbody>\n";
-        // The line of dashes.
-        lines.next();
-        while let Some(row) = lines.next_if(|row| row.starts_with('|')) {
-            html += "<tr>";
-            for cell in cells(row) {
-                html += &format!("<td>{}</td>", styled(cell));
-            }
-            html += "</tr>\n";
-        }
-        html += "</tbody></table>\n";
-    }
-    html
-}
-
-fn cells(line: &str) -> impl Iterator<Item = &str> {
-    line.trim_matches('|').split('|').map(str::trim)
-}
-
-/// Escaped, with `code` and **bold**.
-fn styled(text: &str) -> String {
-    let mut html = String::new();
-    for (mark, tag) in [("**", "b"), ("`", "code")] {
-        let source = if html.is_empty() {
-            escaped(text)
-        } else {
-            std::mem::take(&mut html)
+        text += "\n";
+        text += &match task {
+            Task::Closed | Task::Unseen => compared(&ledger, &outcomes, task),
+            Task::AllLayers => compared(&ledger, &outcomes, task),
+            Task::Cause => factors(&ledger),
+            Task::Hierarchy => hierarchy(&ledger),
         };
-        let pieces: Vec<&str> = source.split(mark).collect();
-        for (number, piece) in pieces.iter().enumerate() {
-            let inside = number % 2 == 1 && number + 1 < pieces.len();
-            html += &if inside {
-                format!("<{tag}>{piece}</{tag}>")
-            } else {
-                (*piece).to_owned()
-            };
-        }
     }
-    html
+    text += &left(set, &ledger)?;
+    Ok(text)
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+fn title(task: Task) -> &'static str {
+    match task {
+        Task::Closed => "Classes that were trained on",
+        Task::Unseen => "Classes never seen",
+        Task::Cause => "Magnet: size, temperature, own mean, optimiser",
+        Task::Hierarchy => "Fine classes below merged ones",
+        Task::AllLayers => "All layers trained",
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_becomes_a_table_and_nothing_in_it_becomes_a_tag() {
-        let html = html_of("a < b\n\n| x | y |\n|---|---:|\n| **no** | `a=\"b\"` |\n");
-        assert_eq!(
-            html,
-            "<p>a &lt; b</p>\n<table><thead><tr><th>x</th><th>y</th></tr></thead><tbody>\n\
-             <tr><td><b>no</b></td><td><code>a=&quot;b&quot;</code></td></tr>\n</tbody></table>\n"
+/// A comparison of losses: numbers, words, settings.
+fn compared(ledger: &Ledger, outcomes: &Outcomes, task: Task) -> String {
+    let rules = Rule::of(task);
+    let all: Vec<Vec<Standing>> = rules
+        .iter()
+        .map(|&rule| standings(ledger, outcomes, task, rule))
+        .collect();
+    let mut text = format!("### {}\n\n", title(task));
+    let headings: Vec<&str> = rules.iter().map(|rule| rule.title()).collect();
+    let _ = writeln!(
+        text,
+        "| loss | distance | {} | own rule, error % | paper, error % | beside softmax | beside the best | seeds |",
+        headings.join(" | ")
+    );
+    let _ = writeln!(
+        text,
+        "|---|---|{}---:|---:|---|---|---:|",
+        "---:|".repeat(rules.len())
+    );
+    for standing in &all[0] {
+        let loss = standing.loss;
+        let of_loss = |place: usize| all[place].iter().find(|one| one.loss == loss);
+        let rows = reported(ledger, task, loss);
+        let distance = rows[0].outcome.distance.unwrap_or(Distance::Own);
+        let values = (0..rules.len()).map(|place| {
+            of_loss(place).map_or("–".into(), |one| match rules[place].measure().1 {
+                true => spread(
+                    &one.seeds
+                        .iter()
+                        .map(|right| 1.0 - right)
+                        .collect::<Vec<_>>(),
+                ),
+                false => spread(&one.seeds),
+            })
+        });
+        let values: Vec<String> = values.collect();
+        let words = |pick: &dyn Fn(&Standing) -> Option<Beside>| {
+            let words = (0..rules.len()).map(|place| {
+                let beside = of_loss(place).and_then(pick);
+                beside.map_or("–", |beside| beside.word.in_words())
+            });
+            words.collect::<Vec<_>>().join(", ")
+        };
+        let own: Vec<f64> = rows
+            .iter()
+            .filter_map(|row| own_rule(row, loss, task))
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            loss.name(),
+            distance.in_words(),
+            values.join(" | "),
+            if own.is_empty() {
+                "–".into()
+            } else {
+                spread(&own)
+            },
+            paper(loss, ledger.set, task),
+            words(&|one| one.softmax),
+            words(&|one| one.best),
+            rows.len(),
         );
     }
+    text += "\nWords stand for the rules in the order of their columns.\n";
+    text += &differences(&all, rules);
+    text += &both_distances(ledger, task);
+    text += &settings(ledger, task);
+    text
+}
+
+fn paper(loss: Loss, set: Set, task: Task) -> String {
+    let known = loss.of_paper(set.name()).filter(|_| task != Task::Unseen);
+    known.map_or("–".into(), |error| format!("{error:.1}"))
+}
+
+fn own_rule(row: &Row, loss: Loss, task: Task) -> Option<f64> {
+    let key = format!("{}_error_at_1", loss.own_rule());
+    let found = (task != Task::Unseen).then(|| row.outcome.measures.get(&key))?;
+    found.copied()
+}
+
+/// Paired differences with their intervals.
+fn differences(all: &[Vec<Standing>], rules: &[Rule]) -> String {
+    let mut text = String::from(
+        "\n<details><summary>Paired differences, points of right answers or of MAP@R</summary>\n\n\
+         | loss | rule | minus softmax | 95 % interval | word | minus the best | 95 % interval | word |\n\
+         |---|---|---:|---:|---|---:|---:|---|\n",
+    );
+    for (standings, rule) in all.iter().zip(rules) {
+        for one in standings {
+            let cells = |beside: Option<Beside>| match beside {
+                None => "– | – | –".to_owned(),
+                Some(Beside { difference, word }) => format!(
+                    "{:+.2} | {:+.2} to {:+.2} | {}",
+                    100.0 * difference.mean,
+                    100.0 * difference.interval.0,
+                    100.0 * difference.interval.1,
+                    word.in_words()
+                ),
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} |",
+                one.loss.name(),
+                rule.measure()
+                    .0
+                    .replace("_error_at_1", "")
+                    .replace('_', " "),
+                cells(one.softmax),
+                cells(one.best)
+            );
+        }
+    }
+    text + "\n</details>\n"
+}
+
+/// Every rule in both distances.
+fn both_distances(ledger: &Ledger, task: Task) -> String {
+    let mut heading = String::from("| loss |");
+    for rule in Rule::of(task) {
+        for distance in Distance::ALL {
+            let _ = write!(
+                heading,
+                " {}, {} |",
+                rule.measure().0.replace('_', " "),
+                distance.in_words()
+            );
+        }
+    }
+    let mut text = format!(
+        "\n<details><summary>Both distances, %</summary>\n\n{heading}\n|---|{}\n",
+        "---:|".repeat(2 * Rule::of(task).len())
+    );
+    for loss in ledger.set.losses(task) {
+        let rows = reported(ledger, task, loss);
+        if rows.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "| {} |", loss.name());
+        for rule in Rule::of(task) {
+            for distance in Distance::ALL {
+                let key = distance.key(rule.measure().0);
+                let key = if task == Task::Unseen {
+                    format!("unseen.{key}")
+                } else {
+                    key
+                };
+                let values = rows
+                    .iter()
+                    .filter_map(|row| row.outcome.measures.get(&key).copied());
+                let values: Vec<f64> = values.collect();
+                let shown = if values.is_empty() {
+                    "–".into()
+                } else {
+                    spread(&values)
+                };
+                let _ = write!(text, " {shown} |");
+            }
+        }
+        text += "\n";
+    }
+    text + "\n</details>\n"
+}
+
+/// The winners' settings, the spread of the best four, and what they cost.
+fn settings(ledger: &Ledger, task: Task) -> String {
+    let searched = task.searched();
+    let plan = Plan {
+        set: ledger.set,
+        ledger,
+    };
+    let columns = [
+        ("trunk rate", "optimizer.trunk_rate"),
+        ("head rate", "optimizer.head_rate"),
+        ("weight decay", "optimizer.weight_decay"),
+        ("start", "model.head.initialise"),
+        ("size", "model.head.embedding_size"),
+        ("dropout", "model.head.dropout"),
+        ("smallest crop", "data.augmentation.random_crop.scale"),
+    ];
+    let names = columns.map(|(name, _)| name).join(" | ");
+    let mut text = format!(
+        "\n<details><summary>The winners' settings, of {POINTS} points each</summary>\n\n\
+         | loss | held-out % of the best {KEPT} | optimiser | {names} | of its own | seconds | peak MB | commit |\n\
+         |---|---|---|{}---|---:|---:|---|\n",
+        "---|".repeat(columns.len())
+    );
+    for loss in ledger.set.losses(task) {
+        let Some(winner) = plan.winner(searched, loss) else {
+            continue;
+        };
+        let four = ledger
+            .ranked(searched, loss, Stage::Full, 1)
+            .unwrap_or_default();
+        let four = four.iter().filter_map(|row| row.outcome.held_out);
+        let four: Vec<String> = four.map(|value| format!("{:.1}", 100.0 * value)).collect();
+        let adam = winner
+            .setting("optimizer.rule")
+            .is_some_and(|rule| rule.contains("adam"));
+        let values = columns.map(|(_, key)| winner.setting(key).unwrap_or("–").to_owned());
+        let own = winner.sets.iter().filter(|set| {
+            let own = ["loss.", "sampler=", "sampler.", "index."];
+            own.iter().any(|start| set.starts_with(start))
+        });
+        let own: Vec<&str> = own.map(String::as_str).collect();
+        let rows = reported(ledger, task, loss);
+        let seconds: Vec<f64> = rows.iter().filter_map(|row| row.outcome.seconds).collect();
+        let memory = rows
+            .iter()
+            .filter_map(|row| row.outcome.peak_memory_bytes)
+            .max();
+        let commits: std::collections::BTreeSet<&str> =
+            rows.iter().map(|row| row.commit.as_str()).collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | `{}` | {} | {} | {} |",
+            loss.name(),
+            four.join(", "),
+            if adam { "AdamW" } else { "SGD" },
+            values.join(" | "),
+            own.join(" "),
+            if seconds.is_empty() {
+                "–".into()
+            } else {
+                format!("{:.0}", mean(&seconds))
+            },
+            memory.map_or("–".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)),
+            commits.into_iter().collect::<Vec<_>>().join(", "),
+        );
+    }
+    text += "\nSeconds are those of a tested run that had the machine to itself; – where none had.\n\nRanges:\n\n";
+    for (loss, ranges) in space(ledger.set, &ledger.set.losses(task)) {
+        if loss != Loss::Frozen {
+            let _ = writeln!(text, "- {}: {}", loss.name(), ranges.join("; "));
+        }
+    }
+    text + "\n</details>\n"
+}
+
+/// Magnet by its four factors: means over seeds.
+fn factors(ledger: &Ledger) -> String {
+    let mut text = format!(
+        "### {}\n\nAll else equal: gap 1/t, 6 clusters of 8, one cluster a class. Nearest class mean, error %, in Euclidean distance.\n\n\
+         | size | t | own mean | SGD | AdamW |\n|---:|---:|---|---:|---:|\n",
+        title(Task::Cause)
+    );
+    for size in [16, 64, 256] {
+        for temperature in ["1", "0.3", "0.1"] {
+            for own in ["plain", "leave_one_out"] {
+                let cell = |optimiser: &str| {
+                    let setting = format!("size {size}, t {temperature}, {own}, {optimiser}");
+                    let rows = ledger
+                        .at(Task::Cause, Loss::Magnet, Stage::Test)
+                        .into_iter();
+                    let rows = rows.filter(|row| row.label.setting == setting);
+                    let key = Rule::NearestClassMean.measure().0;
+                    let values: Vec<f64> = rows
+                        .filter_map(|row| row.outcome.measures.get(key).copied())
+                        .collect();
+                    if values.is_empty() {
+                        "–".into()
+                    } else {
+                        spread(&values)
+                    }
+                };
+                let name = own.replace('_', " ");
+                let _ = writeln!(
+                    text,
+                    "| {size} | {temperature} | {name} | {} | {} |",
+                    cell("SGD"),
+                    cell("AdamW")
+                );
+            }
+        }
+    }
+    text
+}
+
+/// Fine classes by the soft vote of training images, as the paper judges them.
+fn hierarchy(ledger: &Ledger) -> String {
+    let mut text = format!(
+        "### {}\n\nSettings of the closed comparison, chosen without the fine labels. Error of fine classes by soft kNN, %.\n\n\
+         | loss | merged classes | fine error % | seeds |\n|---|---|---:|---:|\n",
+        title(Task::Hierarchy)
+    );
+    for loss in ledger.set.losses(Task::Hierarchy) {
+        let rows = ledger.at(Task::Hierarchy, loss, Stage::Test);
+        let settings: std::collections::BTreeSet<&str> =
+            rows.iter().map(|row| row.label.setting.as_str()).collect();
+        for setting in settings {
+            let of_setting = rows.iter().filter(|row| row.label.setting == setting);
+            let key = "hierarchy_soft_knn_error_at_1";
+            let values: Vec<f64> = of_setting
+                .filter_map(|row| row.outcome.measures.get(key).copied())
+                .collect();
+            if !values.is_empty() {
+                let _ = writeln!(
+                    text,
+                    "| {} | {setting} | {} | {} |",
+                    loss.name(),
+                    spread(&values),
+                    values.len()
+                );
+            }
+        }
+    }
+    text
+}
+
+/// What has not been run, with its command.
+fn left(set: Set, ledger: &Ledger) -> Result<String> {
+    let plan = Plan { set, ledger };
+    let mut text = String::new();
+    for &task in set.tasks() {
+        let mut waiting = Vec::new();
+        for loss in set.losses(task) {
+            let known = plan.cells(task, &[loss])?;
+            let done = known
+                .iter()
+                .filter(|cell| ledger.row(&cell.label).is_some())
+                .count();
+            if done < plan.count(task, &[loss])?.max(1) {
+                waiting.push(loss.name());
+            }
+        }
+        if !waiting.is_empty() {
+            let photographs = match set {
+                Set::FashionMini => "",
+                _ => " --data FOLDER --weights FILE",
+            };
+            let names = quoted(&waiting.join(","));
+            let _ = writeln!(
+                text,
+                "\nNot run yet: `cargo xtask reproduce {} {} --campaign{photographs} --losses {names}`",
+                set.name(),
+                task.name(),
+            );
+        }
+    }
+    Ok(text)
+}
+
+/// The table of losses by sets, and a sentence for each, for the README.
+pub(crate) fn summary() -> Result<String> {
+    let mut columns = Vec::new();
+    let mut sentences = String::new();
+    for set in Set::ALL {
+        let (ledger, outcomes) = (Ledger::of(set)?, Outcomes::of(set)?);
+        for (task, rule) in [
+            (Task::Closed, Rule::NearestClassMean),
+            (Task::Closed, Rule::MapAtR),
+            (Task::Unseen, Rule::MapAtR),
+        ] {
+            let standings = standings(&ledger, &outcomes, task, rule);
+            if standings.len() < 2 {
+                continue;
+            }
+            let name = match (task, rule) {
+                (Task::Unseen, _) => format!("{}, unseen classes: MAP@R %", set.name()),
+                (_, Rule::MapAtR) => format!("{}: MAP@R %", set.name()),
+                _ => format!("{}: error %", set.name()),
+            };
+            if rule != Rule::MapAtR || task == Task::Unseen {
+                sentences += &sentence(set, task, &standings);
+            }
+            columns.push((name, rule, standings));
+        }
+    }
+    if columns.is_empty() {
+        return Ok("No comparison has been run yet: `cargo xtask reproduce --campaign`.\n".into());
+    }
+    let names: Vec<&str> = columns.iter().map(|(name, ..)| name.as_str()).collect();
+    let mut text = format!(
+        "| loss | {} |\n|---|{}\n",
+        names.join(" | "),
+        "---:|".repeat(names.len())
+    );
+    for loss in [Loss::Frozen].into_iter().chain(Loss::ALL) {
+        let cells = columns.iter().map(|(_, rule, standings)| {
+            let one = standings.iter().find(|one| one.loss == loss)?;
+            let right = 100.0 * mean(&one.seeds);
+            Some(format!(
+                "{:.1}",
+                if rule.measure().1 {
+                    100.0 - right
+                } else {
+                    right
+                }
+            ))
+        });
+        let cells: Vec<Option<String>> = cells.collect();
+        if cells.iter().any(Option::is_some) {
+            let shown: Vec<String> = cells
+                .into_iter()
+                .map(|cell| cell.unwrap_or("–".into()))
+                .collect();
+            let _ = writeln!(text, "| {} | {} |", loss.name(), shown.join(" | "));
+        }
+    }
+    Ok(format!("{text}\n{sentences}"))
+}
+
+/// Who is ahead of softmax, level and behind, by the first rule.
+fn sentence(set: Set, task: Task, standings: &[Standing]) -> String {
+    let of = |word: Word| {
+        let names = standings
+            .iter()
+            .filter(|one| one.softmax.is_some_and(|beside| beside.word == word));
+        let names: Vec<&str> = names.map(|one| one.loss.name()).collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    let rule = match task {
+        Task::Unseen => "MAP@R among classes never seen",
+        _ => "nearest class mean",
+    };
+    format!(
+        "On {} by {rule}: ahead of softmax {}; level {}; behind {}.\n",
+        set.name(),
+        of(Word::Ahead),
+        of(Word::Level),
+        of(Word::Behind)
+    )
 }

@@ -1,91 +1,103 @@
-//! The data sets on which the experiments are run, and the protocol of each.
+//! The data sets on which losses are compared, what is asked on each, and how.
 
-use super::experiment::Experiment;
+use std::path::PathBuf;
 
-/// A data set of the reproduction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::loss::Loss;
+use crate::process::root;
+
+/// A data set of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Set {
     FashionMini,
-    FashionMnist,
-    Flowers102,
     OxfordIiitPet,
+    Flowers102,
     StanfordDogs,
-    ImagenetAttributes,
-    Imagenet,
 }
 
-/// What is tuned over, and how long things take.
+/// What is trained, which decides the ranges of rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scale {
-    /// A small network on small grey images.
+    /// A small network from random weights, on small grey images.
     Small,
-    /// A pretrained trunk on photographs.
+    /// The upper blocks of a pretrained trunk, on photographs.
     Photographs,
 }
 
-/// How a set is used.
-pub(crate) struct Protocol {
-    /// Settings of every run that chooses settings: judged on validation images, the test images never embedded.
-    pub(crate) trial: &'static [&'static str],
-    /// Settings of every run that is reported.
-    pub(crate) last: &'static [&'static str],
-    /// Images that a trial trains on, and those that a reported run does.
-    pub(crate) images: (u64, u64),
-    /// Images that go through the network when a trial is judged, and when a reported run is.
-    pub(crate) judged: (u64, u64),
-    /// Trials of each loss.
-    pub(crate) trials: usize,
-    /// How runs with nothing frozen are reported beside the others, where those freeze the lower layers.
-    pub(crate) all_layers: Option<AllLayers>,
-    /// Images a second forwards and backwards, before anything was measured.
-    pub(crate) rate: f64,
-    /// Bytes of memory, before anything was measured.
-    pub(crate) memory: f64,
+/// What is asked of the losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Task {
+    /// Test images of the classes that are trained on.
+    Closed,
+    /// Test images of classes that are not.
+    Unseen,
+    /// What size, temperature, own mean and optimiser do to magnet, all else equal.
+    Cause,
+    /// Trained on merged classes, tested on those below them.
+    Hierarchy,
+    /// Nothing frozen.
+    AllLayers,
 }
 
-/// Reported runs with nothing frozen.
-#[derive(Clone, Copy)]
-pub(crate) struct AllLayers {
-    /// Settings of every run.
-    pub(crate) sets: &'static [&'static str],
-    /// Images that a run trains on, and those that a longer one does.
-    pub(crate) images: (u64, u64),
-    /// Images a second forwards and backwards, before anything was measured.
-    pub(crate) rate: f64,
+impl Task {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Closed,
+        Self::Unseen,
+        Self::Cause,
+        Self::Hierarchy,
+        Self::AllLayers,
+    ];
+
+    /// Name on the command line and in the ledger.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Unseen => "unseen",
+            Self::Cause => "cause",
+            Self::Hierarchy => "hierarchy",
+            Self::AllLayers => "all-layers",
+        }
+    }
+
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|task| task.name() == name)
+    }
+
+    /// The task whose search gave the settings.
+    pub(crate) fn searched(self) -> Self {
+        if self.is_searched() {
+            self
+        } else {
+            Self::Closed
+        }
+    }
+
+    /// Whether settings are searched for it, rather than taken from [`Closed`](Self::Closed) or given.
+    pub(crate) fn is_searched(self) -> bool {
+        matches!(self, Self::Closed | Self::Unseen)
+    }
 }
 
-/// What a run that only serves to choose settings has set.
-pub(crate) const NO_TEST: &str = "evaluation.test=false";
-/// The last three of nine inception blocks and the head learn; the rest is computed once.
-pub(super) const UPPER_BLOCKS: &str = "model.freeze_until=\"inception4d\"";
-/// The same of Inception V3: the last three of eleven.
-pub(super) const UPPER_BLOCKS_V3: &str = "model.freeze_until=\"Mixed_6e\"";
-/// Augmented views of each photograph whose frozen part is kept, beside the plain and the mirrored one.
-const VIEWS: &str = "model.frozen_views=8";
-const TRAINVAL: &str = "data.set={name=\"flowers-102\",protocol=\"trainval\"}";
-const HELD_OUT: &[&str] = &["data.validation=0.2", NO_TEST];
+/// What a run of the search has set: judged on held-out images alone, at the end, the test images never embedded.
+pub(crate) const TRIAL: [&str; 2] = ["evaluation.test=false", "train.valid_period=1000000000"];
+/// What a run that is reported has set: there is nothing to choose along its way.
+pub(crate) const REPORTED: [&str; 1] = ["train.valid_period=0"];
+const FLOWERS: &str = "data.set={name=\"flowers-102\",protocol=\"trainval\"}";
 
 impl Set {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::FashionMini,
-        Self::FashionMnist,
-        Self::Flowers102,
         Self::OxfordIiitPet,
+        Self::Flowers102,
         Self::StanfordDogs,
-        Self::ImagenetAttributes,
-        Self::Imagenet,
     ];
 
     /// Name on the command line and of the folder under `datasets`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::FashionMini => "fashion-mini",
-            Self::FashionMnist => "fashion-mnist",
-            Self::Flowers102 => "flowers-102",
             Self::OxfordIiitPet => "oxford-iiit-pet",
+            Self::Flowers102 => "flowers-102",
             Self::StanfordDogs => "stanford-dogs",
-            Self::ImagenetAttributes => "imagenet-attributes",
-            Self::Imagenet => "imagenet",
         }
     }
 
@@ -95,148 +107,241 @@ impl Set {
 
     pub(crate) fn scale(self) -> Scale {
         match self {
-            Self::FashionMini | Self::FashionMnist => Scale::Small,
+            Self::FashionMini => Scale::Small,
             _ => Scale::Photographs,
         }
     }
 
-    pub(crate) fn protocol(self) -> Protocol {
-        let small = Protocol {
-            trial: HELD_OUT,
-            last: &[],
-            images: (6000, 12_000),
-            judged: (4000, 5000),
-            trials: 6,
-            all_layers: None,
-            rate: 3500.0,
-            memory: 8e7,
-        };
-        let photographs = Protocol {
-            trial: HELD_OUT,
-            last: &[],
-            images: (36_000, 108_000),
-            judged: (3680, 7349),
-            trials: 8,
-            all_layers: None,
-            rate: 28.0,
-            memory: 3e9,
-        };
+    /// Its folder in the repository.
+    pub(crate) fn folder(self) -> PathBuf {
+        root().join("datasets").join(self.name())
+    }
+
+    /// What every run of the set starts from, relative to the workspace.
+    pub(crate) fn base(self) -> String {
+        format!("datasets/{}/base.toml", self.name())
+    }
+
+    /// What is asked on it.
+    pub(crate) fn tasks(self) -> &'static [Task] {
         match self {
-            Self::FashionMini => small,
-            Self::FashionMnist => Protocol {
-                images: (30_000, 120_000),
-                judged: (60_000, 70_000),
-                memory: 4e8,
-                ..small
-            },
-            // Chosen on the official validation photographs, reported after training on both official parts. The lower two
-            // thirds of the trunk are frozen where many runs are compared: on two cores all nine inception blocks train at a
-            // fifth of the speed.
-            Self::Flowers102 => Protocol {
-                trial: &[
-                    "data.set={name=\"flowers-102\",protocol=\"train\"}",
-                    NO_TEST,
-                    UPPER_BLOCKS,
-                    VIEWS,
-                ],
-                last: &[TRAINVAL, UPPER_BLOCKS, VIEWS],
-                images: (20_400, 30_600),
-                judged: (2040, 8189),
-                trials: 3,
-                all_layers: Some(AllLayers {
-                    sets: &[TRAINVAL],
-                    images: (30_600, 91_800),
-                    rate: 23.0,
-                }),
-                rate: 110.0,
-                memory: 5.5e9,
-            },
-            Self::OxfordIiitPet => photographs,
-            Self::StanfordDogs => Protocol {
-                images: (120_000, 360_000),
-                judged: (12_000, 20_580),
-                ..photographs
-            },
-            // About 1300 photographs of each of 90 classes.
-            Self::ImagenetAttributes => Protocol {
-                images: (120_000, 1_200_000),
-                judged: (115_000, 120_000),
-                trials: 4,
-                ..photographs
-            },
-            Self::Imagenet => Protocol {
-                images: (1_280_000, 12_800_000),
-                judged: (1_280_000, 1_330_000),
-                trials: 2,
-                ..photographs
-            },
+            Self::FashionMini => &[Task::Closed, Task::Cause],
+            Self::OxfordIiitPet => &[Task::Closed, Task::Unseen, Task::Hierarchy],
+            Self::Flowers102 => &[Task::Closed, Task::Unseen, Task::Hierarchy, Task::AllLayers],
+            Self::StanfordDogs => &[Task::Closed, Task::Unseen],
         }
     }
 
-    /// What is run where no experiment is named, in this order.
-    pub(crate) fn experiments(self) -> Vec<Experiment> {
-        match self.scale() {
-            Scale::Small => Experiment::ALL.to_vec(),
-            Scale::Photographs => vec![
-                Experiment::Tuning,
-                Experiment::Classification,
-                Experiment::AllLayers,
-            ],
+    /// The losses of a task, in the order in which they are run.
+    pub(crate) fn losses(self, task: Task) -> Vec<Loss> {
+        match (self, task) {
+            (Self::StanfordDogs, _) => Loss::FOUR.to_vec(),
+            (_, Task::Closed) => Loss::ALL.to_vec(),
+            (_, Task::Unseen) => Loss::UNSEEN.to_vec(),
+            (_, Task::Cause) => vec![Loss::Magnet],
+            (_, Task::Hierarchy | Task::AllLayers) => Loss::FOUR.to_vec(),
         }
     }
 
-    /// Minutes after which a command stops where none are given.
-    pub(crate) fn minutes(self) -> Option<f64> {
-        (self == Self::FashionMini).then_some(7.5)
-    }
-
-    /// Number of classes.
-    pub(crate) fn classes(self) -> usize {
+    /// Images of a run at full length; trials begin with a quarter of it.
+    pub(crate) fn images(self) -> u64 {
         match self {
-            Self::FashionMini | Self::FashionMnist => 10,
-            Self::Flowers102 => 102,
-            Self::OxfordIiitPet => 37,
-            Self::StanfordDogs => 120,
-            Self::ImagenetAttributes => 90,
-            Self::Imagenet => 1000,
+            Self::FashionMini => 12_000,
+            Self::OxfordIiitPet => 20_000,
+            Self::Flowers102 => 20_400,
+            Self::StanfordDogs => 40_000,
         }
     }
 
-    /// Merged classes of the experiment Random.
-    pub(crate) fn random_groups(self) -> usize {
-        match self {
-            Self::FashionMini | Self::FashionMnist => 5,
-            Self::Flowers102 => 51,
-            Self::OxfordIiitPet => 18,
-            Self::StanfordDogs => 60,
-            Self::ImagenetAttributes => 45,
-            Self::Imagenet => 500,
+    /// Seeds of what is reported.
+    pub(crate) fn seeds(self, task: Task) -> u64 {
+        match (self, task) {
+            (Self::StanfordDogs, _) | (_, Task::Cause | Task::Hierarchy | Task::AllLayers) => 3,
+            _ => 5,
         }
     }
 
-    /// `data.coarse` of the experiment Mixed, where the set has classes of different kinds. What the paper mixed is not known
-    /// to us: here each merged class joins two kinds that look unlike.
-    pub(crate) fn mixed(self) -> Option<&'static str> {
+    /// Classes of the set, and those of its half that unseen classes leave to training.
+    fn classes(self) -> (usize, usize) {
         match self {
-            Self::FashionMini | Self::FashionMnist => Some(
-                "data.coarse={kind=\"listed\",merged=[[\"T-shirt/top\",\"Sneaker\"],[\"Pullover\",\"Bag\"],\
-                 [\"Dress\",\"Ankle boot\"],[\"Coat\",\"Sandal\"],[\"Shirt\",\"Trouser\"]]}",
-            ),
-            _ => None,
+            Self::FashionMini => (10, 5),
+            Self::OxfordIiitPet => (37, 19),
+            Self::Flowers102 => (102, 51),
+            Self::StanfordDogs => (120, 60),
         }
     }
 
-    /// `data.set` where the run file names another set.
-    pub(super) fn data_set(self) -> Option<&'static str> {
+    /// Classes that a run trains on.
+    pub(crate) fn trained_classes(self, task: Task, trial: bool) -> usize {
+        let (all, half) = self.classes();
+        match task {
+            Task::Unseen if trial => half - (0.2 * half as f64).round() as usize,
+            Task::Unseen => half,
+            _ => all,
+        }
+    }
+
+    /// Settings of a trial, and of a run that is reported, beside [`TRIAL`] and [`REPORTED`].
+    pub(crate) fn protocol(self, task: Task, trial: bool) -> Vec<String> {
+        let unseen = || format!("data.unseen={{first={}}}", self.classes().1);
+        let mut sets = Vec::new();
+        match (task, trial) {
+            (Task::Unseen, true) => sets.extend([unseen(), "data.validation_classes=0.2".into()]),
+            (Task::Unseen, false) => sets.push(unseen()),
+            // Flowers-102 has official validation photographs, which reported runs train on as well.
+            (_, true) if self != Self::Flowers102 => sets.push("data.validation=0.2".into()),
+            _ => {}
+        }
+        if self == Self::Flowers102 && (task == Task::Unseen || !trial) {
+            sets.push(FLOWERS.into());
+        }
+        sets
+    }
+
+    /// Sides of photographs in pixels, of which softmax alone chooses on held-out photographs before anything else is run.
+    /// Nothing to choose where there is none or one.
+    pub(crate) fn image_sizes(self) -> &'static [u32] {
         match self {
-            Self::FashionMini | Self::Flowers102 => None,
-            Self::FashionMnist => Some("data.set={name=\"fashion\"}"),
-            Self::OxfordIiitPet => Some("data.set={name=\"oxford-iiit-pet\"}"),
-            Self::StanfordDogs => Some("data.set={name=\"stanford-dogs\"}"),
-            Self::ImagenetAttributes => {
-                Some("data.set={name=\"imagenet\",attributes=\"attrann.mat\"}")
+            Self::OxfordIiitPet => &[128, 224],
+            _ => &[],
+        }
+    }
+
+    /// Ways of merging classes, by name: settings, and how many merged classes there are.
+    pub(crate) fn mergings(self, seed: u64) -> Vec<(&'static str, String, usize)> {
+        match self {
+            Self::OxfordIiitPet => {
+                let given = "data.coarse={kind=\"given\"}".to_owned();
+                vec![
+                    ("cat or dog", given, 2),
+                    ("a cat with two dogs", mixed_pets(), 12),
+                ]
             }
-            Self::Imagenet => Some("data.set={name=\"imagenet\"}"),
+            Self::Flowers102 => {
+                let pairs = format!("data.coarse={{kind=\"random\",groups=51,seed={seed}}}");
+                vec![("random pairs", pairs, 51)]
+            }
+            _ => Vec::new(),
         }
+    }
+
+    /// Images a second that are trained on, before anything was measured.
+    pub(crate) fn rate(self) -> f64 {
+        match self {
+            Self::FashionMini => 3500.0,
+            Self::OxfordIiitPet => 400.0,
+            Self::Flowers102 | Self::StanfordDogs => 230.0,
+        }
+    }
+
+    /// Seconds that a run takes beside its steps, before anything was measured: reading, judging.
+    pub(crate) fn overhead(self) -> f64 {
+        match self {
+            Self::FashionMini => 1.5,
+            _ => 20.0,
+        }
+    }
+}
+
+/// Twelve merged classes, each a cat and two dogs by the alphabet, the last with a third: no merged class has a look of its own.
+fn mixed_pets() -> String {
+    const CATS: [&str; 12] = [
+        "Abyssinian",
+        "Bengal",
+        "Birman",
+        "Bombay",
+        "British Shorthair",
+        "Egyptian Mau",
+        "Maine Coon",
+        "Persian",
+        "Ragdoll",
+        "Russian Blue",
+        "Siamese",
+        "Sphynx",
+    ];
+    const DOGS: [&str; 25] = [
+        "american bulldog",
+        "american pit bull terrier",
+        "basset hound",
+        "beagle",
+        "boxer",
+        "chihuahua",
+        "english cocker spaniel",
+        "english setter",
+        "german shorthaired",
+        "great pyrenees",
+        "havanese",
+        "japanese chin",
+        "keeshond",
+        "leonberger",
+        "miniature pinscher",
+        "newfoundland",
+        "pomeranian",
+        "pug",
+        "saint bernard",
+        "samoyed",
+        "scottish terrier",
+        "shiba inu",
+        "staffordshire bull terrier",
+        "wheaten terrier",
+        "yorkshire terrier",
+    ];
+    let merged = CATS.iter().enumerate().map(|(place, cat)| {
+        let end = if place == 11 { 25 } else { 2 * place + 2 };
+        let dogs = DOGS[2 * place..end].iter();
+        let names: Vec<String> = std::iter::once(cat)
+            .chain(dogs)
+            .map(|name| format!("\"{name}\""))
+            .collect();
+        format!("[{}]", names.join(","))
+    });
+    let merged: Vec<String> = merged.collect();
+    format!(
+        "data.coarse={{kind=\"listed\",merged=[{}]}}",
+        merged.join(",")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_and_every_set_has_its_base() {
+        for set in Set::ALL {
+            assert_eq!(Set::of(set.name()), Some(set));
+            assert!(root().join(set.base()).exists(), "{}", set.base());
+        }
+        for task in Task::ALL {
+            assert_eq!(Task::of(task.name()), Some(task));
+        }
+    }
+
+    #[test]
+    fn a_trial_never_trains_on_what_it_is_judged_by() {
+        let sets = |set: Set, task, trial| set.protocol(task, trial);
+        assert_eq!(
+            sets(Set::OxfordIiitPet, Task::Closed, true),
+            ["data.validation=0.2"]
+        );
+        assert!(sets(Set::OxfordIiitPet, Task::Closed, false).is_empty());
+        assert!(sets(Set::Flowers102, Task::Closed, true).is_empty());
+        assert_eq!(sets(Set::Flowers102, Task::Closed, false), [FLOWERS]);
+        assert_eq!(
+            sets(Set::Flowers102, Task::Unseen, true),
+            [
+                "data.unseen={first=51}",
+                "data.validation_classes=0.2",
+                FLOWERS
+            ]
+        );
+        assert_eq!(Set::OxfordIiitPet.trained_classes(Task::Unseen, true), 15);
+    }
+
+    #[test]
+    fn mixed_pets_hold_every_breed_once() {
+        let text = mixed_pets();
+        assert_eq!(text.matches('"').count(), 2 * 37 + 2);
+        assert_eq!(text.matches('[').count(), 13);
     }
 }

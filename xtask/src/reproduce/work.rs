@@ -1,114 +1,181 @@
 //! Carrying out a cell: starting the binary, going on with a run that was stopped, reading what it left.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
-use super::cell::{Cell, Inputs, Work};
-use super::concentration;
-use super::experiment::Experiment;
-use super::ledger::Outcome;
-use super::map;
-use super::readings;
-use super::set::NO_TEST;
-use super::suite::Suite;
-use crate::process::{root, shown};
+use super::cell::{Cell, Stage, hex};
+use super::company::Company;
+use super::ledger::{Distance, Outcome};
+use super::loss::Loss;
+use super::options::Options;
+use super::outcomes::Rule;
+use super::set::{Scale, Set, Task};
+use crate::files::read_json;
+use crate::machine::{commit, machine};
+use crate::process::{root, shown, target};
 
 /// How a cell ended.
 pub(crate) enum End {
-    Done(Outcome),
+    Done(Box<Done>),
     /// The time was up; the run has saved where it is and goes on the next time.
     Stopped,
 }
 
-/// Where the cells of a suite are carried out.
-pub(crate) struct Workshop<'a> {
-    pub(crate) suite: &'a Suite,
-    pub(crate) inputs: &'a Inputs,
-    /// The binary, and what it computes on where that is not the processor.
-    pub(crate) program: &'a Path,
-    pub(crate) device: Option<&'a str>,
-    /// The commit that runs are told; absent in a copy without git.
-    pub(crate) commit: Option<String>,
+/// What a finished cell leaves.
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
+    pub(crate) commit: String,
+    pub(crate) machine: String,
+    /// The run's folder, with `outcomes.csv` where it was tested; none for what no training made.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// Where the cells of a set are carried out.
+pub(crate) struct Workshop {
+    program: PathBuf,
+    device: Option<String>,
+    data: Option<PathBuf>,
+    weights: Option<PathBuf>,
+    /// Told to runs: what the binary would say by itself has a mark as soon as a ledger is written.
+    commit: String,
+    /// Fingerprints of data and weights, and the version of the program.
+    pub(crate) inputs: Vec<String>,
     /// Run folders, each named by the key of its run.
     pub(crate) folder: PathBuf,
 }
 
-impl Workshop<'_> {
-    /// The folder of a cell's run.
-    pub(crate) fn run_folder(&self, cell: &Cell) -> Result<PathBuf> {
-        Ok(self.folder.join(cell.run_key(self.inputs)?))
-    }
+#[derive(Deserialize)]
+struct Report {
+    #[serde(default)]
+    notes: BTreeMap<String, String>,
+    measures: BTreeMap<String, Measure>,
+    #[serde(default)]
+    parts: BTreeMap<String, Part>,
+}
 
-    /// Takes away what is left of a cell's run.
-    pub(crate) fn forget(&self, cell: &Cell) -> Result<()> {
-        let folder = self.run_folder(cell)?;
-        match folder.exists() {
-            true => remove(&folder),
-            false => Ok(()),
-        }
-    }
+#[derive(Deserialize)]
+struct Part {
+    measures: BTreeMap<String, Measure>,
+}
 
-    /// The commit and the machine that a cell's run was made with: what is true `now` and `here` if all its sittings were so,
-    /// otherwise theirs, one after the other. A folder may have been brought from another machine.
-    pub(crate) fn origin(&self, cell: &Cell, now: &str, here: &str) -> Result<(String, String)> {
-        let origin = readings::origin(&self.run_folder(cell)?)?;
-        let commit = made_at(&origin.commits, now);
-        Ok((commit, made_on(&origin.machines, here)))
+#[derive(Deserialize)]
+struct Measure {
+    value: Option<f64>,
+}
+
+/// Of all sittings together.
+#[derive(Deserialize)]
+struct Cost {
+    seconds: f64,
+    peak_memory_bytes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    sittings: Vec<Sitting>,
+}
+
+#[derive(Deserialize)]
+struct Sitting {
+    commit: Option<String>,
+    device: String,
+    machine: String,
+}
+
+impl Workshop {
+    /// # Errors
+    /// If the set needs a folder or weights that were not given or are not there, or the program does not start.
+    pub(crate) fn new(set: Set, options: &Options, program: &Path) -> Result<Self> {
+        let photographs = set.scale() == Scale::Photographs;
+        let given = |path: &Option<PathBuf>, option: &str| -> Result<Option<PathBuf>> {
+            if !photographs {
+                return Ok(None);
+            }
+            let path = path
+                .as_deref()
+                .with_context(|| format!("{} needs {option}", set.name()))?;
+            // Runs start in the workspace's root, wherever the command was typed.
+            let found = path.canonicalize();
+            Ok(Some(found.with_context(|| {
+                format!("{option} is {}, which cannot be found", path.display())
+            })?))
+        };
+        let data = given(&options.data, "--data FOLDER")?;
+        let weights = given(&options.weights, "--weights FILE")?;
+        let version = Command::new(program).arg("--version").output();
+        let version = version.with_context(|| format!("cannot start {}", program.display()))?;
+        ensure!(
+            version.status.success(),
+            "{} --version failed",
+            program.display()
+        );
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        // Devices and features behind the number decide what can be asked of a program and not what comes out.
+        let version: Vec<&str> = version.split_whitespace().take(2).collect();
+        let of_data = match &data {
+            Some(folder) => of_folder(folder)?,
+            None => of_file(&root().join("datasets/fashion-mini/SHA256SUMS"))?,
+        };
+        let of_weights = weights.as_deref().map(of_file).transpose()?;
+        Ok(Self {
+            program: program.to_path_buf(),
+            device: options.device.clone(),
+            commit: std::env::var("LODESTONE_COMMIT").unwrap_or_else(|_| commit()),
+            inputs: vec![of_data, of_weights.unwrap_or_default(), version.join(" ")],
+            data,
+            weights,
+            folder: target().join("reproduce").join(set.name()),
+        })
     }
 
     /// Does a cell, at most until `deadline`; a run that is there already is used, and gone on with if it was stopped.
     pub(crate) fn carry_out(&self, cell: &Cell, deadline: Option<Instant>) -> Result<End> {
-        let folder = self.run_folder(cell)?;
-        let started = Instant::now();
-        // What is asked of a run needs its folder, which another machine's ledger does not bring along.
-        let trained = match self.train(cell, &folder, deadline)? {
-            End::Stopped => return Ok(End::Stopped),
-            End::Done(outcome) => outcome,
-        };
-        let measures = match cell.work {
-            _ if trained.failure.is_some() => return Ok(End::Done(trained)),
-            Work::Train => return Ok(End::Done(trained)),
-            Work::Concentration => {
-                let kept = self.embeddings(&folder)?;
-                concentration::measure(self, &kept)?
-            }
-            Work::Map => {
-                let kept = self.embeddings(&folder)?;
-                map::measure(&kept, &folder)?
-            }
-        };
-        Ok(End::Done(Outcome {
-            measures,
-            images: trained.images,
-            steps: trained.steps,
-            seconds: started.elapsed().as_secs_f64(),
-            ..Outcome::default()
-        }))
-    }
-
-    fn train(&self, cell: &Cell, folder: &Path, deadline: Option<Instant>) -> Result<End> {
-        if !is_trained(folder) {
-            let mut command = self.training(cell, folder);
+        let company = Company::begin();
+        if cell.label.loss == Loss::Frozen.name() {
+            return self.frozen(cell);
+        }
+        let folder = self.folder.join(cell.key(&self.inputs)?);
+        let fresh = !folder.join("run.toml").exists();
+        if !folder.join("cost.json").exists() {
+            let mut command = self.training(cell, &folder);
             match finish(&mut command, deadline)? {
                 Finish::Succeeded(_) => {}
                 Finish::Stopped => return Ok(End::Stopped),
                 Finish::Failed(reason) if broke_down(&reason) => {
-                    let failure = Some(reason);
-                    return Ok(End::Done(Outcome {
-                        failure,
+                    let outcome = Outcome {
+                        failure: Some(reason),
                         ..Outcome::default()
-                    }));
+                    };
+                    let (commit, machine) = origin(&folder)?;
+                    return Ok(End::Done(Box::new(Done {
+                        outcome,
+                        commit,
+                        machine,
+                        folder: Some(folder),
+                    })));
                 }
                 Finish::Failed(reason) => bail!("{}: {}: {reason}", cell.label, shown(&command)),
             }
         }
-        let tested = !cell.run.sets.iter().any(|set| set == NO_TEST);
-        Ok(End::Done(readings::outcome(folder, tested)?))
+        let mut outcome = outcome(&folder, cell)?;
+        if !fresh || company.was_there() {
+            outcome.seconds = None;
+        }
+        let (commit, machine) = origin(&folder)?;
+        Ok(End::Done(Box::new(Done {
+            outcome,
+            commit,
+            machine,
+            folder: Some(folder),
+        })))
     }
 
     /// The command of a cell's training: from its beginning, or from where it was stopped.
@@ -119,115 +186,201 @@ impl Workshop<'_> {
             self.with_data(&mut command);
             return command;
         }
-        command.args(["--config", &cell.run.file]);
-        for set in &cell.run.sets {
+        command.args(["--config", &cell.base]);
+        for set in &cell.sets {
             command.args(["--set", set]);
         }
         self.with_data(&mut command);
-        if let Some(weights) = &self.suite.weights {
+        if let Some(weights) = &self.weights {
             command.arg("--weights").arg(weights);
         }
         command.arg("--out").arg(folder);
         command
     }
 
-    /// Where the photographs lie now, which for a run that was begun earlier or elsewhere need not be what its run file says.
     fn with_data(&self, command: &mut Command) {
-        if let Some(data) = &self.suite.data {
+        if let Some(data) = &self.data {
             command.arg("--data").arg(data);
         }
     }
 
-    /// Embeddings, labels and small pictures of a run's test images, in a folder of its own.
-    fn embeddings(&self, run: &Path) -> Result<PathBuf> {
-        let kept = run.join("kept");
-        if !kept.join("queries.jpg").exists() {
-            let mut command = self.command("evaluate");
-            command.arg(run).arg("--save-embeddings").arg(&kept);
-            self.with_data(&mut command);
-            self.output(&mut command)?;
-        }
-        Ok(kept)
-    }
-
-    /// A subcommand of the binary that computes, quiet, in the workspace's root.
-    pub(crate) fn command(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(self.program);
+    /// A subcommand of the binary, quiet, in the workspace's root.
+    fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(&self.program);
         command.current_dir(root()).args(["--quiet", subcommand]);
-        // What the binary would say by itself has a mark as soon as a ledger is written.
-        if let Some(commit) = &self.commit {
-            command.env("LODESTONE_COMMIT", commit);
-        }
-        if let Some(device) = self.device {
+        command.env("LODESTONE_COMMIT", &self.commit);
+        if let Some(device) = &self.device {
             command.args(["--device", device]);
         }
         command
     }
 
-    /// Runs a command to its end and gives what it printed.
-    pub(crate) fn output(&self, command: &mut Command) -> Result<String> {
-        match finish(command, None)? {
-            Finish::Succeeded(text) => Ok(text),
-            Finish::Failed(reason) => bail!("{}: {reason}", shown(command)),
-            Finish::Stopped => bail!("{} was interrupted", shown(command)),
+    /// The features of the weights as they are.
+    fn frozen(&self, cell: &Cell) -> Result<End> {
+        let file = self
+            .folder
+            .join(format!("{}.toml", cell.key(&self.inputs)?));
+        let text = toml::to_string(&cell.resolved()?)?;
+        crate::files::write_whole(&file, text.as_bytes())?;
+        let mut command = self.command("evaluate");
+        command.args(["--frozen", "--json", "--config"]).arg(&file);
+        if let Some(weights) = &self.weights {
+            command.arg("--weights").arg(weights);
         }
-    }
-
-    /// Takes the folder of a finished trial away: its numbers are in the ledger, and nothing else is asked of it.
-    pub(crate) fn sweep(&self, cell: &Cell) -> Result<()> {
-        match cell.label.experiment == Experiment::Tuning.name() {
-            true => self.forget(cell),
-            false => Ok(()),
-        }
-    }
-}
-
-/// Whether a folder holds a training that came to its end, here or on another machine.
-pub(crate) fn is_trained(folder: &Path) -> bool {
-    folder.join("cost.json").exists()
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
-}
-
-/// Whether a run ended because its loss became infinite, which is a result of its settings: the others are run all the same.
-fn broke_down(reason: &str) -> bool {
-    reason.contains("the loss is") || reason.contains("weights are not finite")
-}
-
-/// `now` where no sitting says otherwise.
-fn made_at(sittings: &[String], now: &str) -> String {
-    match sittings.is_empty() {
-        true => now.to_owned(),
-        false => sittings.join(", then "),
+        self.with_data(&mut command);
+        let text = match finish(&mut command, None)? {
+            Finish::Succeeded(text) => text,
+            Finish::Failed(reason) => bail!("{}: {reason}", shown(&command)),
+            Finish::Stopped => return Ok(End::Stopped),
+        };
+        let report: Report = serde_json::from_str(&text)
+            .with_context(|| format!("{} printed no report", shown(&command)))?;
+        let measures = measures(&report, cell);
+        Ok(End::Done(Box::new(Done {
+            outcome: Outcome {
+                measures,
+                ..Outcome::default()
+            },
+            commit: self.commit.clone(),
+            machine: machine(),
+            folder: None,
+        })))
     }
 }
 
-/// `here` if all sittings, of which the binary wrote down device and machine, were on its processor, otherwise theirs.
-fn made_on(sittings: &[(String, String)], here: &str) -> String {
-    // The binary names processor, cores, memory and system; of AVX-512 it says nothing.
-    let known = |machine: &str| {
-        let parts = machine
-            .split(", ")
-            .filter(|part| !part.ends_with("AVX-512"));
-        parts.take(3).collect::<Vec<_>>().join(", ")
+/// What the folder of a finished run says.
+fn outcome(folder: &Path, cell: &Cell) -> Result<Outcome> {
+    let cost: Cost = read_json(&folder.join("cost.json"))?;
+    let path = folder.join("report.json");
+    let report: Report = read_json(&path)?;
+    let wanted = match cell.label.stage {
+        Stage::Test => "test",
+        _ => "validation",
     };
-    let at_home = |(device, machine): &(String, String)| {
-        device.starts_with("cpu") && known(machine) == known(here)
+    let part = report.notes.get("part").map_or("test", String::as_str);
+    ensure!(
+        part == wanted,
+        "{} is on {part} images, not on {wanted} images",
+        path.display()
+    );
+    let measures = measures(&report, cell);
+    let better = (wanted == "validation").then(|| held_out(&measures, &cell.label.task));
+    let (distance, value) = better.flatten().unzip();
+    Ok(Outcome {
+        measures,
+        held_out: value,
+        distance,
+        failure: None,
+        seconds: Some((cost.seconds * 10.0).round() / 10.0),
+        peak_memory_bytes: cost.peak_memory_bytes,
+    })
+}
+
+/// The better distance of a trial, and its error or 1 − MAP@R.
+fn held_out(measures: &BTreeMap<String, f64>, task: &str) -> Option<(Distance, f64)> {
+    let rule = match task == Task::Unseen.name() {
+        true => Rule::MapAtR,
+        false => Rule::NearestClassMean,
     };
-    if sittings.iter().all(at_home) {
-        return here.to_owned();
-    }
-    let named = sittings
+    let (measure, error) = rule.measure();
+    let value = |distance: Distance| {
+        let value = *measures.get(&distance.key(measure))?;
+        Some((distance, if error { value } else { round(1.0 - value) }))
+    };
+    let both = Distance::ALL.into_iter().filter_map(value);
+    both.min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// The common rules in both distances and the loss's own rule, of the whole report and of its parts.
+fn measures(report: &Report, cell: &Cell) -> BTreeMap<String, f64> {
+    let own = Loss::of(&cell.label.loss).map_or("", Loss::own_rule);
+    let wanted = |name: &str| {
+        let plain = name.strip_suffix(".cosine").unwrap_or(name);
+        let common = Task::ALL
+            .iter()
+            .flat_map(|&task| Rule::of(task))
+            .any(|rule| rule.measure().0 == plain);
+        common || plain == format!("{own}_error_at_1") || plain.starts_with("hierarchy_")
+    };
+    let mut all = BTreeMap::new();
+    let parts = report
+        .parts
         .iter()
-        .map(|(device, machine)| match device.as_str() {
-            "cpu" => machine.clone(),
-            device => format!("{device}, {machine}"),
+        .map(|(name, part)| (format!("{name}."), &part.measures));
+    for (prefix, measures) in std::iter::once((String::new(), &report.measures)).chain(parts) {
+        for (name, measure) in measures.iter().filter(|(name, _)| wanted(name)) {
+            if let Some(value) = measure.value {
+                all.insert(format!("{prefix}{name}"), round(value));
+            }
+        }
+    }
+    all
+}
+
+/// Six digits: a share of a million images.
+fn round(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+/// Commit and machine of a run, one after the other where its sittings had several.
+fn origin(folder: &Path) -> Result<(String, String)> {
+    let path = folder.join("run.json");
+    if !path.exists() {
+        return Ok((commit(), machine()));
+    }
+    let record: Record = read_json(&path)?;
+    let mut commits = Vec::new();
+    let mut machines = Vec::new();
+    for sitting in record.sittings {
+        commits.push(sitting.commit.unwrap_or_else(|| "unknown".into()));
+        machines.push(match sitting.device.as_str() {
+            "cpu" => sitting.machine,
+            device => format!("{device}, {}", sitting.machine),
         });
-    let mut named: Vec<String> = named.collect();
-    named.dedup();
-    named.join(", then ")
+    }
+    commits.dedup();
+    machines.dedup();
+    Ok((commits.join(", then "), machines.join(", then ")))
+}
+
+/// Whether a run ended because its loss became infinite, which is a result of its settings.
+fn broke_down(reason: &str) -> bool {
+    ["the loss is", "not finite", "NaN"]
+        .iter()
+        .any(|words| reason.contains(words))
+}
+
+fn of_file(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(hex(&Sha256::digest(bytes)[..8]))
+}
+
+/// By names and sizes: reading every photograph would take longer than some cells.
+fn of_folder(folder: &Path) -> Result<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(inner) = folders.pop() {
+        let entries =
+            fs::read_dir(&inner).with_context(|| format!("cannot read {}", inner.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let about =
+                fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            match about.is_dir() {
+                true => folders.push(path),
+                false => {
+                    let name = path.strip_prefix(folder).unwrap_or(&path);
+                    files.push((name.to_string_lossy().into_owned(), about.len()));
+                }
+            }
+        }
+    }
+    files.sort_unstable();
+    let mut digest = Sha256::new();
+    for (name, size) in files {
+        digest.update(format!("{name} {size}\n"));
+    }
+    Ok(hex(&digest.finalize()[..8]))
 }
 
 enum Finish {
@@ -285,9 +438,6 @@ fn finish(command: &mut Command, deadline: Option<Instant>) -> Result<Finish> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::cell::{Label, Run};
-    use super::super::loss::Loss;
-    use super::super::options::Options;
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -308,79 +458,6 @@ mod tests {
     }
 
     #[test]
-    fn a_training_that_broke_down_is_a_result_whatever_was_to_be_asked_of_it() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let folder = std::env::temp_dir().join(format!("lodestone-broken-{}", std::process::id()));
-        let program = folder.join("lodestone");
-        let script = b"#!/bin/sh\necho 'error: the loss is inf at step 3' >&2\nexit 1\n";
-        crate::files::write_whole(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let suite = Options::read(&[]).unwrap().suites().remove(0);
-        let inputs = Inputs {
-            texts: Vec::new(),
-            attributes: "none".into(),
-        };
-        let workshop = Workshop {
-            suite: &suite,
-            inputs: &inputs,
-            program: &program,
-            device: None,
-            commit: None,
-            folder: folder.clone(),
-        };
-        for work in [Work::Train, Work::Concentration, Work::Map] {
-            let label = Label::new(Experiment::Concentration, Loss::Magnet, "tuned", 0);
-            let cell = label.asks(Run::new(&suite, Loss::Magnet, 48, 0), work);
-            let End::Done(outcome) = workshop.carry_out(&cell, None).unwrap() else {
-                panic!("it was stopped")
-            };
-            assert!(
-                outcome
-                    .failure
-                    .unwrap()
-                    .contains("the loss is inf at step 3")
-            );
-        }
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn a_row_names_the_commits_that_its_run_was_made_at() {
-        let made = |sittings: &[&str], now| {
-            let sittings: Vec<String> = sittings.iter().map(|&commit| commit.into()).collect();
-            made_at(&sittings, now)
-        };
-        assert_eq!(made(&["abc with changes"], "abc"), "abc with changes");
-        assert_eq!(made(&["abc"], "abc with changes"), "abc");
-        assert_eq!(made(&["old"], "abc"), "old");
-        assert_eq!(made(&["old", "abc"], "abc"), "old, then abc");
-        assert_eq!(made(&[], "no commit"), "no commit");
-    }
-
-    #[test]
-    fn a_row_names_the_card_or_the_other_machine_that_its_run_was_made_on() {
-        let here = "Xeon, 2 cores, AVX-512, 24 GiB, linux";
-        let made = |sittings: &[(&str, &str)]| {
-            let own = |&(device, machine): &(&str, &str)| (device.to_owned(), machine.to_owned());
-            made_on(&sittings.iter().map(own).collect::<Vec<_>>(), here)
-        };
-        let same = "Xeon, 2 cores, 24 GiB, linux x86_64";
-        let other = "Xeon, 16 cores, 128 GiB, linux x86_64";
-        assert_eq!(made(&[]), here);
-        assert_eq!(made(&[("cpu", same), ("cpu", same)]), here);
-        assert_eq!(made(&[("cpu", other)]), other);
-        let smaller = "Xeon, 2 cores, 8 GiB, linux x86_64";
-        assert_eq!(made(&[("cpu", smaller)]), smaller);
-        let card = format!("cuda (NVIDIA H100), {other}");
-        assert_eq!(made(&[("cuda (NVIDIA H100)", other); 2]), card);
-        assert_eq!(
-            made(&[("cpu", same), ("cuda (NVIDIA H100)", other)]),
-            format!("{same}, then {card}")
-        );
-    }
-
-    #[test]
     fn the_last_line_of_an_error_is_the_reason() {
         let end = finish(
             &mut shell("echo a >&2; echo error: b is 3 >&2; exit 2"),
@@ -393,5 +470,32 @@ mod tests {
         assert_eq!(reason, "b is 3 (exit status: 2)");
         let end = finish(&mut shell("echo done"), None).unwrap();
         assert!(matches!(end, Finish::Succeeded(text) if text == "done\n"));
+    }
+
+    #[test]
+    fn a_trial_is_chosen_by_the_better_of_two_distances() {
+        let measures = |pairs: &[(&str, f64)]| {
+            let owned = pairs.iter().map(|&(name, value)| (name.to_owned(), value));
+            owned.collect::<BTreeMap<_, _>>()
+        };
+        let closed = measures(&[
+            ("nearest_class_mean_error_at_1", 0.2),
+            ("nearest_class_mean_error_at_1.cosine", 0.1),
+        ]);
+        assert_eq!(held_out(&closed, "closed"), Some((Distance::Cosine, 0.1)));
+        let unseen = measures(&[("map_at_r", 0.75), ("map_at_r.cosine", 0.5)]);
+        assert_eq!(held_out(&unseen, "unseen"), Some((Distance::Own, 0.25)));
+        assert_eq!(held_out(&unseen, "closed"), None);
+    }
+
+    #[test]
+    fn a_folder_changes_its_print_with_a_file() {
+        let folder = std::env::temp_dir().join(format!("lodestone-print-{}", std::process::id()));
+        crate::files::write_whole(&folder.join("a/1.jpg"), b"x").unwrap();
+        let first = of_folder(&folder).unwrap();
+        assert_eq!(of_folder(&folder).unwrap(), first);
+        crate::files::write_whole(&folder.join("a/2.jpg"), b"").unwrap();
+        assert_ne!(of_folder(&folder).unwrap(), first);
+        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct WishesArguments {
     pub(crate) weights: Option<PathBuf>,
     /// Sets this share of the classes aside, at random: they are never trained on, and the run is judged on them. A fifth of the
     /// classes that are left chooses the best step. Of a folder or a table; a run file has data.unseen.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) unseen: Option<f64>,
 }
 

@@ -153,8 +153,16 @@ impl Suggested {
 pub(crate) fn plan(config: &RunConfig) -> String {
     // As the run file spells it.
     let loss = serde_json::to_value(&config.loss).unwrap_or_default();
+    let data = &config.data;
+    let held_out = match (data.validation, data.validation_classes) {
+        (share, _) if share > 0.0 => format!("; {share} of each class held out to choose settings"),
+        (_, share) if share > 0.0 => {
+            format!("; {share} of the training classes held out to choose settings")
+        }
+        _ => String::new(),
+    };
     format!(
-        "{} loss on {}, {} images to train on; {}",
+        "{} loss on {}, {} images to train on{held_out}; {}",
         loss["kind"].as_str().unwrap_or_default(),
         config.model.network.name(),
         config.train.images,
