@@ -15,7 +15,7 @@ pub(crate) struct Fetched {
     pub(crate) reading: LossReading,
     /// `[batch, dim]`, row-major, where they were asked for.
     pub(crate) embeddings: Option<Vec<f32>>,
-    /// Whether all gradients are numbers; true where nobody asked.
+    /// Whether all gradients are finite; true if they were not fetched.
     pub(crate) gradients_are_finite: bool,
 }
 
