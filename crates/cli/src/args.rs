@@ -22,7 +22,7 @@ pub(crate) use self::clusters::ClustersArguments;
 pub(crate) use self::data::{DataCommand, FetchArguments, VerifyArguments};
 pub(crate) use self::embed::{EmbedArguments, Shard};
 pub(crate) use self::evaluate::{
-    ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge, ModeName,
+    ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge,
 };
 pub(crate) use self::index::{
     AddArguments, BuildArguments, IndexCommand, KindName, RemoveArguments, SearchArguments,
