@@ -15,11 +15,6 @@ mod files;
 mod machine;
 mod median;
 mod process;
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool prints"
-)]
 mod reproduce;
 #[cfg(test)]
 mod tidy;
