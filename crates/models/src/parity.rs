@@ -8,7 +8,8 @@ mod bvlc;
 mod fill;
 mod torchvision;
 
-/// A file that lies beside the repository; tests that need it pass with a message where it is absent.
+/// A file that may not be in the repository, as the weights and photographs of others; tests that need it pass with a message
+/// where it is absent.
 fn shared(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(name);
     if path.exists() {
