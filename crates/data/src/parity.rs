@@ -64,9 +64,7 @@ fn pictures_agree_with_pillow_and_torchvision() {
         let values = values.as_array().unwrap();
         values.iter().map(|value| value.as_f64().unwrap()).collect()
     };
-    let rgb_of = |name: String| {
-        image::load_from_memory(&read(&name)).unwrap().into_rgb8()
-    };
+    let rgb_of = |name: String| image::load_from_memory(&read(&name)).unwrap().into_rgb8();
     for (name, bytes, orientation) in cases() {
         let pixels = decode(&bytes, orientation, DecodeLimits::default()).unwrap();
         let rgb = rgb_of(format!("{name}.rgb.png"));

@@ -31,7 +31,8 @@ use crate::triplet::TripletLossConfig;
 /// assert!(!config.wants_unit_length());
 /// assert!(serde_json::from_str::<LossConfig>(r#"{ "kind": "magnet", "gapp": 7.18 }"#).is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LossConfig {
     /// `arc_face`: see [`ArcFaceLoss`](crate::ArcFaceLoss).

@@ -25,7 +25,7 @@ impl Inputs {
             program.display()
         );
         let version = name_and_number(&String::from_utf8_lossy(&output.stdout));
-        let embedded = root().join("datasets/fashion-mini/SHA256SUMS");
+        let embedded = root().join("crates/data/fashion-mini/SHA256SUMS");
         let data = match &suite.data {
             Some(folder) => folder_print(folder)?,
             None => file_print(&embedded)?,

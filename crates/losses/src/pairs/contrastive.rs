@@ -17,7 +17,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, mean_of, widen};
 
 /// Settings of [`ContrastiveLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ContrastiveLossConfig {
     /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning.

@@ -16,7 +16,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, mean_of, unit_rows, widen};
 
 /// Settings of [`KlPairwiseLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct KlPairwiseLossConfig {
     /// Divergence, in nats, beyond which a negative pair costs nothing. Default 2, as in the paper.

@@ -16,7 +16,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, log1p_sumexp, unit_rows, widen};
 
 /// Settings of [`MultiSimilarityLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MultiSimilarityLossConfig {
     /// Sharpness for positive pairs. Default 2, as in the paper.

@@ -16,7 +16,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, logsumexp, mean_of, softplus, unit_rows, widen};
 
 /// Settings of [`NtXentLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NtXentLossConfig {
     /// What cosine similarities are divided by. Default 0.07, as in pytorch-metric-learning.

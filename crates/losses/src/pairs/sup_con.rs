@@ -16,7 +16,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, logsumexp, mean_of, unit_rows, widen};
 
 /// Settings of [`SupConLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SupConLossConfig {
     /// What cosine similarities are divided by. Default 0.1, as in the paper.

@@ -13,7 +13,8 @@ use crate::softmax::accuracy;
 use crate::tensors::{label_mask, log1p_sumexp};
 
 /// Settings of [`ProxyAnchorLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyAnchorLossConfig {
     /// Margin δ, in cosine similarity. Default 0.1, as in the paper.

@@ -13,9 +13,8 @@ use crate::softmax::{accuracy, cross_entropy, target};
 use crate::tensors::{label_mask, logsumexp};
 
 /// Whether the own proxy stands in the denominator.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProxyNcaForm {
     /// It does not: the form of the first paper, whose loss may be negative.
@@ -26,7 +25,8 @@ pub enum ProxyNcaForm {
 }
 
 /// Settings of [`ProxyNcaLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyNcaLossConfig {
     /// Whether the own proxy stands in the denominator. Default [`ProxyNcaForm::PlusPlus`], the later and better one.

@@ -15,7 +15,8 @@ use crate::softmax::cross_entropy;
 use crate::tensors::{epsilon, label_mask, share};
 
 /// Settings of [`RepMetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RepMetLossConfig {
     /// Modes per class. Default 3, as in public code.

@@ -13,7 +13,8 @@ use crate::softmax::cross_entropy_with_margin;
 use crate::tensors::label_mask;
 
 /// Settings of [`SoftTripleLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SoftTripleLossConfig {
     /// Centres per class. Default 10, as in the paper.

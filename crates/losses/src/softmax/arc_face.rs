@@ -13,7 +13,8 @@ use crate::proxies::Prototypes;
 use crate::tensors::label_mask;
 
 /// Settings of [`ArcFaceLoss`] with one weight a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ArcFaceLossConfig {
     /// What is added to the angle to the own class, in degrees. Default 28.6, the paper's 0.5 radians.
@@ -64,7 +65,8 @@ impl ArcFaceLossConfig {
 }
 
 /// Settings of [`ArcFaceLoss`] with several centres a class, so that noisy or varied classes need not share one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SubCenterArcFaceLossConfig {
     /// Centres per class. Default 3, as in the paper.

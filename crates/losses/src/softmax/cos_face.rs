@@ -12,7 +12,8 @@ use crate::proxies::Prototypes;
 use crate::tensors::label_mask;
 
 /// Settings of [`CosFaceLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CosFaceLossConfig {
     /// What is taken off the own class's cosine. Default 0.35, as in the paper.

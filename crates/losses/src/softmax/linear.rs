@@ -13,7 +13,8 @@ use crate::output::LossOutput;
 use crate::tensors::widen;
 
 /// Settings of [`SoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SoftmaxLossConfig {
     /// Learning rate of the classifier, as a multiple of the network's. Default 1: it learns as fast as the network.

@@ -11,7 +11,8 @@ use crate::output::LossOutput;
 use crate::proxies::Prototypes;
 
 /// Settings of [`NormalizedSoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NormalizedSoftmaxLossConfig {
     /// What cosines are divided by. Default 0.05, as in the paper.

@@ -19,9 +19,8 @@ use crate::reduction::Reduction;
 use crate::tensors::{softplus, widen};
 
 /// How a triplet's loss follows from its lead, the distance to the negative less the distance to the positive.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TripletForm {
     /// `max(0, margin - lead)`.
@@ -32,7 +31,8 @@ pub enum TripletForm {
 }
 
 /// Settings of [`TripletLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TripletLossConfig {
     /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning; FaceNet squares it.

@@ -231,8 +231,8 @@ impl Case {
     fn golden(&self, mode: &str, transform_input: bool) -> Golden {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/parity"));
         let path = folder.join(format!("{}.safetensors", self.fixture));
-        let file = WeightFile::read(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file =
+            WeightFile::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Golden {
             file,
             prefix: format!("{mode}.t{}", u8::from(transform_input)),
