@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
 use lodestone_kernels::{global_average, with_burn_operators};
 
+use super::close::assert_close_to_largest;
 use super::fill::{fill, sample, symmetric};
 use super::floats;
 use crate::classifier::ClassifierOutput;
@@ -342,7 +343,6 @@ impl Golden {
     fn close(&self, name: &str, got: &[f32], tolerance: f32) {
         let name = format!("{}.{name}", self.prefix);
         let want = self.file.values(&name).unwrap();
-        let largest = want.iter().map(|value| value.abs()).fold(0.0, f32::max);
-        super::assert_close(&name, got, &want, tolerance * largest);
+        assert_close_to_largest(&name, got, &want, tolerance.into());
     }
 }
