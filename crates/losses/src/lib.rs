@@ -87,6 +87,7 @@
 
 mod candidates;
 mod config;
+mod construct;
 #[cfg(test)]
 mod contract;
 mod distance;

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::terms::{Settings, terms};
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::tensors::{number, share, widen};
@@ -71,9 +72,17 @@ pub enum OwnMean {
     LeaveOneOut,
 }
 
+construct! {
+    MagnetLossConfig => MagnetLoss, without_parameters {
+        with_gap(gap: f64),
+        with_temperature(temperature: f64),
+        with_own_mean(own_mean: OwnMean),
+        with_detach_variance(detach_variance: bool),
+    }
+}
+
 impl MagnetLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> MagnetLoss {
+    fn build(&self) -> MagnetLoss {
         MagnetLoss {
             gap: self.gap,
             temperature: self.temperature,

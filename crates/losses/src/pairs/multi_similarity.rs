@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -42,9 +43,17 @@ impl Default for MultiSimilarityLossConfig {
     }
 }
 
+construct! {
+    MultiSimilarityLossConfig => MultiSimilarityLoss, without_parameters {
+        with_alpha(alpha: f64),
+        with_beta(beta: f64),
+        with_base(base: f64),
+        with_mining(mining: Miner),
+    }
+}
+
 impl MultiSimilarityLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> MultiSimilarityLoss {
+    fn build(&self) -> MultiSimilarityLoss {
         MultiSimilarityLoss {
             alpha: self.alpha,
             beta: self.beta,

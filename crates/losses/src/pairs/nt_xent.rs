@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -35,9 +36,15 @@ impl Default for NtXentLossConfig {
     }
 }
 
+construct! {
+    NtXentLossConfig => NtXentLoss, without_parameters {
+        with_temperature(temperature: f64),
+        with_mining(mining: Miner),
+    }
+}
+
 impl NtXentLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> NtXentLoss {
+    fn build(&self) -> NtXentLoss {
         NtXentLoss {
             temperature: self.temperature,
             mining: self.mining,

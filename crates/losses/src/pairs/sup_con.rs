@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -39,9 +40,16 @@ impl Default for SupConLossConfig {
     }
 }
 
+construct! {
+    SupConLossConfig => SupConLoss, without_parameters {
+        with_temperature(temperature: f64),
+        with_reduction(reduction: Reduction),
+        with_mining(mining: Miner),
+    }
+}
+
 impl SupConLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> SupConLoss {
+    fn build(&self) -> SupConLoss {
         SupConLoss {
             temperature: self.temperature,
             reduction: self.reduction,

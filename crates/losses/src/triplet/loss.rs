@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::all::{Choice, all_triplets};
 use super::listed::listed_triplets;
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -59,9 +60,18 @@ impl Default for TripletLossConfig {
     }
 }
 
+construct! {
+    TripletLossConfig => TripletLoss, without_parameters {
+        with_distance(distance: Distance),
+        with_margin(margin: f64),
+        with_form(form: TripletForm),
+        with_reduction(reduction: Reduction),
+        with_mining(mining: Miner),
+    }
+}
+
 impl TripletLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> TripletLoss {
+    fn build(&self) -> TripletLoss {
         TripletLoss {
             distance: self.distance,
             margin: self.margin,
