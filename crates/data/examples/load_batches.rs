@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         draws: Draws::PerRow,
     };
     let rows: Vec<usize> = (0..table.rows.len().min(96)).collect();
-    let batches = rows.chunks(32).map(<[usize]>::to_vec).collect();
+    let batches: Vec<_> = rows.chunks(32).map(<[usize]>::to_vec).collect();
     for batch in loader.batches(batches, &view) {
         let images = batch?.images;
         let mean = images.values.iter().sum::<f32>() / images.values.len() as f32;

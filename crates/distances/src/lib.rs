@@ -13,7 +13,6 @@
 //! smaller than their norms (near-duplicates, or all points far from the origin) may swap their order. Subtracting the
 //! common mean from both sides before the call leaves distances as they are and makes the norms, and with them the error, as
 //! small as possible. Where a single pair must be exact, [`squared_distance`] is.
-//!
 
 mod rows;
 mod squared;

@@ -15,7 +15,6 @@
 //! [`Embeddings::write_projector`] makes a folder for TensorBoard's projector. A [`LabelTable`] is what stands beside embeddings, a
 //! [`TextTable`] reads CSV and Parquet row by row; what a label means is said in [`class_order`], [`numbered`], [`is_missing`] and
 //! [`without_fractions`], for all of them.
-//!
 
 #![cfg_attr(
     not(feature = "embeddings"),
