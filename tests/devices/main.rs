@@ -16,6 +16,8 @@
     reason = "a skipped test says why, and the others how far off they were"
 )]
 
+#[path = "../close.rs"]
+mod close;
 mod losses;
 mod networks;
 #[cfg(feature = "remote")]
@@ -28,6 +30,7 @@ mod server;
 mod training;
 
 use burn::tensor::Device;
+use close::assert_close_to_largest;
 
 /// Kind of the device under test, if there is one.
 fn kind() -> Option<String> {
@@ -77,19 +80,12 @@ fn tolerance(usual: f32) -> f32 {
 
 /// Fails where a value is further from the expected one than `tolerance` times the largest expected one.
 /// How far the furthest lies is printed.
-fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
-    assert_eq!(found.len(), expected.len(), "{what}");
+fn assert_as_on_the_cpu(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     let largest = expected.iter().fold(1e-30_f32, |most, x| most.max(x.abs()));
     let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     let furthest = differences.fold(0.0_f32, f32::max);
     eprintln!("{:.1e} of the largest: {what}", furthest / largest);
-    for (place, (&found, &expected)) in found.iter().zip(expected).enumerate() {
-        let difference = (found - expected).abs();
-        assert!(
-            difference <= tolerance * largest,
-            "{what}: value {place} is {found} on the device, {expected} on the CPU; the largest is {largest}"
-        );
-    }
+    assert_close_to_largest(what, found, expected, tolerance.into());
 }
 
 /// Overlapping clouds of points, one a class: row r belongs to class r mod `classes`.

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use lodestone_models::{GoogLeNetConfig, GoogLeNetForm, NetworkConfig};
 
-use crate::{assert_close, clouds, device, tolerance};
+use crate::{assert_as_on_the_cpu, clouds, device, tolerance};
 
 #[test]
 fn googlenet_has_the_features_of_the_cpu() {
@@ -19,6 +19,6 @@ fn googlenet_has_the_features_of_the_cpu() {
         };
         let expected = features(&network, &cpu);
         let found = features(&network.to_device(&device), &device);
-        assert_close(&format!("{form:?}"), &found, &expected, tolerance(1e-4));
+        assert_as_on_the_cpu(&format!("{form:?}"), &found, &expected, tolerance(1e-4));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{assert_close, name, run_log, tolerance};
+use crate::{assert_as_on_the_cpu, name, run_log, tolerance};
 
 /// Folder of the run in `folder` that `device` trains; a remote device has an address behind its kind.
 pub(crate) fn run_folder(device: &str, folder: &Path) -> PathBuf {
@@ -61,8 +61,8 @@ pub(crate) fn finish(command: &mut Command, loss: &str, out: &Path) -> (Vec<f32>
 
 /// Roundings grow from step to step; the first one has none but its own.
 pub(crate) fn assert_close_losses(loss: &str, found: &[f32], expected: &[f32]) {
-    assert_close(loss, &found[..1], &expected[..1], tolerance(1e-4));
-    assert_close(loss, found, expected, tolerance(1e-3));
+    assert_as_on_the_cpu(loss, &found[..1], &expected[..1], tolerance(1e-4));
+    assert_as_on_the_cpu(loss, found, expected, tolerance(1e-3));
 }
 
 #[test]

@@ -36,10 +36,10 @@ const PARTS: [Part; 2] = [
     },
 ];
 
-/// `cargo xtask dataset fashion-mini [FOLDER]`: reads the full idx files from `FOLDER` and writes `datasets/fashion-mini`.
+/// `cargo xtask dataset fashion-mini [FOLDER]`: reads the full idx files from `FOLDER` and writes `crates/data/fashion-mini`.
 pub(crate) fn fashion_mini(arguments: &[&str]) -> Result<()> {
     let source = PathBuf::from(arguments.first().unwrap_or(&DEBIAN));
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/fashion-mini");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/data/fashion-mini");
     let mut sums = String::new();
     for (stream, part) in PARTS.iter().enumerate() {
         for (name, bytes) in subset(&source, part, stream as u64)? {

@@ -1,4 +1,4 @@
-"""Small valid files for the fuzz targets to start from, into corpus/TARGET: python seeds.py
+"""Small valid files for the fuzz targets to start from, into the folders corpus/TARGET: python seeds.py
 
 Needs numpy, scipy and pandas; everything is made up here.
 """

@@ -18,7 +18,8 @@ const ATTEMPTS: usize = 10;
 const LONGEST: f32 = 1000.0;
 
 /// What training varies. The default varies nothing.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
     /// A random window instead of the centre crop.
@@ -34,7 +35,8 @@ pub struct Augmentation {
 }
 
 /// A window of random area and aspect ratio, stretched to the input square.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RandomCrop {
     /// Smallest and largest area, as parts of the image's.
@@ -45,7 +47,8 @@ pub struct RandomCrop {
 
 /// A rectangle that is set to 0 after normalisation, which is the mean colour. Zhong et al., *Random Erasing Data
 /// Augmentation*, AAAI 2020.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Erasing {
     /// Probability of erasing at all.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::DataError;
 
 /// How far colours may be moved. 0 leaves an aspect alone.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Jitter {
     /// Factor of `1 - brightness` (at least 0) to `1 + brightness` on all values.

@@ -55,6 +55,11 @@ pub fn jpeg(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Read as _;
+
+    use flate2::read::MultiGzDecoder;
+
     use super::*;
 
     /// What the fuzzers found worth keeping stays answered, by an error or a result.
@@ -69,11 +74,17 @@ mod tests {
             ("jpeg", jpeg),
         ];
         for (name, read) in readers {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("fuzz/corpus")
-                .join(name);
-            let files = std::fs::read_dir(folder).unwrap();
-            let answers = files.map(|file| read(&std::fs::read(file.unwrap().path()).unwrap()));
+                .join(format!("{name}.tar.gz"));
+            let packed =
+                File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let mut archive = tar::Archive::new(MultiGzDecoder::new(packed));
+            let answers = archive.entries().unwrap().map(|entry| {
+                let mut bytes = Vec::new();
+                entry.unwrap().read_to_end(&mut bytes).unwrap();
+                read(&bytes)
+            });
             let (good, bad): (Vec<bool>, Vec<bool>) = answers.partition(|&good| good);
             // Both ways out are in every corpus.
             assert!(

@@ -1,28 +1,10 @@
 //! From files of photographs to decoded, augmented batches.
 //!
+#![doc = include_str!("../README.md")]
+//!
 //! A [`Dataset`] reads the official lists of a set into a [`Table`]; a [`Loader`] renders rows of the table on threads, ahead
 //! of the step that uses them. [`Preprocessing`] says what the network expects, [`View`] what is varied. Row numbers are
 //! what samplers and evaluation exchange with this crate; it knows neither networks nor losses.
-//!
-//! ```
-//! use std::sync::Arc;
-//!
-//! use lodestone_data::{Augmentation, Dataset, Draws, Loader, LoaderConfig, Preprocessing, Split, View};
-//!
-//! // The embedded set; others take the folder they lie in.
-//! let mut table = Dataset::FashionMini.open(None)?;
-//! table.hold_out(0.1, 1)?;
-//! let train = table.split(Split::Train);
-//! let loader = Loader::new(Arc::new(table), Preprocessing::fashion(), LoaderConfig::default())?;
-//!
-//! let augmentation = Augmentation { flip_probability: 0.5, ..Augmentation::default() };
-//! let view = View::Training { augmentation, seed: 1, epoch: 0, draws: Draws::PerRow };
-//! let batches: Vec<Vec<usize>> = train.chunks(64).take(3).map(<[usize]>::to_vec).collect();
-//! for batch in loader.batches(batches, &view) {
-//!     assert_eq!(batch?.images.shape, [64, 1, 28, 28]);
-//! }
-//! # Ok::<(), lodestone_data::DataError>(())
-//! ```
 //!
 //! | module | content |
 //! |---|---|
@@ -58,6 +40,7 @@ mod cache;
 mod colour;
 mod doctor;
 mod error;
+#[cfg(feature = "download")]
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -93,6 +76,7 @@ pub use doctor::{
     examine, verify_archives,
 };
 pub use error::{DataError, DecodeError};
+#[cfg(feature = "download")]
 pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
 pub use hold_out::UnseenClasses;
 pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, MOST_THREADS, Stream};

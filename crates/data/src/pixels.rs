@@ -70,9 +70,8 @@ impl Pixels {
 }
 
 /// Whether the turn that a camera noted in EXIF is applied.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
     /// Pixels as they are stored, as torchvision's readers do. TIFF alone is turned upright, as Pillow does for them.

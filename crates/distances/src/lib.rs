@@ -1,5 +1,7 @@
 //! Squared Euclidean distances between the rows of two matrices, on the host.
 //!
+#![doc = include_str!("../README.md")]
+//!
 //! The cluster index and the metrics both ask for "all distances of these rows to those rows". [`squared_distances`] answers
 //! one tile of that question on one thread through one matrix product; callers walk over tiles, in parallel if they like,
 //! so that memory stays at a tile whatever the number of rows. [`squared_distance`] is the exact answer for one pair.
@@ -11,18 +13,6 @@
 //! smaller than their norms (near-duplicates, or all points far from the origin) may swap their order. Subtracting the
 //! common mean from both sides before the call leaves distances as they are and makes the norms, and with them the error, as
 //! small as possible. Where a single pair must be exact, [`squared_distance`] is.
-//!
-//! # Example
-//! ```
-//! use lodestone_distances::{Rows, squared_distances, squared_norms};
-//!
-//! let points = Rows::new(&[0.0, 0.0, 3.0, 4.0], 2)?;
-//! let queries = Rows::new(&[3.0, 0.0], 2)?;
-//! let mut tile = [0.0; 2];
-//! squared_distances(queries, points, &squared_norms(points), &mut tile);
-//! assert_eq!(tile, [9.0, 16.0]);
-//! # Ok::<(), lodestone_distances::RaggedRows>(())
-//! ```
 
 mod rows;
 mod squared;

@@ -1,10 +1,10 @@
 //! Who looks for whom: the protocols of the field, and which of them suits the rows at hand.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which rows are searched for which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Each row among all the others: the protocol of classes never seen (CUB-200-2011, Cars196, Stanford Online Products).

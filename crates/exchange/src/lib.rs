@@ -1,5 +1,7 @@
 //! Embeddings with paths and labels in the files that other programs read and write, and the one reading of labels.
 //!
+#![doc = include_str!("../README.md")]
+//!
 //! [`Embeddings::write`] chooses the form by the ending of the name, and [`EmbeddingFile::read`] reads all of them:
 //!
 //! | ending | what is in it | other programs |
@@ -16,54 +18,60 @@
 //! [`Embeddings::write_projector`] makes a folder for TensorBoard's projector. A [`LabelTable`] is what stands beside embeddings, a
 //! [`TextTable`] reads CSV and Parquet row by row; what a label means is said in [`class_order`], [`numbered`], [`is_missing`] and
 //! [`without_fractions`], for all of them.
-//!
-//! ```
-//! use lodestone_exchange::{EmbeddingFile, Embeddings};
-//!
-//! let embeddings = Embeddings {
-//!     values: vec![0.0, 1.0, 2.0, 3.0],
-//!     dim: 2,
-//!     paths: vec!["a.jpg".into(), "b.jpg".into()],
-//!     labels: vec![0, 1],
-//!     class_names: vec!["cups".into(), "plates".into()],
-//!     columns: vec![("split".into(), vec!["train".into(), "test".into()])],
-//!     shard: None,
-//! };
-//! let folder = tempfile::tempdir().unwrap();
-//! let written = embeddings.write(&folder.path().join("shelf.npy"))?;
-//! assert_eq!(written.len(), 2);
-//! let read = EmbeddingFile::read(&written[0], None, &["label"])?;
-//! assert_eq!(read.matrix.values, embeddings.values);
-//! assert_eq!(read.table.column("class_name")?, embeddings.class_names);
-//! assert_eq!(read.table.column("split")?, ["train", "test"]);
-//! # Ok::<(), lodestone_exchange::ExchangeError>(())
-//! ```
 
+#![cfg_attr(
+    not(feature = "embeddings"),
+    allow(
+        dead_code,
+        reason = "tables alone use a part of what they share with embeddings"
+    )
+)]
+
+#[cfg(feature = "embeddings")]
 mod choose;
+#[cfg(feature = "embeddings")]
 mod embedding_file;
+#[cfg(feature = "embeddings")]
 mod embeddings;
 mod error;
+#[cfg(feature = "embeddings")]
 mod label_table;
 mod labels;
+#[cfg(feature = "embeddings")]
 mod matrices;
+#[cfg(feature = "embeddings")]
 mod matrix;
+#[cfg(not(feature = "embeddings"))]
+mod no_parquet;
+#[cfg(feature = "embeddings")]
 mod npy;
 mod number;
+#[cfg(feature = "embeddings")]
 mod parquet;
+#[cfg(feature = "embeddings")]
 mod parquet_file;
+#[cfg(feature = "embeddings")]
 mod projector;
+#[cfg(feature = "embeddings")]
 mod shard;
 mod table;
+#[cfg(feature = "embeddings")]
 mod tensors;
+#[cfg(feature = "embeddings")]
 mod text;
 
 pub use csv::StringRecord;
 
+#[cfg(feature = "embeddings")]
 pub use embedding_file::EmbeddingFile;
+#[cfg(feature = "embeddings")]
 pub use embeddings::{Embeddings, Form};
 pub use error::ExchangeError;
+#[cfg(feature = "embeddings")]
 pub use label_table::LabelTable;
 pub use labels::{class_order, is_missing, numbered, numbered_sequences, without_fractions};
+#[cfg(feature = "embeddings")]
 pub use matrix::Matrix;
+#[cfg(feature = "embeddings")]
 pub use shard::Shard;
 pub use table::{Place, TextTable};

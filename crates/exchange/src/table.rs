@@ -4,10 +4,12 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-use bytes::Bytes;
 use csv::StringRecord;
 
 use crate::ExchangeError;
+#[cfg(not(feature = "embeddings"))]
+use crate::no_parquet::ParquetFile;
+#[cfg(feature = "embeddings")]
 use crate::parquet_file::ParquetFile;
 
 /// Where a row stands: text has lines, counted from 1; other files have rows, counted from 0 as numpy and pandas do.
@@ -47,7 +49,7 @@ impl<'a> TextTable<'a> {
     /// If there is no first line, or no Parquet file behind its first bytes.
     pub fn new(file: &'a Path, bytes: &'a [u8]) -> Result<Self, ExchangeError> {
         if ParquetFile::is_one(bytes) {
-            let rows = ParquetFile::open(file, Bytes::copy_from_slice(bytes))?;
+            let rows = ParquetFile::open(file, bytes.to_vec().into())?;
             return Ok(Self::of_parquet(file, rows));
         }
         let mut lines = Lines::new(bytes);

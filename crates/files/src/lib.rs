@@ -1,5 +1,7 @@
 //! Files that appear whole or not at all, and text that people wrote.
 //!
+#![doc = include_str!("../README.md")]
+//!
 //! A run that is killed, or a disk that fills up, must leave the previous file as it was. Everything lodestone writes goes
 //! through [`write_whole`]: a temporary file beside the target, flushed to the disk, then renamed over it. Every list that
 //! a person may have edited is read by [`read_text`].

@@ -1,10 +1,13 @@
 //! The fast operators against burn's own, for every convolution and pool of GoogLeNet and Inception V3 and for random ones.
 
+#[path = "../../../tests/close.rs"]
+mod close;
 mod networks;
 
 use burn::tensor::activation::relu;
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
+use close::assert_within;
 use lodestone_kernels::{
     Activation, ResponseNorm, avg_pool2d, batch_norm, concatenate, conv2d, global_average,
     local_response_norm, max_pool2d,
@@ -26,26 +29,20 @@ fn values<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tens
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// Asserts that no value differs by more than `share` of the largest one: sums of thousands of products cancel, so that an
-/// error relative to each value would measure the cancellation.
-fn assert_close<const D: usize>(what: &str, have: Tensor<D>, want: Tensor<D>, share: f32) {
+/// Fails unless no value differs by more than `share` of the largest one; a gradient that cancels to nothing has no largest one.
+#[track_caller]
+fn assert_tensors_close<const D: usize>(what: &str, have: Tensor<D>, want: Tensor<D>, share: f64) {
     assert_eq!(have.dims(), want.dims(), "{what}");
     let have: Vec<f32> = have.into_data().try_to_vec().unwrap();
     let want: Vec<f32> = want.into_data().try_to_vec().unwrap();
-    let largest = want
-        .iter()
-        .fold(0.0f32, |largest, value| largest.max(value.abs()));
-    for (index, (have, want)) in have.iter().zip(&want).enumerate() {
-        let error = (have - want).abs();
-        assert!(
-            error <= share * largest + 1e-9,
-            "{what}: {have} is not {want} at {index}"
-        );
-    }
+    let largest = want.iter().fold(0.0, |largest: f64, &value| {
+        largest.max(f64::from(value).abs())
+    });
+    assert_within(what, &have, &want, |_| share * largest + 1e-9);
 }
 
-const FORWARD: f32 = 1e-5;
-const GRADIENT: f32 = 1e-4;
+const FORWARD: f64 = 1e-5;
+const GRADIENT: f64 = 1e-4;
 
 #[derive(Clone, Copy, Debug)]
 struct Conv {
@@ -105,21 +102,21 @@ fn check_conv(case: Conv) {
         (maps.inner(), gradients)
     };
     let (have, want) = (run(true), run(false));
-    assert_close(&format!("output of {what}"), have.0, want.0, FORWARD);
-    assert_close(
+    assert_tensors_close(&format!("output of {what}"), have.0, want.0, FORWARD);
+    assert_tensors_close(
         &format!("input gradient of {what}"),
         have.1.0,
         want.1.0,
         GRADIENT,
     );
-    assert_close(
+    assert_tensors_close(
         &format!("weight gradient of {what}"),
         have.1.1,
         want.1.1,
         GRADIENT,
     );
     if let (Some(have), Some(want)) = (have.1.2, want.1.2) {
-        assert_close(&format!("bias gradient of {what}"), have, want, GRADIENT);
+        assert_tensors_close(&format!("bias gradient of {what}"), have, want, GRADIENT);
     }
 }
 
@@ -184,8 +181,8 @@ fn relu_cuts_output_and_gradient() {
     };
     let (have, want) = (run(true), run(false));
     assert_eq!(have.0.into_data(), want.0.into_data());
-    assert_close("input gradient", have.1, want.1, GRADIENT);
-    assert_close("weight gradient", have.2, want.2, GRADIENT);
+    assert_tensors_close("input gradient", have.1, want.1, GRADIENT);
+    assert_tensors_close("weight gradient", have.2, want.2, GRADIENT);
 }
 
 proptest! {
@@ -247,8 +244,8 @@ fn check_unary<const D: usize>(
         (output.inner(), input.grad(&gradients).unwrap())
     };
     let (have, want) = (run(true), run(false));
-    assert_close(&format!("{what} of {shape:?}"), have.0, want.0, FORWARD);
-    assert_close(
+    assert_tensors_close(&format!("{what} of {shape:?}"), have.0, want.0, FORWARD);
+    assert_tensors_close(
         &format!("gradient of {what} of {shape:?}"),
         have.1,
         want.1,
@@ -319,7 +316,7 @@ fn any_memory_layout_is_accepted() {
             Activation::None,
         );
         let want = module::conv2d(view, weights.clone(), None, options());
-        assert_close("a view", have, want, FORWARD);
+        assert_tensors_close("a view", have, want, FORWARD);
     }
 }
 
@@ -369,14 +366,14 @@ fn batch_norm_agrees_with_burn() {
         let (have, want) = (run(true), run(false));
         let [(have_output, want_output)] = [(have.0, want.0)];
         for (have, want) in have_output.into_iter().zip(want_output) {
-            assert_close("output", have, want, FORWARD);
+            assert_tensors_close("output", have, want, FORWARD);
         }
         for (have, want) in have.1.into_iter().zip(want.1) {
-            assert_close("statistics", have, want, FORWARD);
+            assert_tensors_close("statistics", have, want, FORWARD);
         }
-        assert_close("input gradient", have.2, want.2, GRADIENT);
+        assert_tensors_close("input gradient", have.2, want.2, GRADIENT);
         for (have, want) in have.3.into_iter().zip(want.3) {
-            assert_close("parameter gradient", have, want, GRADIENT);
+            assert_tensors_close("parameter gradient", have, want, GRADIENT);
         }
     }
 }

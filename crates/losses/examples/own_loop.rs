@@ -61,7 +61,7 @@ fn train(steps: usize) -> [f32; 2] {
     let (points, labels) = rings(&device);
     let mut network = Network::new(&device);
     let mut optimizer = AdamConfig::new().init();
-    let loss = TripletLossConfig::default().init();
+    let loss = TripletLossConfig::new().with_margin(0.2).init();
 
     let mut losses = Vec::new();
     for _ in 0..steps {

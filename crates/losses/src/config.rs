@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use crate::construct::valid;
 use crate::error::ConfigError;
 use crate::loss::Loss;
 use crate::magnet::MagnetLossConfig;
@@ -31,7 +32,8 @@ use crate::triplet::TripletLossConfig;
 /// assert!(!config.wants_unit_length());
 /// assert!(serde_json::from_str::<LossConfig>(r#"{ "kind": "magnet", "gapp": 7.18 }"#).is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LossConfig {
     /// ArcFace: softmax over cosines, with a margin added to the angle to the own class.
@@ -126,28 +128,49 @@ impl LossConfig {
     }
 
     /// Makes the loss. Parameters are drawn from the device's generator: seed it first.
+    ///
+    /// # Panics
+    /// If a setting is out of range, with its name and value; see [`try_init`](Self::try_init) for settings that a user wrote.
+    #[track_caller]
     pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> Loss {
+        valid("LossConfig", self.try_init(embedding_size, classes, device))
+    }
+
+    /// Makes the loss. Parameters are drawn from the device's generator: seed it first.
+    ///
+    /// # Errors
+    /// The first setting that is out of range, with its value.
+    pub fn try_init(
+        &self,
+        embedding_size: usize,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Loss, ConfigError> {
         let (size, on) = (embedding_size, device);
-        match self {
-            LossConfig::ArcFace(config) => Loss::ArcFace(config.init(size, classes, on)),
-            LossConfig::Contrastive(config) => Loss::Contrastive(config.init()),
-            LossConfig::CosFace(config) => Loss::CosFace(config.init(size, classes, on)),
-            LossConfig::KlPairwise(config) => Loss::KlPairwise(config.init()),
-            LossConfig::Magnet(config) => Loss::Magnet(config.init()),
-            LossConfig::MultiSimilarity(config) => Loss::MultiSimilarity(config.init()),
+        Ok(match self {
+            LossConfig::ArcFace(config) => Loss::ArcFace(config.try_init(size, classes, on)?),
+            LossConfig::Contrastive(config) => Loss::Contrastive(config.try_init()?),
+            LossConfig::CosFace(config) => Loss::CosFace(config.try_init(size, classes, on)?),
+            LossConfig::KlPairwise(config) => Loss::KlPairwise(config.try_init()?),
+            LossConfig::Magnet(config) => Loss::Magnet(config.try_init()?),
+            LossConfig::MultiSimilarity(config) => Loss::MultiSimilarity(config.try_init()?),
             LossConfig::NormalizedSoftmax(config) => {
-                Loss::NormalizedSoftmax(config.init(size, classes, on))
+                Loss::NormalizedSoftmax(config.try_init(size, classes, on)?)
             }
-            LossConfig::NtXent(config) => Loss::NtXent(config.init()),
-            LossConfig::ProxyAnchor(config) => Loss::ProxyAnchor(config.init(size, classes, on)),
-            LossConfig::ProxyNca(config) => Loss::ProxyNca(config.init(size, classes, on)),
-            LossConfig::RepMet(config) => Loss::RepMet(config.init(size, classes, on)),
-            LossConfig::SoftTriple(config) => Loss::SoftTriple(config.init(size, classes, on)),
-            LossConfig::Softmax(config) => Loss::Softmax(config.init(size, classes, on)),
-            LossConfig::SubCenterArcFace(config) => Loss::ArcFace(config.init(size, classes, on)),
-            LossConfig::SupCon(config) => Loss::SupCon(config.init()),
-            LossConfig::Triplet(config) => Loss::Triplet(config.init()),
-        }
+            LossConfig::NtXent(config) => Loss::NtXent(config.try_init()?),
+            LossConfig::ProxyAnchor(config) => {
+                Loss::ProxyAnchor(config.try_init(size, classes, on)?)
+            }
+            LossConfig::ProxyNca(config) => Loss::ProxyNca(config.try_init(size, classes, on)?),
+            LossConfig::RepMet(config) => Loss::RepMet(config.try_init(size, classes, on)?),
+            LossConfig::SoftTriple(config) => Loss::SoftTriple(config.try_init(size, classes, on)?),
+            LossConfig::Softmax(config) => Loss::Softmax(config.try_init(size, classes, on)?),
+            LossConfig::SubCenterArcFace(config) => {
+                Loss::ArcFace(config.try_init(size, classes, on)?)
+            }
+            LossConfig::SupCon(config) => Loss::SupCon(config.try_init()?),
+            LossConfig::Triplet(config) => Loss::Triplet(config.try_init()?),
+        })
     }
 
     /// Whether the embedder should end with unit-length rows. Magnet has a length scale of its own and must not; a linear

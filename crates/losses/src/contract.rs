@@ -367,7 +367,7 @@ fn a_loss_over_blocks_is_the_loss_over_the_whole_matrix() {
             }
         }
         assert_close(
-            &[output.per_example[anchor].into()],
+            &[output.per_example[anchor]],
             &[sum / count],
             1e-4,
             0.0,

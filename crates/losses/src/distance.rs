@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::tensors::{epsilon, unit_rows};
 
 /// A distance between embeddings; it shrinks as they come closer.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Distance {
     /// `‖a - b‖`.

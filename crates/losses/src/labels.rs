@@ -1,9 +1,14 @@
 //! What a batch is labelled with: classes, and for the magnet loss the cluster of every example.
 
+use std::borrow::Cow;
+
+use burn::tensor::{Int, Tensor};
+
 /// Labels of one batch, borrowed from whoever drew it.
 ///
 /// Every loss reads the classes; the magnet loss also reads the clusters. They stay on the host, so that masks and lists
-/// of pairs are known without reading the device. Where a loss asks for labels, a slice of classes will do.
+/// of pairs are known without reading the device. Where a loss asks for labels, a slice of classes will do, or a tensor
+/// `[batch]` of them, for which the host waits until the device has it: hold labels on the host where a step must not wait.
 ///
 /// # Example
 /// ```
@@ -13,9 +18,9 @@
 /// let labels = Labels::new(&[7, 7, 7, 7, 2, 2]).with_clusters(&[0, 0, 1, 1, 2, 2], &[7, 7, 2]);
 /// assert_eq!(labels.len(), 6);
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Labels<'a> {
-    classes: &'a [usize],
+    classes: Cow<'a, [usize]>,
     clusters: Option<(&'a [usize], &'a [usize])>,
     draw: u64,
 }
@@ -24,7 +29,7 @@ impl<'a> Labels<'a> {
     /// Labels with the class of each example. Without clusters, the magnet loss takes every class for one cluster.
     pub fn new(classes: &'a [usize]) -> Self {
         Labels {
-            classes,
+            classes: Cow::Borrowed(classes),
             clusters: None,
             draw: 0,
         }
@@ -43,7 +48,7 @@ impl<'a> Labels<'a> {
             clusters.len(),
             self.classes.len()
         );
-        for (row, (&cluster, &class)) in clusters.iter().zip(self.classes).enumerate() {
+        for (row, (&cluster, &class)) in clusters.iter().zip(&*self.classes).enumerate() {
             assert!(
                 cluster < cluster_classes.len(),
                 "row {row} is in cluster {cluster}, but there are {} clusters",
@@ -78,8 +83,8 @@ impl<'a> Labels<'a> {
     }
 
     /// Class of each example.
-    pub fn classes(&self) -> &'a [usize] {
-        self.classes
+    pub fn classes(&self) -> &[usize] {
+        &self.classes
     }
 
     /// The number set by [`Labels::with_draw`], 0 by default.
@@ -122,20 +127,56 @@ impl<'a> From<&'a Vec<usize>> for Labels<'a> {
     }
 }
 
-impl<'a> From<&Labels<'a>> for Labels<'a> {
-    fn from(labels: &Labels<'a>) -> Self {
-        *labels
+impl<'a> From<&'a Labels<'_>> for Labels<'a> {
+    fn from(labels: &'a Labels<'_>) -> Self {
+        Labels {
+            classes: Cow::Borrowed(labels.classes()),
+            ..*labels
+        }
+    }
+}
+
+/// Reads the classes from the device.
+///
+/// # Panics
+/// If a class is negative.
+impl From<Tensor<1, Int>> for Labels<'_> {
+    fn from(classes: Tensor<1, Int>) -> Self {
+        let classes = classes.into_data();
+        let classes = classes.iter::<i64>().enumerate().map(|(row, class)| {
+            usize::try_from(class)
+                .unwrap_or_else(|_| panic!("row {row} has class {class}, must be 0 or more"))
+        });
+        Labels {
+            classes: Cow::Owned(classes.collect()),
+            clusters: None,
+            draw: 0,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
 
     #[test]
     fn without_clusters_each_class_is_one_cluster() {
         let (clusters, classes) = Labels::new(&[5, 2, 5, 9]).clusters();
         assert_eq!((clusters, classes), (vec![1, 0, 1, 2], vec![2, 5, 9]));
+    }
+
+    #[test]
+    fn a_tensor_of_classes_says_the_same_as_a_slice() {
+        let classes = Tensor::<1, Int>::from_data([5, 2, 5], &Device::flex());
+        assert_eq!(Labels::from(classes).classes(), [5, 2, 5]);
+    }
+
+    #[test]
+    #[should_panic(expected = "row 1 has class -3, must be 0 or more")]
+    fn a_negative_class_is_told_with_its_row() {
+        let _ = Labels::from(Tensor::<1, Int>::from_data([5, -3], &Device::flex()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Metric-learning losses and mining inside a batch, magnet loss first.
 //!
+#![doc = include_str!("../README.md")]
+//!
 //! A loss turns a batch of embeddings and their labels into one number to differentiate, the loss of every example, and
 //! statistics to watch. [`LossConfig`] is the closed list of losses with their settings; [`LossConfig::init`] makes a
 //! [`Loss`], a burn module. Each loss can also be used alone; its page has the formula, the origin of its defaults and
@@ -14,30 +16,7 @@
 //! - **Mining**: [`mining`] chooses pairs or triplets of a batch for any loss on pairs or triplets
 //! - **Memory**: [`CrossBatchMemory`] adds the embeddings of earlier batches
 //!
-//! # In a training loop, in five lines
-//! ```
-//! # use burn::module::Module;
-//! # use burn::nn::LinearConfig;
-//! # use burn::optim::{GradientsParams, Optimizer, SgdConfig};
-//! # use burn::tensor::{Device, Tensor};
-//! # let device = Device::flex().autodiff();
-//! # device.seed(1);
-//! # let mut model = LinearConfig::new(2, 2).init(&device);
-//! # let mut optimizer = SgdConfig::new().init();
-//! # let images = Tensor::<2>::from_data([[0., 0.], [0., 1.], [1., 0.], [1., 1.], [4., 0.], [4., 1.]], &device);
-//! # let batches = vec![(images, [0, 0, 1, 1, 2, 2]); 50];
-//! # let mut losses = Vec::new();
-//! use lodestone_losses::SupConLossConfig;
-//! let loss = SupConLossConfig { temperature: 0.2, ..Default::default() }.init();
-//! # for (images, labels) in batches {
-//! let output = loss.forward(model.forward(images), &labels);
-//! # losses.push(output.read().mean);
-//! let gradients = GradientsParams::from_grads(output.mean.backward(), &model);
-//! model = optimizer.step(0.01, model, gradients);
-//! # }
-//! # assert!(losses[49] < losses[0], "{losses:?}");
-//! ```
-//!
+//! # Losses with vectors of their own
 //! [`MagnetLoss`] asks for the cluster of each example and the class of each cluster instead of labels. A loss that learns
 //! vectors is a burn module: an optimiser of its own steps it, with [`LossConfig::learning_rate_factor`] times the
 //! network's rate.
@@ -108,6 +87,7 @@
 
 mod candidates;
 mod config;
+mod construct;
 #[cfg(test)]
 mod contract;
 mod distance;

@@ -4,9 +4,8 @@ use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// What the sum of the losses is divided by.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
     /// Number of pairs or triplets that count.

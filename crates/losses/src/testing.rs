@@ -2,6 +2,11 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+#[path = "../../../tests/close.rs"]
+mod close;
+
+pub(crate) use close::{assert_close, assert_close_to_largest};
+
 /// A matrix of host numbers, row by row.
 #[derive(Clone, Debug)]
 pub(crate) struct Matrix {
@@ -136,35 +141,6 @@ pub(crate) fn differentiate_as(
         "a gradient is not finite"
     );
     (value, Matrix::new(x.rows, x.columns, gradient))
-}
-
-/// Fails unless every number is within `relative` of the wanted one, or within `absolute`.
-#[track_caller]
-pub(crate) fn assert_close(got: &[f64], want: &[f64], relative: f64, absolute: f64) {
-    assert_eq!(got.len(), want.len());
-    for (at, (g, w)) in got.iter().zip(want).enumerate() {
-        assert!(
-            g.is_finite() && (g - w).abs() <= absolute.max(relative * w.abs()),
-            "number {at} is {g}, wanted {w}"
-        );
-    }
-}
-
-/// Fails unless every number is within `tolerance` times the largest wanted one.
-#[track_caller]
-pub(crate) fn assert_close_to_largest(name: &str, got: &[f64], want: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), want.len(), "{name}");
-    let largest = want
-        .iter()
-        .fold(0.0, |top: f64, w| top.max(w.abs()))
-        .max(1e-12);
-    for (at, (g, w)) in got.iter().zip(want).enumerate() {
-        let off = (g - w).abs() / largest;
-        assert!(
-            g.is_finite() && off <= tolerance,
-            "{name}: entry {at} is {g}, wanted {w}, off by {off:.1e} of the largest"
-        );
-    }
 }
 
 /// Fails unless the gradient of `f`, in f64, agrees with central differences, in every third entry.

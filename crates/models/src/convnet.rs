@@ -23,7 +23,8 @@ use crate::trunk::Stage;
 /// Stages: `block1`, `block2`, `block3`.
 ///
 /// Source: this library; there is no paper to differ from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConvNetConfig {
     /// Colour channels of the images: 1 for grey, 3 for colour.

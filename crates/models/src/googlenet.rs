@@ -13,7 +13,8 @@ use crate::rescale::Rescale;
 use crate::trunk::Stage;
 
 /// Which of the networks called GoogLeNet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GoogLeNetForm {
     /// The network of 2014 as Caffe replicated it: local response normalisation, biases, no batch normalisation.
@@ -64,7 +65,8 @@ pub enum GoogLeNetForm {
 /// let features = network.init(0, &device).forward(Tensor::ones([1, 3, 32, 32], &device));
 /// assert_eq!(features.dims(), [1, 1024]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GoogLeNetConfig {
     /// Which of the networks of that name.

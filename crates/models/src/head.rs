@@ -15,7 +15,8 @@ use crate::weights::Slot;
 use crate::whiten::whitening;
 
 /// The layers of a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HeadKind {
     /// No layer: the pooled features are the embedding, and `embedding_size` is their number.
@@ -29,7 +30,8 @@ pub enum HeadKind {
 }
 
 /// Where the last linear layer starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HeadInitialisation {
     /// Uniform in `±1 / sqrt(features)`, torch's default.
@@ -54,7 +56,8 @@ pub enum HeadInitialisation {
 }
 
 /// Description of a [`Head`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeadConfig {
     /// Number of values in an embedding.

@@ -46,7 +46,8 @@ pub(crate) const INITIALISER: Initialiser = Initialiser::TruncatedNormal(0.1);
 /// let error = trunk.check_input([3, 64, 64]).unwrap_err();
 /// assert!(error.to_string().contains("at least 75x75 pixels, these are 64x64"));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InceptionV3Config {
     /// Whether the network itself maps pictures from ImageNet statistics to `[-1, 1]`, as torchvision's published weights

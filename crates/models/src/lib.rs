@@ -1,5 +1,7 @@
 //! GoogLeNet, Inception V3 and a small network as embedders, with weights in and out.
 //!
+#![doc = include_str!("../README.md")]
+//!
 //! - [`NetworkConfig`] describes a network; [`Trunk`] is one: named stages from an image to pooled features, which can be cut
 //!   and frozen behind any stage.
 //! - [`Embedder`] is a trunk with a [`Head`]: from an image to an embedding. [`Classifier`] is a trunk with the published
@@ -10,26 +12,6 @@
 //!
 //! Numbers agree with torchvision's networks, and with Caffe's for the network of 2014, in use and in training; the tests
 //! hold it stage by stage.
-//!
-//! ```no_run
-//! use burn::tensor::{Device, Tensor};
-//! use lodestone_models::{
-//!     EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig, LoadOptions, NetworkConfig,
-//! };
-//!
-//! let device = Device::flex();
-//! let network = NetworkConfig::GoogLeNet(GoogLeNetConfig {
-//!     form: GoogLeNetForm::Torchvision,
-//!     // torchvision's published weights expect it.
-//!     transform_input: true,
-//! });
-//! let mut embedder = EmbedderConfig { network, head: HeadConfig::new(64) }.init(0, &device);
-//! let report = embedder.load_pretrained("googlenet-1378be20.pth".as_ref(), LoadOptions::default())?;
-//! // The file's classifier over 1000 classes made way for the head, its auxiliary classifiers were skipped.
-//! println!("{report}");
-//! let embeddings = embedder.for_inference().forward(Tensor::ones([1, 3, 224, 224], &device));
-//! # Ok::<(), lodestone_models::WeightsError>(())
-//! ```
 //!
 //! # Running statistics
 //! burn 0.22.1's batch normalisation moves the running variance towards the batch variance that divides by `n`, torch towards

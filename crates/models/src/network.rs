@@ -14,7 +14,8 @@ use crate::trunk::Trunk;
 /// Which network turns an image into features.
 ///
 /// In a run file: `{ architecture = "googlenet", form = "bvlc" }`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "architecture")]
 pub enum NetworkConfig {
     /// A small network for small images.

@@ -8,7 +8,8 @@ use crate::error::{at_least, setting};
 use crate::{Classes, SamplingError};
 
 /// How many clusters a class gets: a number, or `"auto"` in a run file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected a number of clusters or \"auto\"")]
 pub enum ClusterCount {
     /// So many, or as many as the class has distinct points if those are fewer.
@@ -18,7 +19,8 @@ pub enum ClusterCount {
 }
 
 /// The word `auto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Auto {
     /// Let the data decide.
@@ -32,9 +34,8 @@ impl From<usize> for ClusterCount {
 }
 
 /// By what the number of clusters is chosen.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Criterion {
     /// The simplified silhouette: how much nearer points are to their own centre than to the next one. Says one cluster
@@ -47,9 +48,8 @@ pub enum Criterion {
 }
 
 /// What a refresh starts from.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RefreshStart {
     /// From the clusters of the old index, at the means of their members as these are embedded now, so that clusters keep their
@@ -61,7 +61,8 @@ pub enum RefreshStart {
 }
 
 /// How the clusters of each class are found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexConfig {
     /// Clusters in each class, K of the paper.

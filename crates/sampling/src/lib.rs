@@ -1,5 +1,7 @@
 //! Which images enter a batch: plans, the cluster index and the neighbourhood sampler.
 //!
+#![doc = include_str!("../README.md")]
+//!
 //! Metric learning stands and falls with the batches it sees. This crate draws them, on the host and without a model: it gets
 //! labels, now and then the embeddings of the training rows, and the losses of past steps, and it hands out row numbers.
 //!
@@ -14,43 +16,6 @@
 //! | [`RefreshPolicy`], [`Probe`], [`FusedEmbeddings`] | when to refresh, how far embeddings have moved, a refresh without extra passes |
 //! | [`Receipts`] | what an epoch showed, against what its plan promised |
 //! | [`Mode`] | what a cluster looks like: size, radius, exemplars |
-//!
-//! # Example
-//!
-//! A magnet run: draw a neighbourhood, train on it, tell its losses, refresh the index from time to time.
-//!
-//! ```
-//! use lodestone_sampling::{
-//!     Classes, Clusters, Index, IndexConfig, LossCache, NeighbourhoodConfig, PlanConfig, Rows,
-//! };
-//!
-//! // Three classes of eight rows on a line; a model would make these embeddings.
-//! let labels: Vec<usize> = (0..24).map(|row| row / 8).collect();
-//! let embeddings: Vec<f32> = (0..24).map(|row| (row * row % 7 + row) as f32).collect();
-//!
-//! let classes = Classes::new(&labels)?;
-//! let config = IndexConfig { clusters_per_class: 2.into(), ..IndexConfig::default() };
-//! let mut index = Index::build(Rows::new(&embeddings, 1)?, &classes, &config, 7)?;
-//! let mut losses = LossCache::new(&classes);
-//! let plan = PlanConfig::Neighbourhood(NeighbourhoodConfig {
-//!     clusters_per_batch: 3,
-//!     examples_per_cluster: 2,
-//!     ..NeighbourhoodConfig::default()
-//! });
-//! let plan = plan.init(&classes, 7)?;
-//!
-//! let epoch = plan.epoch(0);
-//! for step in 0..epoch.steps() {
-//!     let batch = epoch.batch(step, Some(Clusters { index: &index, losses: &losses }))?;
-//!     assert_eq!((batch.rows.len(), batch.cluster_ids.len()), (6, 3));
-//!     // Here the trainer embeds `batch.rows` and takes the magnet loss over `batch.clusters` and `batch.cluster_classes`.
-//!     let of_each_row = vec![0.5; batch.rows.len()];
-//!     losses.record(&index, &batch.rows, &of_each_row, step as u64)?;
-//! }
-//! let report = index.refresh(Rows::new(&embeddings, 1)?)?;
-//! assert_eq!(report.moved, 0);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 //!
 //! # What an epoch is
 //!

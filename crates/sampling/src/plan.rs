@@ -26,7 +26,8 @@ use crate::{Classes, Index, IndexConfig, LossCache, SamplingError};
 use weighted::even_over_eligible;
 
 /// Which plan, with its settings; in a run file `kind = "neighbourhood"` and so on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum PlanConfig {
     /// Every row once an epoch, in random order.

@@ -15,7 +15,8 @@ use crate::error::{at_least, setting};
 /// assert_eq!(policy.decide(200, 1, 100), Decision::Refresh);
 /// assert_eq!(policy.decide(300, 1, 100), Decision::Keep);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "when", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RefreshPolicy {
     /// Never after it was built.
@@ -42,9 +43,8 @@ pub enum RefreshPolicy {
 }
 
 /// Which embeddings a refresh clusters.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RefreshSource {
     /// Those of a forward pass over the evaluation view of every training row: the paper's index.

@@ -450,7 +450,10 @@ impl Setup {
         device.seed(generator(config.seed, Purpose::Parameters, 0).random());
         let loss = config
             .loss
-            .init(embedder.embedding_size(), parts.trained(), device);
+            .try_init(embedder.embedding_size(), parts.trained(), device)
+            .map_err(|error| TrainError::Setting {
+                reason: format!("loss: {error}"),
+            })?;
         let table_fingerprint = table.fingerprint()?;
         Ok(Self {
             embedder,

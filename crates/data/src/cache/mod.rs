@@ -21,7 +21,8 @@ use crate::sums::sha256;
 use crate::table::{Source, Table};
 
 /// What a loader keeps of the photographs it has read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CacheConfig {
     /// Which pixels are kept.
@@ -35,9 +36,8 @@ pub struct CacheConfig {
 }
 
 /// Which pixels of a photograph are kept.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CacheContent {
     /// All of them, before any crop. A kept row gives the values of one read anew, but for JPEGs of more than twice the size that is
@@ -50,7 +50,8 @@ pub enum CacheContent {
 }
 
 /// Where photographs are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CachePlace {
     /// In memory, for as long as the loader lives.

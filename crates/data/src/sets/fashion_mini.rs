@@ -1,7 +1,7 @@
 //! A seeded subset of Fashion-MNIST that is part of the program, so that everything can be tried without a download.
 //!
 //! Ten classes, 400 training and 100 test images each, 28×28 grey. Source, licence (MIT) and the command that made it:
-//! `datasets/fashion-mini/README.md`.
+//! `fashion-mini/README.md` of this crate.
 
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,7 @@ use crate::table::{Split, Table};
 
 macro_rules! embedded {
     ($name:literal) => {
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../datasets/fashion-mini/",
-            $name
-        ))
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/fashion-mini/", $name))
     };
 }
 

@@ -14,7 +14,8 @@ use crate::error::DataError;
 use crate::table::{Row, Split, Table};
 
 /// Which official lists are trained on and which are tested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FlowersProtocol {
     /// Train on `trnid` (1020), validate on `valid` (1020), test on `tstid` (6149).

@@ -40,7 +40,8 @@ use crate::table::Table;
 /// A data set and how it is split: the `data` part of a run file.
 ///
 /// In TOML the name picks the set: `name = "flowers-102"`, `protocol = "train"`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Dataset {
     /// The embedded subset of Fashion-MNIST; needs no folder.

@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::table::Split;
 
 /// Whether the classes of the test photographs are trained on.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClassProtocol {
     /// Tested on classes never trained on: all photographs of the first half of the classes train, all of the second half

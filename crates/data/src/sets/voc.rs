@@ -9,9 +9,8 @@ use crate::error::DataError;
 use crate::table::PixelBox;
 
 /// Whether photographs are cut to their annotated rectangle.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Regions {
     /// The whole photograph.

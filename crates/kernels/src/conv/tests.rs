@@ -5,8 +5,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::simd::Level;
 
+#[path = "../../../../tests/close.rs"]
+mod close;
 #[path = "../../tests/networks/mod.rs"]
 mod networks;
+
+use close::assert_close_to_largest;
 
 fn values(len: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
@@ -51,20 +55,6 @@ fn products(geometry: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
 
 fn pairs([first, second]: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
     (0..first).flat_map(move |a| (0..second).map(move |b| (a, b)))
-}
-
-fn assert_close(what: &str, have: &[f32], want: &[f64]) {
-    assert_eq!(have.len(), want.len(), "{what}");
-    let largest = want
-        .iter()
-        .fold(0.0f64, |largest, value| largest.max(value.abs()));
-    for (index, (&have, want)) in have.iter().zip(want).enumerate() {
-        let error = (f64::from(have) - want).abs();
-        assert!(
-            error <= 1e-5 * largest,
-            "{what}: {have} is not {want} at {index}"
-        );
-    }
 }
 
 fn check(
@@ -130,14 +120,14 @@ fn check_geometry(geometry: &Geometry) {
     for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
         let what = |name: &str| format!("{name}, {level:?}, {geometry:?}");
         let have = convolve(level, geometry, &images, &weights, Some(&bias), false);
-        assert_close(&what("output"), &have, &sums);
+        assert_close_to_largest(&what("output"), &have, &sums, 1e-5);
         let cut: Vec<f32> = have.iter().map(|value| value.max(0.0)).collect();
         let relu = convolve(level, geometry, &images, &weights, Some(&bias), true);
         assert!(*relu == *cut);
         let have = input_gradient(level, geometry, &gradient, &weights);
-        assert_close(&what("input gradient"), &have, &images_sums);
+        assert_close_to_largest(&what("input gradient"), &have, &images_sums, 1e-5);
         let have = weight_gradient(level, geometry, &images, &gradient);
-        assert_close(&what("weight gradient"), &have, &weights_sums);
+        assert_close_to_largest(&what("weight gradient"), &have, &weights_sums, 1e-5);
     }
 }
 
@@ -219,7 +209,7 @@ fn every_level_agrees_on_the_networks() {
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
             for (have, want) in run(level).iter().zip(&want) {
                 let want: Vec<f64> = want.iter().map(|&value| f64::from(value)).collect();
-                assert_close(&format!("{level:?}, {geometry:?}"), have, &want);
+                assert_close_to_largest(&format!("{level:?}, {geometry:?}"), have, &want, 1e-5);
             }
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::OwnMean;
 use super::loss::require_temperature;
 use super::terms::{Settings, terms};
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::tensors::{indices, mean_of, number, share, widen};
@@ -57,9 +58,18 @@ impl Default for ImportanceMagnetLossConfig {
     }
 }
 
+construct! {
+    ImportanceMagnetLossConfig => ImportanceMagnetLoss, without_parameters {
+        with_gap(gap: f64),
+        with_temperature(temperature: f64),
+        with_own_mean(own_mean: OwnMean),
+        with_mean(mean: WeightedMean),
+        with_clip(clip: bool),
+    }
+}
+
 impl ImportanceMagnetLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> ImportanceMagnetLoss {
+    fn build(&self) -> ImportanceMagnetLoss {
         ImportanceMagnetLoss {
             gap: self.gap,
             temperature: self.temperature,

@@ -5,12 +5,14 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::terms::{Settings, terms};
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::tensors::{number, share, widen};
 
 /// Settings of [`MagnetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MagnetLossConfig {
     /// Cluster separation gap α, in nats. Default 1, the value of the public implementations; runs tuned on pets and
@@ -53,9 +55,8 @@ impl Default for MagnetLossConfig {
 /// ```
 ///
 /// which is 0.33 at `D = 4` and `t = 1`, and 3.3 at `t = 0.1`: a gap below it asks nothing of such embeddings.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OwnMean {
     /// The mean of all examples of the cluster in the batch, the example among them: the paper's loss.
@@ -71,9 +72,17 @@ pub enum OwnMean {
     LeaveOneOut,
 }
 
+construct! {
+    MagnetLossConfig => MagnetLoss, without_parameters {
+        with_gap(gap: f64),
+        with_temperature(temperature: f64),
+        with_own_mean(own_mean: OwnMean),
+        with_detach_variance(detach_variance: bool),
+    }
+}
+
 impl MagnetLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> MagnetLoss {
+    fn build(&self) -> MagnetLoss {
         MagnetLoss {
             gap: self.gap,
             temperature: self.temperature,

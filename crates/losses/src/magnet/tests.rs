@@ -288,7 +288,7 @@ fn statistics_say_who_is_hinged_out_and_how_far_imposters_are() {
     let nearest = [5.0, 1.0, 1.0, 5.0, 5.0, 5.0];
     let want = nearest.iter().map(|s| (s - 1.0) / 2.4).sum::<f64>() / 6.0;
     assert_close(
-        &[output.get(Statistic::ImposterGap).unwrap().into()],
+        &[f64::from(output.get(Statistic::ImposterGap).unwrap())],
         &[want],
         1e-5,
         0.0,
@@ -422,7 +422,7 @@ fn leaving_the_example_out_of_its_mean_multiplies_the_own_exponent_alone() {
     assert_close(&got.collect::<Vec<_>>(), &want, 1e-5, 0.0);
     // The variance is that of the plain means.
     let variance = output.get(Statistic::Variance).unwrap();
-    assert_close(&[variance.into()], &[1.2], 1e-6, 0.0);
+    assert_close(&[f64::from(variance)], &[1.2], 1e-6, 0.0);
 }
 
 #[test]

@@ -9,9 +9,8 @@ use crate::candidates::Candidates;
 use crate::tensors::indices;
 
 /// Which negative goes with an easy positive.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NegativeChoice {
     /// The nearest one.

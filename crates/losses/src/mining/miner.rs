@@ -15,7 +15,8 @@ use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 
 /// Which pairs or triplets of a batch count. `{ kind = "hard" }` in a run file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Miner {
     /// All of them.

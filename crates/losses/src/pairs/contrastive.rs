@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::{Distance, SquaredDistances};
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -17,7 +18,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, mean_of, widen};
 
 /// Settings of [`ContrastiveLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ContrastiveLossConfig {
     /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning.
@@ -45,9 +47,18 @@ impl Default for ContrastiveLossConfig {
     }
 }
 
+construct! {
+    ContrastiveLossConfig => ContrastiveLoss, without_parameters {
+        with_distance(distance: Distance),
+        with_positive_margin(positive_margin: f64),
+        with_negative_margin(negative_margin: f64),
+        with_reduction(reduction: Reduction),
+        with_mining(mining: Miner),
+    }
+}
+
 impl ContrastiveLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> ContrastiveLoss {
+    fn build(&self) -> ContrastiveLoss {
         ContrastiveLoss {
             distance: self.distance,
             positive_margin: self.positive_margin,

@@ -6,6 +6,7 @@ use burn::tensor::activation::{log_softmax, relu};
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -16,7 +17,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, mean_of, unit_rows, widen};
 
 /// Settings of [`KlPairwiseLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct KlPairwiseLossConfig {
     /// Divergence, in nats, beyond which a negative pair costs nothing. Default 2, as in the paper.
@@ -37,9 +39,16 @@ impl Default for KlPairwiseLossConfig {
     }
 }
 
+construct! {
+    KlPairwiseLossConfig => KlPairwiseLoss, without_parameters {
+        with_margin(margin: f64),
+        with_detach_first(detach_first: bool),
+        with_mining(mining: Miner),
+    }
+}
+
 impl KlPairwiseLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> KlPairwiseLoss {
+    fn build(&self) -> KlPairwiseLoss {
         KlPairwiseLoss {
             margin: self.margin,
             detach_first: self.detach_first,

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -16,7 +17,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, log1p_sumexp, unit_rows, widen};
 
 /// Settings of [`MultiSimilarityLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MultiSimilarityLossConfig {
     /// Sharpness for positive pairs. Default 2, as in the paper.
@@ -41,9 +43,17 @@ impl Default for MultiSimilarityLossConfig {
     }
 }
 
+construct! {
+    MultiSimilarityLossConfig => MultiSimilarityLoss, without_parameters {
+        with_alpha(alpha: f64),
+        with_beta(beta: f64),
+        with_base(base: f64),
+        with_mining(mining: Miner),
+    }
+}
+
 impl MultiSimilarityLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> MultiSimilarityLoss {
+    fn build(&self) -> MultiSimilarityLoss {
         MultiSimilarityLoss {
             alpha: self.alpha,
             beta: self.beta,

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -16,7 +17,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, logsumexp, mean_of, softplus, unit_rows, widen};
 
 /// Settings of [`NtXentLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NtXentLossConfig {
     /// What cosine similarities are divided by. Default 0.07, as in pytorch-metric-learning.
@@ -34,9 +36,15 @@ impl Default for NtXentLossConfig {
     }
 }
 
+construct! {
+    NtXentLossConfig => NtXentLoss, without_parameters {
+        with_temperature(temperature: f64),
+        with_mining(mining: Miner),
+    }
+}
+
 impl NtXentLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> NtXentLoss {
+    fn build(&self) -> NtXentLoss {
         NtXentLoss {
             temperature: self.temperature,
             mining: self.mining,

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -16,7 +17,8 @@ use crate::relation::ChosenPairs;
 use crate::tensors::{count, logsumexp, mean_of, unit_rows, widen};
 
 /// Settings of [`SupConLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SupConLossConfig {
     /// What cosine similarities are divided by. Default 0.1, as in the paper.
@@ -38,9 +40,16 @@ impl Default for SupConLossConfig {
     }
 }
 
+construct! {
+    SupConLossConfig => SupConLoss, without_parameters {
+        with_temperature(temperature: f64),
+        with_reduction(reduction: Reduction),
+        with_mining(mining: Miner),
+    }
+}
+
 impl SupConLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> SupConLoss {
+    fn build(&self) -> SupConLoss {
         SupConLoss {
             temperature: self.temperature,
             reduction: self.reduction,

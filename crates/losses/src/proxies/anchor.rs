@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::output::{LossOutput, Statistic, Statistics};
@@ -13,7 +14,8 @@ use crate::softmax::accuracy;
 use crate::tensors::{label_mask, log1p_sumexp};
 
 /// Settings of [`ProxyAnchorLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyAnchorLossConfig {
     /// Margin δ, in cosine similarity. Default 0.1, as in the paper.
@@ -34,9 +36,16 @@ impl Default for ProxyAnchorLossConfig {
     }
 }
 
+construct! {
+    ProxyAnchorLossConfig => ProxyAnchorLoss, with_parameters {
+        with_margin(margin: f64),
+        with_alpha(alpha: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl ProxyAnchorLossConfig {
-    /// Makes the loss with fresh proxies, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyAnchorLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyAnchorLoss {
         let proxies = Prototypes::init(classes, 1, embedding_size, device);
         ProxyAnchorLoss {
             proxies,
@@ -102,7 +111,8 @@ impl ProxyAnchorLoss {
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         let similarity = self.logits(embeddings);
         let accuracy = accuracy(similarity.clone(), labels);
         let [n, classes] = similarity.dims();

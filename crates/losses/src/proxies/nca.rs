@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::output::{LossOutput, Statistic, Statistics};
@@ -13,9 +14,8 @@ use crate::softmax::{accuracy, cross_entropy, target};
 use crate::tensors::{label_mask, logsumexp};
 
 /// Whether the own proxy is in the denominator.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProxyNcaForm {
     /// It is not: the form of the first paper, whose loss may be negative.
@@ -26,7 +26,8 @@ pub enum ProxyNcaForm {
 }
 
 /// Settings of [`ProxyNcaLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyNcaLossConfig {
     /// Whether the own proxy is in the denominator. Default [`ProxyNcaForm::PlusPlus`], the later and better one.
@@ -48,9 +49,16 @@ impl Default for ProxyNcaLossConfig {
     }
 }
 
+construct! {
+    ProxyNcaLossConfig => ProxyNcaLoss, with_parameters {
+        with_form(form: ProxyNcaForm),
+        with_scale(scale: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl ProxyNcaLossConfig {
-    /// Makes the loss with fresh proxies, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyNcaLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyNcaLoss {
         let proxies = Prototypes::init(classes, 1, embedding_size, device);
         ProxyNcaLoss {
             proxies,
@@ -111,7 +119,8 @@ impl ProxyNcaLoss {
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         let logits = self.logits(embeddings);
         match self.form {
             ProxyNcaForm::PlusPlus => cross_entropy(logits, labels),

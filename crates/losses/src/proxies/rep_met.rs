@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -15,7 +16,8 @@ use crate::softmax::cross_entropy;
 use crate::tensors::{epsilon, label_mask, share};
 
 /// Settings of [`RepMetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RepMetLossConfig {
     /// Modes per class. Default 3, as in public code.
@@ -39,9 +41,17 @@ impl Default for RepMetLossConfig {
     }
 }
 
+construct! {
+    RepMetLossConfig => RepMetLoss, with_parameters {
+        with_modes_per_class(modes_per_class: usize),
+        with_variance(variance: f64),
+        with_margin(margin: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl RepMetLossConfig {
-    /// Makes the loss with fresh modes, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> RepMetLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> RepMetLoss {
         RepMetLoss {
             modes: Prototypes::init(classes, self.modes_per_class, embedding_size, device),
             variance: self.variance,
@@ -120,7 +130,8 @@ impl RepMetLoss {
     /// # Panics
     /// If the lengths differ, a label is not below the number of classes, or there is only one class.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         let squared = self.squared_distances(embeddings);
         let [n, classes, _] = squared.dims();
         assert!(classes > 1, "with one class there is no other mode");

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::output::LossOutput;
@@ -13,7 +14,8 @@ use crate::softmax::cross_entropy_with_margin;
 use crate::tensors::label_mask;
 
 /// Settings of [`SoftTripleLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SoftTripleLossConfig {
     /// Centres per class. Default 10, as in the paper.
@@ -40,9 +42,18 @@ impl Default for SoftTripleLossConfig {
     }
 }
 
+construct! {
+    SoftTripleLossConfig => SoftTripleLoss, with_parameters {
+        with_centers_per_class(centers_per_class: usize),
+        with_scale(scale: f64),
+        with_softness(softness: f64),
+        with_margin(margin: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl SoftTripleLossConfig {
-    /// Makes the loss with fresh centres, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> SoftTripleLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> SoftTripleLoss {
         SoftTripleLoss {
             centers: Prototypes::init(classes, self.centers_per_class, embedding_size, device),
             scale: self.scale,
@@ -122,7 +133,8 @@ impl SoftTripleLoss {
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         let logits = self.logits(embeddings);
         let [_, classes] = logits.dims();
         let own = label_mask(labels, classes, &logits.device());

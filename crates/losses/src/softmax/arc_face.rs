@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::{cross_entropy_with_margin, target};
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::output::LossOutput;
@@ -13,7 +14,8 @@ use crate::proxies::Prototypes;
 use crate::tensors::label_mask;
 
 /// Settings of [`ArcFaceLoss`] with one weight a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ArcFaceLossConfig {
     /// What is added to the angle to the own class, in degrees. Default 28.6, the paper's 0.5 radians.
@@ -34,9 +36,16 @@ impl Default for ArcFaceLossConfig {
     }
 }
 
+construct! {
+    ArcFaceLossConfig => ArcFaceLoss, with_parameters {
+        with_margin_degrees(margin_degrees: f64),
+        with_scale(scale: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl ArcFaceLossConfig {
-    /// Makes the loss with fresh class weights, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ArcFaceLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> ArcFaceLoss {
         let weights = Prototypes::init(classes, 1, embedding_size, device);
         ArcFaceLoss {
             weights,
@@ -64,7 +73,8 @@ impl ArcFaceLossConfig {
 }
 
 /// Settings of [`ArcFaceLoss`] with several centres a class, so that noisy or varied classes need not share one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SubCenterArcFaceLossConfig {
     /// Centres per class. Default 3, as in the paper.
@@ -93,9 +103,17 @@ impl Default for SubCenterArcFaceLossConfig {
     }
 }
 
+construct! {
+    SubCenterArcFaceLossConfig => ArcFaceLoss, with_parameters {
+        with_centers_per_class(centers_per_class: usize),
+        with_margin_degrees(margin_degrees: f64),
+        with_scale(scale: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl SubCenterArcFaceLossConfig {
-    /// Makes the loss with fresh centres, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> ArcFaceLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> ArcFaceLoss {
         let weights = Prototypes::init(classes, self.centers_per_class, embedding_size, device);
         ArcFaceLoss {
             weights,
@@ -169,7 +187,8 @@ impl ArcFaceLoss {
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         let cosines = self.cosines(embeddings);
         let [n, classes] = cosines.dims();
         let own = label_mask(labels, classes, &cosines.device());

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::cross_entropy_with_margin;
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::output::LossOutput;
@@ -12,7 +13,8 @@ use crate::proxies::Prototypes;
 use crate::tensors::label_mask;
 
 /// Settings of [`CosFaceLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CosFaceLossConfig {
     /// What is taken off the own class's cosine. Default 0.35, as in the paper.
@@ -33,9 +35,16 @@ impl Default for CosFaceLossConfig {
     }
 }
 
+construct! {
+    CosFaceLossConfig => CosFaceLoss, with_parameters {
+        with_margin(margin: f64),
+        with_scale(scale: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl CosFaceLossConfig {
-    /// Makes the loss with fresh class weights, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> CosFaceLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> CosFaceLoss {
         let weights = Prototypes::init(classes, 1, embedding_size, device);
         CosFaceLoss {
             weights,
@@ -98,7 +107,8 @@ impl CosFaceLoss {
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         let logits = self.logits(embeddings);
         let [_, classes] = logits.dims();
         let own = label_mask(labels, classes, &logits.device());

@@ -7,13 +7,15 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::cross_entropy;
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::output::LossOutput;
 use crate::tensors::widen;
 
 /// Settings of [`SoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SoftmaxLossConfig {
     /// Learning rate of the classifier, as a multiple of the network's. Default 1: it learns as fast as the network.
@@ -28,9 +30,14 @@ impl Default for SoftmaxLossConfig {
     }
 }
 
+construct! {
+    SoftmaxLossConfig => SoftmaxLoss, with_parameters {
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl SoftmaxLossConfig {
-    /// Makes the loss with a fresh classifier, drawn from the device's generator: seed it first.
-    pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> SoftmaxLoss {
+    fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> SoftmaxLoss {
         let classifier = LinearConfig::new(embedding_size, classes).init(device);
         // burn draws a parameter when it is first used. Drawn here, it hangs on the seed alone, not on what draws next.
         classifier.weight.val();
@@ -86,7 +93,8 @@ impl SoftmaxLoss {
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         cross_entropy(self.logits(embeddings), labels)
     }
 

@@ -5,13 +5,15 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::cross_entropy;
+use crate::construct::construct;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
 use crate::output::LossOutput;
 use crate::proxies::Prototypes;
 
 /// Settings of [`NormalizedSoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NormalizedSoftmaxLossConfig {
     /// What cosines are divided by. Default 0.05, as in the paper.
@@ -29,9 +31,15 @@ impl Default for NormalizedSoftmaxLossConfig {
     }
 }
 
+construct! {
+    NormalizedSoftmaxLossConfig => NormalizedSoftmaxLoss, with_parameters {
+        with_temperature(temperature: f64),
+        with_learning_rate_factor(learning_rate_factor: f64),
+    }
+}
+
 impl NormalizedSoftmaxLossConfig {
-    /// Makes the loss with fresh class weights, drawn from the device's generator: seed it first.
-    pub fn init(
+    fn build(
         &self,
         embedding_size: usize,
         classes: usize,
@@ -96,7 +104,8 @@ impl NormalizedSoftmaxLoss {
     /// # Panics
     /// If the lengths differ or a label is not below the number of classes.
     pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels = labels.into().classes();
+        let labels: Labels<'a> = labels.into();
+        let labels = labels.classes();
         cross_entropy(self.logits(embeddings), labels)
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::all::{Choice, all_triplets};
 use super::listed::listed_triplets;
 use crate::candidates::Candidates;
+use crate::construct::construct;
 use crate::distance::Distance;
 use crate::error::{ConfigError, require};
 use crate::labels::Labels;
@@ -19,9 +20,8 @@ use crate::reduction::Reduction;
 use crate::tensors::{softplus, widen};
 
 /// How a triplet's loss follows from its lead, the distance to the negative less the distance to the positive.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TripletForm {
     /// `max(0, margin - lead)`.
@@ -32,7 +32,8 @@ pub enum TripletForm {
 }
 
 /// Settings of [`TripletLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TripletLossConfig {
     /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning; FaceNet squares it.
@@ -59,9 +60,18 @@ impl Default for TripletLossConfig {
     }
 }
 
+construct! {
+    TripletLossConfig => TripletLoss, without_parameters {
+        with_distance(distance: Distance),
+        with_margin(margin: f64),
+        with_form(form: TripletForm),
+        with_reduction(reduction: Reduction),
+        with_mining(mining: Miner),
+    }
+}
+
 impl TripletLossConfig {
-    /// Makes the loss. It has no parameters.
-    pub fn init(&self) -> TripletLoss {
+    fn build(&self) -> TripletLoss {
         TripletLoss {
             distance: self.distance,
             margin: self.margin,

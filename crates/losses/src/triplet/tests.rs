@@ -92,7 +92,7 @@ fn loops_over_all_triplets_agree() {
                         let active = all.iter().filter(|&&term| term > 0.0).count() as f64
                             / all.len() as f64;
                         assert_close(
-                            &[output.get(Statistic::Active).unwrap().into()],
+                            &[f64::from(output.get(Statistic::Active).unwrap())],
                             &[active],
                             1e-6,
                             0.0,

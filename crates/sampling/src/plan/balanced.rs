@@ -14,7 +14,8 @@ use crate::{Classes, SamplingError};
 ///
 /// An epoch has as many images as the data set, rounded up to whole rounds, so it visits every class equally often. With `cover`
 /// it lasts until the largest class has shown all its images, and so has every other.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BalancedConfig {
     /// Images in a batch; the last one of an epoch may be smaller.

@@ -21,7 +21,8 @@ use crate::{Batch, Classes, Index, SamplingError};
 ///
 /// With `cover` a class is the seed until all its images were shown, `⌈images / K⌉` times: an epoch then sees every image, and about
 /// P times as many as the data set has. Neighbours cannot shorten it, because who they are is known only when a batch is drawn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HardClassesConfig {
     /// Different classes in a batch, P.

@@ -20,7 +20,8 @@ use crate::{Batch, Classes, SamplingError};
 /// Clusters of one member are never drawn: their variance says nothing. Those with fewer than D members follow
 /// `small_clusters`. Where fewer than M-1 imposters are left the batch is smaller, which
 /// [`BatchNotes`](crate::BatchNotes) tells.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NeighbourhoodConfig {
     /// Clusters in a batch, M: the seed and M-1 imposters.

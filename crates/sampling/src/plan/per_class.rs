@@ -22,7 +22,8 @@ use crate::{Classes, SamplingError};
 ///
 /// A class hands out its images from a shuffled pile and shuffles again when the pile is empty, so that no image comes twice
 /// before all came once; piles start anew in each epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PerClassConfig {
     /// Different classes in a batch, P.

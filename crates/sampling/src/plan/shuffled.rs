@@ -8,7 +8,8 @@ use crate::random::{Purpose, stream};
 use crate::{Classes, SamplingError};
 
 /// An epoch is each row exactly once, in an order that is new in every epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ShuffledConfig {
     /// Rows in a batch.

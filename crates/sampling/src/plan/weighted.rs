@@ -20,9 +20,8 @@ use crate::{Batch, Classes, SamplingError};
 const LEAST_EFFECTIVE_SHARE: f64 = 0.2;
 
 /// How ratios become weights.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
     /// `w / Σ w`: does not depend on the scale of `p`, with a bias that falls as one over the number of neighbourhoods.
@@ -43,7 +42,8 @@ pub enum Estimator {
 /// When the effective share `(Σ w)² / (S Σ w²)` of the neighbourhoods falls below 0.2, ratios are cut at `√S` times their mean,
 /// which adds a bias that [`BatchNotes`](crate::BatchNotes) tells (Ionides, *Truncated importance sampling*, 2008). One weight
 /// that has everything leaves a share of `1 / S`, so that with five neighbourhoods or fewer nothing is ever cut.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct WeightedConfig {
     /// Neighbourhoods in a batch, S.

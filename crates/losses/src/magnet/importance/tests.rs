@@ -107,7 +107,7 @@ fn drawn_by_the_papers_own_probabilities_nothing_is_weighted() {
         .forward(x.leaf(DType::F32), &clusters, &classes, &drawn)
         .read();
     assert_close(
-        &[output.mean.into()],
+        &[f64::from(output.mean)],
         &[(want[0] + want[1]) / 2.0],
         1e-5,
         0.0,
@@ -151,7 +151,7 @@ fn an_example_reports_the_mean_of_its_losses_and_zero_where_it_has_none() {
             4 => second[row],
             _ => 0.0,
         };
-        assert_close(&[both[row].into()], &[want.into()], 1e-6, 1e-7);
+        assert_close(&[both[row]], &[want], 1e-6, 1e-7);
     }
 }
 
@@ -285,7 +285,7 @@ fn the_collapse_level_is_averaged_as_the_loss_is() {
         .read();
     // Both neighbourhoods have three clusters of three classes.
     assert_close(
-        &[output.get(Statistic::CollapseLevel).unwrap().into()],
+        &[f64::from(output.get(Statistic::CollapseLevel).unwrap())],
         &[pinned_level(1.0, 3)],
         1e-6,
         0.0,
