@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 mod bvlc;
 mod fill;
+mod resnet;
 mod torchvision;
 
 /// A file that lies beside the repository; tests that need it pass with a message where it is absent.
