@@ -1,4 +1,4 @@
-"""Speed and memory of torchvision's GoogLeNet and Inception V3, channels-last fp32, on the CPU or with LODESTONE_DEVICE=cuda.
+"""Speed and memory of torchvision's GoogLeNet, Inception V3 and ResNet, channels-last fp32, on the CPU or with LODESTONE_DEVICE=cuda.
 
     python bench/peer_convnet.py rates googlenet 32 [ENDING]
 
@@ -45,9 +45,10 @@ def main():
     if DEVICE not in ("cpu", "cuda") or (DEVICE, job) == ("cuda", "memory"):
         sys.exit(f"LODESTONE_DEVICE is {DEVICE}, must be cpu, or cuda for rates")
     torch.set_num_threads(int(os.environ.get("LODESTONE_THREADS", 2)))
-    side = {"googlenet": 224, "inception_v3": 299}[name]
+    side = 299 if name == "inception_v3" else 224
     # Without auxiliary classifiers and without the last layer, as our trunk; its own start of the weights.
-    network = getattr(torchvision.models, name)(weights=None, init_weights=True, aux_logits=False, transform_input=False)
+    inception = {} if name.startswith("resnet") else {"init_weights": True, "aux_logits": False, "transform_input": False}
+    network = getattr(torchvision.models, name)(weights=None, **inception)
     network.fc, network.dropout = torch.nn.Identity(), torch.nn.Identity()
     network = network.to(DEVICE, memory_format=torch.channels_last)
     torch.backends.cudnn.benchmark = True

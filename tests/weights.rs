@@ -274,6 +274,7 @@ fn every_network_is_listed_with_measured_numbers() {
     for part in [
         "| Inception V3 | 3×299×299 | 2048×8×8 | 2048 | 21,785,568 | 5,711,168,096 | 75×75 |",
         "| GoogLeNet (bvlc) | 3×224×224 | 1024×7×7 | 1024 | 5,973,552 |",
+        "| ResNet-50 | 3×224×224 | 2048×7×7 | 2048 | 23,508,032 | 4,087,136,256 | 1×1 |",
         "arXiv 1512.00567",
         "3×3 where the paper has 5×5",
     ] {
@@ -285,6 +286,11 @@ fn every_network_is_listed_with_measured_numbers() {
     ));
     assert!(
         layers.contains("| inception5b.branch2.1 | 384×2×2 |"),
+        "{layers}"
+    );
+    let layers = succeeds(&mut lodestone(folder.path(), &["models", "resnet18"]));
+    assert!(
+        layers.contains("| layer2.0.downsample.0 | 128×28×28 |"),
         "{layers}"
     );
     let error = fails(&mut lodestone(

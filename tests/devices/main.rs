@@ -5,7 +5,7 @@
 //!
 //! - `losses`: every loss and miner, value and gradient
 //! - `search`: nearest neighbours
-//! - `networks`: GoogLeNet forward
+//! - `networks`: GoogLeNet and ResNet forward, gradients through residual blocks
 //! - `training`: steps of the small network, index refreshes and evaluation by the binary
 //! - `remote`: refused and served, with the feature of that name, whatever the device under test
 //! - `run_log`: the losses that a run wrote down

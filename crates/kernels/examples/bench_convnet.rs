@@ -1,8 +1,8 @@
-//! Speed of every convolution of GoogLeNet and Inception V3 on the CPU, for `cargo xtask bench convnet`.
+//! Speed of every convolution of GoogLeNet, Inception V3 and ResNet on the CPU, for `cargo xtask bench convnet`.
 //!
 //! `cargo run --release -p lodestone-kernels --features cpu --example bench_convnet`
 //!
-//! One line for each distinct shape: GFLOP/s by the multiply-adds of the plain sums, forward and forward + backward (median of five runs after one that is not counted), with 32 images for GoogLeNet and 8 for Inception V3. The
+//! One line for each distinct shape: GFLOP/s by the multiply-adds of the plain sums, forward and forward + backward (median of five runs after one that is not counted), with 32 images for GoogLeNet, 8 for Inception V3 and 16 for ResNet. The
 //! first line is the peak: what all threads reach in fused multiply-adds of registers alone.
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
@@ -19,7 +19,11 @@ use lodestone_kernels::{Activation, conv2d, global_average, max_pool2d};
 fn main() {
     print("peak", "registers", peak());
     let mut seen = BTreeSet::new();
-    let networks = [(32, networks::googlenet()), (8, networks::inception())];
+    let networks = [
+        (32, networks::googlenet()),
+        (8, networks::inception()),
+        (16, networks::resnet()),
+    ];
     for (images, layers) in networks {
         for layer in layers {
             if seen.insert(layer) {

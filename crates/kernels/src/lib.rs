@@ -67,6 +67,6 @@ mod response_norm;
 mod simd;
 
 pub use operators::{
-    Activation, NormOutput, ResponseNorm, avg_pool2d, batch_norm, concatenate, conv2d, fork,
-    global_average, local_response_norm, max_pool2d, with_burn_operators,
+    Activation, NormOutput, ResponseNorm, avg_pool2d, batch_norm, batch_norm_add, concatenate,
+    conv2d, conv2d_add, fork, global_average, local_response_norm, max_pool2d, with_burn_operators,
 };

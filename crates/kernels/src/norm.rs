@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::memory::Buffer;
+use crate::rectify::add_then_cut;
 use crate::simd::{Level, for_level};
 
 /// Floats of a piece of work, which stays in a core's second-level cache while it is read twice. The pieces depend on the
@@ -117,6 +118,21 @@ impl Affine {
             .zip(values.par_chunks(piece))
             .for_each(|(output, values)| {
                 apply(level, &self.scale, &self.shift, self.relu, values, output);
+            });
+        output
+    }
+
+    /// [`apply`](Self::apply), then the sum with `more` cut at zero, while the piece is in the cache.
+    pub(crate) fn apply_then_add(&self, level: Level, values: &[f32], more: &[f32]) -> Buffer {
+        let channels = self.scale.len();
+        let piece = (PIECE / channels).max(1) * channels;
+        let mut output = Buffer::stale(values.len());
+        let pieces = output.par_chunks_mut(piece).zip(values.par_chunks(piece));
+        pieces
+            .zip(more.par_chunks(piece))
+            .for_each(|((output, values), more)| {
+                apply(level, &self.scale, &self.shift, self.relu, values, output);
+                add_then_cut(level, output, more, true);
             });
         output
     }

@@ -106,6 +106,66 @@ pub fn conv2d(
     }
 }
 
+/// Convolution, bias, sum with other maps and ReLU in one operator: the end of a residual block whose normalisation has
+/// become a part of its last convolution.
+///
+/// ```text
+/// y = max(0, conv(input) + bias + more)
+/// ```
+///
+/// Fast where [`conv2d`] is. Gradients flow to all four tensors.
+///
+/// # Shapes
+/// - input: `[batch, in channels, height, width]`
+/// - weights: `[out channels, in channels, kernel height, kernel width]`
+/// - bias: `[out channels]`
+/// - more: `[batch, out channels, height', width']`, and the same is returned
+///
+/// # Panics
+/// If shapes or types disagree or the kernel does not fit.
+///
+/// Source: He et al., *Deep residual learning for image recognition*, CVPR 2016, section 3.2.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor, ops::ConvOptions};
+/// use lodestone_kernels::conv2d_add;
+///
+/// let device = Device::flex();
+/// let image = Tensor::<4>::from_data([[[[1.0, 2.0]]]], &device);
+/// let weights = Tensor::<4>::from_data([[[[2.0]]]], &device);
+/// let bias = Tensor::<1>::from_data([0.5], &device);
+/// let more = Tensor::<4>::from_data([[[[1.0, -9.0]]]], &device);
+/// let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+/// let output = conv2d_add(image, weights, bias, more, options);
+/// assert_eq!(output.into_data().try_to_vec::<f32>().unwrap(), [3.5, 0.0]);
+/// ```
+pub fn conv2d_add(
+    input: Tensor<4>,
+    weights: Tensor<4>,
+    bias: Tensor<1>,
+    more: Tensor<4>,
+    options: ConvOptions<2>,
+) -> Tensor<4> {
+    assert_eq!(
+        (weights.dtype(), bias.dtype(), more.dtype()),
+        (input.dtype(), input.dtype(), input.dtype()),
+        "types of weights, bias and the maps to add, beside that of the input"
+    );
+    #[cfg(feature = "cpu")]
+    if let Some(padding) = same_sides(options.padding)
+        && options.dilation == [1, 1]
+        && options.groups == 1
+        && runs_fast(&input)
+    {
+        let (input, weights) = (input.into_dispatch(), weights.into_dispatch());
+        let (bias, more) = (bias.into_dispatch(), more.into_dispatch());
+        let output = Dispatch::convolve_added(input, weights, bias, more, options.stride, padding);
+        return Tensor::from_dispatch(output);
+    }
+    relu(module::conv2d(input, weights, Some(bias), options) + more)
+}
+
 /// Maximum over windows; burn's `max_pool2d`, faster on the CPU backend, its output with adjacent channels in memory.
 ///
 /// A NaN in a window is its maximum. Of equal maxima the first, row by row, takes the gradient.
@@ -311,6 +371,60 @@ pub fn batch_norm(
         output,
         mean: result.mean,
         variance: result.variance,
+    }
+}
+
+/// Normalises as [`batch_norm`], adds other maps, and cuts at zero: the end of a residual block in training.
+///
+/// ```text
+/// y = max(0, gamma * (x - mean) / sqrt(variance + epsilon) + beta + more)
+/// ```
+///
+/// Gradients flow to all four tensors, and through mean and variance.
+///
+/// # Shapes
+/// - input, more: `[batch, channels, height, width]`
+/// - gamma, beta: `[channels]`
+///
+/// # Panics
+/// If shapes disagree.
+///
+/// Source: He et al., *Deep residual learning for image recognition*, CVPR 2016, section 3.2.
+pub fn batch_norm_add(
+    input: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+    more: Tensor<4>,
+) -> NormOutput {
+    assert_eq!(
+        more.dims(),
+        input.dims(),
+        "shapes of the maps to add and of the input"
+    );
+    #[cfg(feature = "cpu")]
+    if runs_fast(&input) {
+        let channels = [input.dims()[1]];
+        assert_eq!(
+            (gamma.dims(), beta.dims()),
+            (channels, channels),
+            "channels of gamma and beta"
+        );
+        let (gamma, beta) = (gamma.into_dispatch(), beta.into_dispatch());
+        let (input, more) = (input.into_dispatch(), more.into_dispatch());
+        let (output, mean, variance) =
+            Dispatch::batch_norm_added(input, gamma, beta, more, epsilon as f32);
+        let (mean, variance) = (Tensor::from_dispatch(mean), Tensor::from_dispatch(variance));
+        return NormOutput {
+            output: Tensor::from_dispatch(output),
+            mean,
+            variance,
+        };
+    }
+    let norm = batch_norm(input, gamma, beta, epsilon, Activation::None);
+    NormOutput {
+        output: relu(norm.output + more),
+        ..norm
     }
 }
 

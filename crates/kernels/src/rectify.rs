@@ -1,4 +1,4 @@
-//! The gradients of a ReLU and of a bias, and sums of gradients.
+//! Sums of maps with a cut at zero, the gradients of a ReLU and of a bias, and sums of gradients.
 
 use rayon::prelude::*;
 
@@ -46,6 +46,16 @@ for_level! {
     fn add(values: &mut [f32], more: &[f32]) {
         for (value, more) in values.iter_mut().zip(more) {
             *value += more;
+        }
+    }
+}
+
+for_level! {
+    /// Adds `more` to a piece of `values`, then cuts at zero if wanted.
+    pub(crate) fn add_then_cut(values: &mut [f32], more: &[f32], relu: bool) {
+        for (value, more) in values.iter_mut().zip(more) {
+            let sum = *value + more;
+            *value = if relu && sum < 0.0 { 0.0 } else { sum };
         }
     }
 }

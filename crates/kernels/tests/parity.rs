@@ -1,4 +1,4 @@
-//! The fast operators against burn's own, for every convolution and pool of GoogLeNet and Inception V3 and for random ones.
+//! The fast operators against burn's own, for every convolution of GoogLeNet, Inception V3 and ResNet and for random ones.
 
 #[path = "../../../tests/close.rs"]
 mod close;
@@ -9,10 +9,10 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
 use close::assert_within;
 use lodestone_kernels::{
-    Activation, ResponseNorm, avg_pool2d, batch_norm, concatenate, conv2d, global_average,
-    local_response_norm, max_pool2d,
+    Activation, ResponseNorm, avg_pool2d, batch_norm, batch_norm_add, concatenate, conv2d,
+    conv2d_add, fork, global_average, local_response_norm, max_pool2d,
 };
-use networks::{googlenet, inception};
+use networks::{googlenet, inception, resnet};
 use proptest::prelude::*;
 
 /// Values in -0.5..0.5 that look random and are the same in every run.
@@ -124,6 +124,7 @@ fn check_conv(case: Conv) {
 fn convolutions_of_the_networks_agree_with_burn() {
     let mut layers = googlenet();
     layers.extend(inception());
+    layers.extend(resnet());
     layers.sort_unstable();
     layers.dedup();
     for (index, (input, size, output, kernel, stride, padding)) in layers.into_iter().enumerate() {
@@ -376,4 +377,95 @@ fn batch_norm_agrees_with_burn() {
             assert_tensors_close("parameter gradient", have, want, GRADIENT);
         }
     }
+}
+
+/// Output and the gradients of input, weights or scale, bias, and of the maps that are added.
+type Added = (Tensor<4>, [Tensor<4>; 2], Vec<Tensor<1>>);
+
+fn assert_added_close(what: &str, have: Added, want: Added) {
+    assert_close(what, have.0, want.0, FORWARD);
+    for (have, want) in have.1.into_iter().zip(want.1) {
+        assert_close(what, have, want, GRADIENT);
+    }
+    for (have, want) in have.2.into_iter().zip(want.2) {
+        assert_close(what, have, want, GRADIENT);
+    }
+}
+
+/// A residual block reads its input twice, so what is added is one reader of the input where their shapes agree.
+#[test]
+fn a_convolution_added_to_its_input_agrees_with_burn() {
+    let device = Device::flex().autodiff();
+    for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (1, 2)] {
+        let options = || ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], 1);
+        let run = |fast: bool| -> (Added, Tensor<4>) {
+            // Few bits each: sums are exact, and equal to burn's, around the cut.
+            let short = |shape, seed| (values(shape, seed, &device) * 8.0).round();
+            let images = short([3, 20, 13, 11], 1).require_grad();
+            let weights = short([20, 20, kernel, kernel], 2).require_grad();
+            let bias = (values([20], 3, &device) * 8.0).round().require_grad();
+            let maps = images.clone() * 1.0;
+            let shape = [3, 20, 13usize.div_ceil(stride), 11usize.div_ceil(stride)];
+            let other = short(shape, 5).require_grad();
+            let mut readers = if fast {
+                fork(maps, 2)
+            } else {
+                vec![maps.clone(), maps]
+            };
+            let more = readers.swap_remove(1);
+            let more = if stride == 1 { more } else { other.clone() };
+            let input = readers.swap_remove(0);
+            let output = if fast {
+                conv2d_add(input, weights.clone(), bias.clone(), more, options())
+            } else {
+                let sums = module::conv2d(input, weights.clone(), Some(bias.clone()), options());
+                relu(sums + more)
+            };
+            let loss = (output.clone() * values(output.dims(), 4, &device)).sum();
+            let gradients = loss.backward();
+            let of_maps = if stride == 1 { &images } else { &other };
+            let maps = [
+                images.grad(&gradients).unwrap(),
+                of_maps.grad(&gradients).unwrap(),
+            ];
+            let bias = vec![bias.grad(&gradients).unwrap()];
+            let weights = weights.grad(&gradients).unwrap();
+            ((output.inner(), maps, bias), weights)
+        };
+        let ((have, weights), (want, weights_want)) = (run(true), run(false));
+        let what = format!("{kernel} x {kernel}, stride {stride}, and maps");
+        assert_added_close(&what, have, want);
+        assert_close(&what, weights, weights_want, GRADIENT);
+    }
+}
+
+#[test]
+fn a_normalisation_added_to_other_maps_agrees_with_burn() {
+    let shape = [3, 19, 6, 5];
+    let device = Device::flex().autodiff();
+    let run = |fast: bool| -> Added {
+        let input = (values(shape, 1, &device) + 2.0).require_grad();
+        let gamma = values([19], 2, &device).require_grad();
+        let beta = values([19], 3, &device).require_grad();
+        let more = values(shape, 5, &device).require_grad();
+        let arguments = (input.clone(), gamma.clone(), beta.clone());
+        let (output, mean, variance) = if fast {
+            let norm = batch_norm_add(arguments.0, arguments.1, arguments.2, 1e-3, more.clone());
+            (norm.output, norm.mean, norm.variance)
+        } else {
+            let norm = module::batch_norm_train(arguments.0, arguments.1, arguments.2, 1e-3);
+            (relu(norm.output + more.clone()), norm.mean, norm.variance)
+        };
+        let loss = (output.clone() * values(shape, 4, &device)).sum();
+        let gradients = loss.backward();
+        let maps = [input, more].map(|maps| maps.grad(&gradients).unwrap());
+        let vectors = vec![
+            gamma.grad(&gradients).unwrap(),
+            beta.grad(&gradients).unwrap(),
+            mean.inner(),
+            variance.inner(),
+        ];
+        (output.inner(), maps, vectors)
+    };
+    assert_added_close("normalisation and maps", run(true), run(false));
 }

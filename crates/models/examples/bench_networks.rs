@@ -4,7 +4,7 @@
 //! cargo run --release -p lodestone-models --features cpu --example bench_networks -- rates googlenet 32
 //! ```
 //!
-//! Arguments: job, network (`bvlc`, `googlenet`, `paper`, `inception_v3`), images in a batch, and what the names that it
+//! Arguments: job, network (`bvlc`, `googlenet`, `paper`, `inception_v3`, `resnet18`, `resnet34`, `resnet50`), images in a batch, and what the names that it
 //! prints end with. Jobs:
 //!
 //! - `rates`: images per second, forward without gradients and forward + backward of the mean feature in training; one
@@ -22,6 +22,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lodestone_kernels::with_burn_operators;
 use lodestone_models::{
     EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig, InceptionV3Config, NetworkConfig,
+    ResNetConfig,
 };
 
 /// Counted runs.
@@ -53,7 +54,12 @@ fn network(name: &str) -> NetworkConfig {
         "googlenet" => GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into(),
         "paper" => GoogLeNetConfig::new(GoogLeNetForm::Paper).into(),
         "inception_v3" => InceptionV3Config::default().into(),
-        other => panic!("{other} is none of bvlc, googlenet, paper, inception_v3"),
+        "resnet18" => NetworkConfig::ResNet18(ResNetConfig {}),
+        "resnet34" => NetworkConfig::ResNet34(ResNetConfig {}),
+        "resnet50" => NetworkConfig::ResNet50(ResNetConfig {}),
+        other => panic!(
+            "{other} is none of bvlc, googlenet, paper, inception_v3, resnet18, resnet34, resnet50"
+        ),
     }
 }
 

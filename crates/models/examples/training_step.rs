@@ -4,8 +4,8 @@
 //! cargo run --release -p lodestone-models --features cpu --example training_step -- inception_v3 32 segmented
 //! ```
 //!
-//! Arguments: network (`convnet`, `bvlc`, `googlenet`, `inception_v3`), images in a batch, and what is kept for the backward
-//! pass: `whole` for everything, `segmented` for the maps where they have shrunk, `burn` for what burn's own gradient
+//! Arguments: network (`convnet`, `bvlc`, `googlenet`, `inception_v3`, `resnet50`), images in a batch, and what is kept for the
+//! backward pass: `whole` for everything, `segmented` for the maps where they have shrunk, `burn` for what burn's own gradient
 //! checkpointing keeps. A step is a forward pass over random images, the backward pass of the mean square of the embeddings,
 //! and SGD. One process measures one case, since a process's peak never falls.
 
@@ -17,7 +17,7 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use lodestone_models::{
     AuxiliaryClassifiers, ConvNetConfig, EmbedderConfig, GoogLeNetConfig, GoogLeNetForm,
-    HeadConfig, InceptionV3Config, NetworkConfig,
+    HeadConfig, InceptionV3Config, NetworkConfig, ResNetConfig,
 };
 
 const STEPS: usize = 2;
@@ -29,7 +29,8 @@ fn main() {
         Some("bvlc") => GoogLeNetConfig::new(GoogLeNetForm::Bvlc).into(),
         Some("googlenet") => GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into(),
         Some("inception_v3") => InceptionV3Config::default().into(),
-        other => panic!("{other:?} is none of convnet, bvlc, googlenet, inception_v3"),
+        Some("resnet50") => NetworkConfig::ResNet50(ResNetConfig {}),
+        other => panic!("{other:?} is none of convnet, bvlc, googlenet, inception_v3, resnet50"),
     };
     let images = arguments
         .get(1)

@@ -17,7 +17,7 @@ use crate::trunk::{InputError, Trunk};
 /// | --- | --- | --- | --- |
 /// | GoogLeNet, each form | `inception4a` and `inception4d` | mean to 4×4, 1×1 convolution, 1024 hidden, dropout, classes | any |
 /// | Inception V3 | `Mixed_6e` | 5×5 mean, 1×1 and 5×5 convolution, mean, classes | about 299×299 |
-/// | ConvNet | none | | |
+/// | ConvNet, ResNet | none | | |
 ///
 /// Their losses count 0.3 in the paper of GoogLeNet and 0.4 in torchvision's recipe for Inception V3.
 ///

@@ -6,7 +6,7 @@
 
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::{Device, Tensor};
-use lodestone_kernels::{Activation, batch_norm};
+use lodestone_kernels::{Activation, batch_norm, batch_norm_add};
 
 use crate::initialise::Initialiser;
 use crate::weights::Slot;
@@ -47,13 +47,23 @@ impl BatchNorm {
     }
 
     /// Normalises `[n, channels, h, w]` by its own mean and variance, and moves the running ones.
-    pub(crate) fn by_batch(&self, input: Tensor<4>, activation: Activation) -> Tensor<4> {
+    ///
+    /// The sum with `more`, where there are such maps, is cut at zero whatever the activation is.
+    pub(crate) fn by_batch(
+        &self,
+        input: Tensor<4>,
+        activation: Activation,
+        more: Option<Tensor<4>>,
+    ) -> Tensor<4> {
         let [images, _, height, width] = input.dims();
         // One value per channel has no spread; torch refuses it, here its variance counts as it is.
         let count = images * height * width;
         let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        let batch = batch_norm(input, weight, bias, self.epsilon, activation);
+        let batch = match more {
+            None => batch_norm(input, weight, bias, self.epsilon, activation),
+            Some(more) => batch_norm_add(input, weight, bias, self.epsilon, more),
+        };
         follow(&self.running_mean, batch.mean, MOMENTUM);
         follow(
             &self.running_var,
@@ -80,7 +90,7 @@ impl BatchNorm {
         if self.learns_from(&rows) {
             let maps = rows.reshape([count, channels, 1, 1]);
             return self
-                .by_batch(maps, Activation::None)
+                .by_batch(maps, Activation::None, None)
                 .reshape([count, channels]);
         }
         let [scale, shift] = self.fixed();

@@ -25,10 +25,10 @@ pub struct ClassifierConfig {
     pub network: NetworkConfig,
     /// Number of classes.
     pub classes: usize,
-    /// Share of the features that is set to zero in training, in `[0, 1)`; torchvision has 0.2 for GoogLeNet and 0.5 for
-    /// Inception V3.
+    /// Share of the features that is set to zero in training, in `[0, 1)`; torchvision has 0.2 for GoogLeNet, 0.5 for
+    /// Inception V3 and none for ResNet.
     pub dropout: f64,
-    /// Classifiers below the top. [`ConvNet`](NetworkConfig::ConvNet) has none in either case.
+    /// Classifiers below the top. The small network and ResNet have none in either case.
     pub auxiliary: Auxiliary,
 }
 

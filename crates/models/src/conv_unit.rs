@@ -1,11 +1,12 @@
-//! Convolution, normalisation or bias, ReLU: the one unit that all networks are made of.
+//! Convolution, normalisation or bias, and mostly ReLU: the one unit that all networks are made of.
 //!
 //! Everything that convolves goes through [`ConvUnit::forward`], so a faster kernel has one place to enter.
 
 use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
-use lodestone_kernels::{Activation, conv2d};
+use lodestone_kernels::{Activation, conv2d, conv2d_add};
 
 use crate::batch_norm::BatchNorm;
 use crate::initialise::Initialiser;
@@ -26,12 +27,17 @@ pub(crate) enum Shift {
 pub(crate) struct ConvUnitConfig {
     /// Name of the unit in weight files, for instance `inception3a.branch2.0`.
     pub(crate) name: String,
+    /// Name of the normalisation in weight files where it stands beside the convolution, as `bn1` beside `conv1`, which is
+    /// then `name`; without, they are `NAME.bn` and `NAME.conv`.
+    pub(crate) norm_name: Option<String>,
     /// Input and output channels.
     pub(crate) channels: [usize; 2],
     pub(crate) kernel: [usize; 2],
     pub(crate) stride: usize,
     pub(crate) padding: [usize; 2],
     pub(crate) shift: Shift,
+    /// What comes last.
+    pub(crate) activation: Activation,
     pub(crate) initialiser: Initialiser,
 }
 
@@ -55,6 +61,13 @@ impl ConvUnitConfig {
             }
         };
         let (stride, padding) = ([self.stride; 2], self.padding);
+        let [conv_name, norm_name] = match (&self.norm_name, self.shift) {
+            (Some(norm), _) => [self.name.clone(), norm.clone()],
+            (None, Shift::BatchNorm(_)) => {
+                ["conv", "bn"].map(|part| format!("{}.{part}", self.name))
+            }
+            (None, Shift::Bias(_)) => [self.name.clone(), String::new()],
+        };
         ConvUnit {
             weight,
             bias,
@@ -62,11 +75,14 @@ impl ConvUnitConfig {
             stride,
             padding,
             name: self.name.clone(),
+            conv_name,
+            norm_name,
+            activation: self.activation,
         }
     }
 }
 
-/// `relu(norm(conv(x)))` or `relu(conv(x) + bias)`.
+/// `relu(norm(conv(x)))` or `relu(conv(x) + bias)`, or the same without ReLU.
 #[derive(Module, Debug)]
 pub(crate) struct ConvUnit {
     /// Output, input, height, width.
@@ -76,31 +92,48 @@ pub(crate) struct ConvUnit {
     stride: [usize; 2],
     padding: [usize; 2],
     pub(crate) name: String,
+    /// Names of convolution and normalisation in weight files.
+    conv_name: String,
+    norm_name: String,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl ConvUnit {
     /// `[n, input channels, h, w]` to `[n, output channels, h', w']`.
     pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.run(input, None)
+    }
+
+    /// `relu(norm(conv(x)) + more)`, whatever the unit's own activation is.
+    pub(crate) fn forward_added(&self, input: Tensor<4>, more: Tensor<4>) -> Tensor<4> {
+        self.run(input, Some(more))
+    }
+
+    fn run(&self, input: Tensor<4>, more: Option<Tensor<4>>) -> Tensor<4> {
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
         // The maps say in which type the layer computes; parameters and statistics stay in f32, and so do their gradients.
         let dtype = input.dtype();
         let weight = self.weight.val();
-        match &self.norm {
+        let (weight, bias) = match &self.norm {
             Some(norm) if norm.learns_from(&input) => {
                 let weight = weight.cast(dtype);
                 let sums = conv2d(input, weight, None, options, Activation::None);
-                norm.by_batch(sums, Activation::Relu)
+                return norm.by_batch(sums, self.activation, more);
             }
             // Fixed statistics make the normalisation a part of the convolution: one pass over the maps instead of two.
             Some(norm) => {
                 let [scale, shift] = norm.fixed();
-                let weight = (weight * scale.reshape([-1, 1, 1, 1])).cast(dtype);
-                let shift = shift.cast(dtype);
-                conv2d(input, weight, Some(shift), options, Activation::Relu)
+                (weight * scale.reshape([-1, 1, 1, 1]), Some(shift))
             }
-            None => {
-                let bias = self.bias.as_ref().map(|bias| bias.val().cast(dtype));
-                conv2d(input, weight.cast(dtype), bias, options, Activation::Relu)
+            None => (weight, self.bias.as_ref().map(Param::val)),
+        };
+        let (weight, bias) = (weight.cast(dtype), bias.map(|bias| bias.cast(dtype)));
+        match (more, bias) {
+            (None, bias) => conv2d(input, weight, bias, options, self.activation),
+            (Some(more), Some(bias)) => conv2d_add(input, weight, bias, more, options),
+            (Some(more), None) => {
+                relu(conv2d(input, weight, None, options, Activation::None) + more)
             }
         }
     }
@@ -115,7 +148,10 @@ impl ConvUnit {
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
         let sums = conv2d(input, self.weight.val(), None, options, Activation::None);
         let [scale, shift] = norm.fixed().map(|values| values.reshape([1, -1, 1, 1]));
-        burn::tensor::activation::relu(sums * scale + shift)
+        match self.activation {
+            Activation::None => sums * scale + shift,
+            Activation::Relu => relu(sums * scale + shift),
+        }
     }
 
     /// Output shape and cost for one input of `[channels, height, width]`; none if the kernel does not fit.
@@ -153,22 +189,14 @@ impl ConvUnit {
     }
 
     pub(crate) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
-        let name = &self.name;
+        let name = &self.conv_name;
+        slots.push(Slot::kernel(format!("{name}.weight"), &mut self.weight));
         match (&mut self.norm, &mut self.bias) {
-            (Some(norm), _) => {
-                slots.push(Slot::kernel(
-                    format!("{name}.conv.weight"),
-                    &mut self.weight,
-                ));
-                norm.slots(&format!("{name}.bn"), slots);
-            }
-            (None, bias) => {
-                slots.push(Slot::kernel(format!("{name}.weight"), &mut self.weight));
-                slots.extend(
-                    bias.as_mut()
-                        .map(|b| Slot::vector(format!("{name}.bias"), b)),
-                );
-            }
+            (Some(norm), _) => norm.slots(&self.norm_name, slots),
+            (None, bias) => slots.extend(
+                bias.as_mut()
+                    .map(|b| Slot::vector(format!("{name}.bias"), b)),
+            ),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A small network for small images, quick enough to train on a processor in seconds.
 
 use burn::tensor::Device;
+use lodestone_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
 use crate::conv_unit::{ConvUnitConfig, Shift};
@@ -48,11 +49,13 @@ impl ConvNetConfig {
         let unit = |name: &str, channels| {
             let config = ConvUnitConfig {
                 name: name.to_owned(),
+                norm_name: None,
                 channels,
                 kernel: [3, 3],
                 stride: 1,
                 padding: [1, 1],
                 shift: Shift::BatchNorm(1e-5),
+                activation: Activation::Relu,
                 initialiser: Initialiser::KaimingNormal,
             };
             Layer::Conv(config.init(seed, device))

@@ -1,6 +1,7 @@
 //! GoogLeNet, the first Inception network (Szegedy et al., *Going deeper with convolutions*, arXiv 1409.4842).
 
 use burn::tensor::Device;
+use lodestone_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::{AuxiliaryHead, GoogLeNetAuxiliaryConfig};
@@ -271,6 +272,7 @@ impl Builder<'_> {
     ) -> ConvUnitConfig {
         ConvUnitConfig {
             name: name.to_owned(),
+            norm_name: None,
             channels,
             kernel: [kernel; 2],
             stride,
@@ -279,6 +281,7 @@ impl Builder<'_> {
                 GoogLeNetForm::Bvlc => Shift::Bias(0.2),
                 GoogLeNetForm::Torchvision | GoogLeNetForm::Paper => Shift::BatchNorm(1e-3),
             },
+            activation: Activation::Relu,
             initialiser: GoogLeNetConfig::new(self.form).initialiser(),
         }
     }

@@ -1,6 +1,7 @@
 //! Inception V3 (Szegedy et al., *Rethinking the Inception architecture for computer vision*, arXiv 1512.00567).
 
 use burn::tensor::Device;
+use lodestone_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::{AuxiliaryHead, InceptionV3AuxiliaryConfig};
@@ -91,11 +92,13 @@ fn unit(
 ) -> ConvUnitConfig {
     ConvUnitConfig {
         name: name.to_owned(),
+        norm_name: None,
         channels,
         kernel,
         stride,
         padding,
         shift: Shift::BatchNorm(1e-3),
+        activation: Activation::Relu,
         initialiser: INITIALISER,
     }
 }

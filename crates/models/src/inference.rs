@@ -81,7 +81,7 @@ mod tests {
 
     use crate::{
         ConvNetConfig, Embedder, EmbedderConfig, GoogLeNetConfig, GoogLeNetForm, HeadConfig,
-        InceptionV3Config, NetworkConfig,
+        InceptionV3Config, NetworkConfig, ResNetConfig,
     };
 
     /// Features with normalisation in a pass of its own.
@@ -90,18 +90,20 @@ mod tests {
         global_average(layers.fold(images, |maps, layer| layer.forward_apart(maps)))
     }
 
-    fn networks() -> [NetworkConfig; 3] {
+    fn networks() -> [NetworkConfig; 5] {
         [
             ConvNetConfig::default().into(),
             GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into(),
             InceptionV3Config::default().into(),
+            NetworkConfig::ResNet18(ResNetConfig {}),
+            NetworkConfig::ResNet50(ResNetConfig {}),
         ]
     }
 
     #[test]
     fn folding_changes_nothing_but_rounding() {
         let device = Device::flex().autodiff();
-        for (network, side) in networks().into_iter().zip([28, 64, 96]) {
+        for (network, side) in networks().into_iter().zip([28, 64, 96, 64, 64]) {
             let config = EmbedderConfig {
                 network,
                 head: HeadConfig::new(16),

@@ -17,6 +17,9 @@ pub(crate) enum Initialiser {
     TruncatedNormal(f64),
     /// Normal with variance `2 / fan_in`, which keeps the variance of activations through ReLU (He et al. 2015).
     KaimingNormal,
+    /// Normal with variance `2 / fan_out` of a convolution `[output, input, height, width]`, where `fan_out` is
+    /// `output * height * width`: it keeps the variance of gradients (He et al. 2015), and torchvision has it for ResNet.
+    KaimingFanOut,
     /// Uniform with variance `1 / fan_in`, Caffe's "xavier" filler.
     Xavier,
     /// Uniform in `±1 / sqrt(fan_in)`, torch's default for linear layers, weight and bias.
@@ -38,10 +41,14 @@ impl Initialiser {
         device: &Device,
     ) -> Param<Tensor<D>> {
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ fnv1a(name));
+        let fan = match self {
+            Self::KaimingFanOut => shape[0] * shape[2..].iter().product::<usize>(),
+            _ => fan_in,
+        };
         Param::uninitialized(
             ParamId::new(),
             move |device, require_grad| {
-                let values = self.draw(shape.iter().product(), fan_in, &mut random);
+                let values = self.draw(shape.iter().product(), fan, &mut random);
                 let tensor = Tensor::from_data(TensorData::new(values, shape), device);
                 if require_grad {
                     tensor.require_grad()
@@ -55,13 +62,13 @@ impl Initialiser {
         )
     }
 
-    fn draw(self, count: usize, fan_in: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
+    fn draw(self, count: usize, fan: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
         (0..count)
-            .map(|_| self.value(fan_in as f64, random) as f32)
+            .map(|_| self.value(fan as f64, random) as f32)
             .collect()
     }
 
-    fn value(self, fan_in: f64, random: &mut ChaCha8Rng) -> f64 {
+    fn value(self, fan: f64, random: &mut ChaCha8Rng) -> f64 {
         match self {
             Self::Constant(value) => value,
             Self::TruncatedNormal(deviation) => loop {
@@ -70,10 +77,10 @@ impl Initialiser {
                     return value;
                 }
             },
-            Self::KaimingNormal => (2.0 / fan_in).sqrt() * normal(random),
-            Self::Xavier => uniform((3.0 / fan_in).sqrt(), random),
-            Self::UniformFanIn => uniform((1.0 / fan_in).sqrt(), random),
-            Self::UnitVariance => (1.0 / fan_in).sqrt() * normal(random),
+            Self::KaimingNormal | Self::KaimingFanOut => (2.0 / fan).sqrt() * normal(random),
+            Self::Xavier => uniform((3.0 / fan).sqrt(), random),
+            Self::UniformFanIn => uniform((1.0 / fan).sqrt(), random),
+            Self::UnitVariance => (1.0 / fan).sqrt() * normal(random),
         }
     }
 }
@@ -119,6 +126,8 @@ mod tests {
         check(Initialiser::Constant(0.2), 0.0);
         check(Initialiser::TruncatedNormal(0.1), 0.01);
         check(Initialiser::KaimingNormal, 2.0 / 50.0);
+        // Of 100 outputs.
+        check(Initialiser::KaimingFanOut, 2.0 / 100.0);
         check(Initialiser::Xavier, 1.0 / 50.0);
         check(Initialiser::UniformFanIn, 1.0 / 150.0);
         check(Initialiser::UnitVariance, 1.0 / 50.0);

@@ -8,6 +8,7 @@ use crate::conv_unit::ConvUnit;
 use crate::local_norm::LocalNorm;
 use crate::pool::{AveragePool, MaxPool};
 use crate::rescale::Rescale;
+use crate::residual::Residual;
 use crate::weights::Slot;
 
 /// One layer of a trunk.
@@ -23,6 +24,7 @@ pub(crate) enum Layer {
     LocalNorm(LocalNorm),
     Rescale(Rescale),
     Branches(Branches),
+    Residual(Residual),
 }
 
 /// Parallel chains of layers on the same input, concatenated along channels.
@@ -44,6 +46,7 @@ impl Layer {
             Self::AveragePool(pool) => pool.forward(input),
             Self::LocalNorm(norm) => norm.forward(input),
             Self::Rescale(rescale) => rescale.forward(input),
+            Self::Residual(residual) => residual.forward(input),
             Self::Branches(Branches { chains }) => {
                 let inputs = fork(input, chains.len());
                 let outputs = chains
@@ -60,6 +63,7 @@ impl Layer {
     pub(crate) fn forward_apart(&self, input: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Conv(unit) => unit.forward_apart(input),
+            Self::Residual(residual) => residual.forward_apart(input),
             Self::Branches(Branches { chains }) => {
                 let outputs = chains.iter().map(|chain| {
                     let layers = chain.iter();
@@ -81,6 +85,7 @@ impl Layer {
     ) -> Option<[usize; 3]> {
         match self {
             Self::Conv(unit) => unit.trace(shape, costs),
+            Self::Residual(residual) => residual.trace(shape, costs),
             Self::MaxPool(pool) => pool.trace(shape),
             Self::AveragePool(pool) => pool.trace(shape),
             Self::LocalNorm(_) | Self::Rescale(_) => Some(shape),
@@ -100,6 +105,7 @@ impl Layer {
     pub(crate) fn for_each_unit<'a>(&'a mut self, visit: &mut impl FnMut(&'a mut ConvUnit)) {
         match self {
             Self::Conv(unit) => visit(unit),
+            Self::Residual(residual) => residual.for_each_unit(visit),
             Self::MaxPool(_) | Self::AveragePool(_) | Self::LocalNorm(_) | Self::Rescale(_) => {}
             Self::Branches(Branches { chains }) => {
                 for layer in chains.iter_mut().flatten() {

@@ -1,4 +1,4 @@
-//! GoogLeNet, Inception V3 and a small network as embedders, with weights in and out.
+//! GoogLeNet, Inception V3, ResNet and a small network as embedders, with weights in and out.
 //!
 #![doc = include_str!("../README.md")]
 //!
@@ -21,7 +21,7 @@
 //!
 //! # Speed in use
 //! Without a gradient, batch normalisation is a part of the convolution before it (weights times `g / sqrt(v + epsilon)`),
-//! and so is ReLU: one pass over the maps instead of three. [`Embedder::forward`] folds anew for each batch where the layer
+//! and so is ReLU, and the sum that ends a block of ResNet: one pass over the maps instead of three or four. [`Embedder::forward`] folds anew for each batch where the layer
 //! does not learn; [`Embedder::for_inference`] folds once.
 //!
 //! # Memory in training
@@ -52,6 +52,8 @@ mod parity;
 mod pool;
 mod preprocessing;
 mod rescale;
+mod residual;
+mod resnet;
 mod segmented;
 mod setting;
 mod summary;
@@ -71,6 +73,7 @@ pub use layer::LayerCost;
 pub use model::{Distance, Model, ModelDescription};
 pub use network::NetworkConfig;
 pub use preprocessing::{ChannelOrder, Filter, Orientation, Preprocessing};
+pub use resnet::ResNetConfig;
 pub use segmented::{EmbedderGradients, SegmentedPass};
 pub use setting::SettingError;
 pub use summary::Summary;

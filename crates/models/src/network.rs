@@ -9,7 +9,9 @@ use crate::googlenet::{GoogLeNetConfig, GoogLeNetForm};
 use crate::inception_v3::{self, InceptionV3Config};
 use crate::initialise::Initialiser;
 use crate::preprocessing::Preprocessing;
+use crate::resnet::{self, Depth, ResNetConfig};
 use crate::trunk::Trunk;
+use crate::weights::WeightFile;
 
 /// Which network turns an image into features.
 ///
@@ -27,6 +29,15 @@ pub enum NetworkConfig {
     /// The third Inception network.
     #[serde(rename = "inception_v3")]
     InceptionV3(InceptionV3Config),
+    /// The residual network of 18 layers.
+    #[serde(rename = "resnet18")]
+    ResNet18(ResNetConfig),
+    /// The residual network of 34 layers.
+    #[serde(rename = "resnet34")]
+    ResNet34(ResNetConfig),
+    /// The residual network of 50 layers.
+    #[serde(rename = "resnet50")]
+    ResNet50(ResNetConfig),
 }
 
 impl NetworkConfig {
@@ -38,8 +49,17 @@ impl NetworkConfig {
             googlenet(GoogLeNetForm::Bvlc),
             googlenet(GoogLeNetForm::Torchvision),
             googlenet(GoogLeNetForm::Paper),
+            Self::ResNet18(ResNetConfig {}),
+            Self::ResNet34(ResNetConfig {}),
             Self::InceptionV3(InceptionV3Config::default()),
+            Self::ResNet50(ResNetConfig {}),
         ]
+    }
+
+    /// The ResNet whose published names and shapes the tensors of a file have; none if they are of another network, or of a
+    /// ResNet of another depth or width.
+    pub fn resnet_of(file: &WeightFile) -> Option<Self> {
+        resnet::of_weights(file)
     }
 
     /// A network with parameters drawn from `seed`.
@@ -48,6 +68,9 @@ impl NetworkConfig {
             Self::ConvNet(config) => config.stages(seed, device),
             Self::GoogLeNet(config) => config.stages(seed, device),
             Self::InceptionV3(config) => config.stages(seed, device),
+            Self::ResNet18(_) => Depth::Eighteen.stages(seed, device),
+            Self::ResNet34(_) => Depth::ThirtyFour.stages(seed, device),
+            Self::ResNet50(_) => Depth::Fifty.stages(seed, device),
         };
         Trunk {
             stages,
@@ -65,6 +88,9 @@ impl NetworkConfig {
                 GoogLeNetForm::Paper => "GoogLeNet (paper)",
             },
             Self::InceptionV3(_) => "Inception V3",
+            Self::ResNet18(_) => "ResNet-18",
+            Self::ResNet34(_) => "ResNet-34",
+            Self::ResNet50(_) => "ResNet-50",
         }
     }
 
@@ -78,6 +104,9 @@ impl NetworkConfig {
                 GoogLeNetForm::Paper => "arXiv 1409.4842, with batch normalisation",
             },
             Self::InceptionV3(_) => "arXiv 1512.00567, as torchvision's inception_v3",
+            Self::ResNet18(_) => "arXiv 1512.03385, as torchvision's resnet18",
+            Self::ResNet34(_) => "arXiv 1512.03385, as torchvision's resnet34",
+            Self::ResNet50(_) => "arXiv 1512.03385, as torchvision's resnet50",
         }
     }
 
@@ -103,6 +132,13 @@ impl NetworkConfig {
                 "5×5 convolutions remain in the first three blocks; the reduction of Mixed_6a is narrower; the mean over the \
                  last map replaces an 8×8 window"
             }
+            Self::ResNet18(_) | Self::ResNet34(_) => {
+                "1×1 convolutions as shortcuts where channels or size change, option B of the paper"
+            }
+            Self::ResNet50(_) => {
+                "the 3×3 convolution of a block halves the maps where the paper has the 1×1 before it; 1×1 convolutions as \
+                 shortcuts where channels or size change, option B of the paper"
+            }
         }
     }
 
@@ -112,6 +148,9 @@ impl NetworkConfig {
             Self::ConvNet(config) => 4 * config.width,
             Self::GoogLeNet(_) => 1024,
             Self::InceptionV3(_) => 2048,
+            Self::ResNet18(_) => Depth::Eighteen.feature_size(),
+            Self::ResNet34(_) => Depth::ThirtyFour.feature_size(),
+            Self::ResNet50(_) => Depth::Fifty.feature_size(),
         }
     }
 
@@ -120,6 +159,7 @@ impl NetworkConfig {
         match self {
             Self::ConvNet(config) => config.image_channels,
             Self::GoogLeNet(_) | Self::InceptionV3(_) => 3,
+            Self::ResNet18(_) | Self::ResNet34(_) | Self::ResNet50(_) => 3,
         }
     }
 
@@ -129,6 +169,7 @@ impl NetworkConfig {
             Self::ConvNet(_) => 28,
             Self::GoogLeNet(_) => 224,
             Self::InceptionV3(_) => 299,
+            Self::ResNet18(_) | Self::ResNet34(_) | Self::ResNet50(_) => 224,
         }
     }
 
@@ -145,6 +186,9 @@ impl NetworkConfig {
                 }
             },
             Self::InceptionV3(_) => Preprocessing::imagenet(342, 299),
+            Self::ResNet18(_) | Self::ResNet34(_) | Self::ResNet50(_) => {
+                Preprocessing::imagenet(256, 224)
+            }
         }
     }
 
@@ -152,6 +196,7 @@ impl NetworkConfig {
     pub fn classifier_name(&self) -> &'static str {
         match self {
             Self::ConvNet(_) | Self::InceptionV3(_) => "fc",
+            Self::ResNet18(_) | Self::ResNet34(_) | Self::ResNet50(_) => "fc",
             Self::GoogLeNet(config) => match config.form {
                 GoogLeNetForm::Bvlc => "loss3/classifier",
                 GoogLeNetForm::Torchvision | GoogLeNetForm::Paper => "fc",
@@ -165,6 +210,7 @@ impl NetworkConfig {
             Self::ConvNet(_) => Initialiser::UniformFanIn,
             Self::GoogLeNet(config) => config.initialiser(),
             Self::InceptionV3(_) => inception_v3::INITIALISER,
+            Self::ResNet18(_) | Self::ResNet34(_) | Self::ResNet50(_) => Initialiser::UniformFanIn,
         };
         [weight, Initialiser::UniformFanIn]
     }
@@ -185,6 +231,7 @@ impl NetworkConfig {
             Self::ConvNet(_) => Vec::new(),
             Self::GoogLeNet(config) => config.auxiliary(classes, dropout, seed, device),
             Self::InceptionV3(config) => vec![config.auxiliary(classes, seed, device)],
+            Self::ResNet18(_) | Self::ResNet34(_) | Self::ResNet50(_) => Vec::new(),
         };
         AuxiliaryClassifiers { heads }
     }
@@ -198,6 +245,7 @@ impl NetworkConfig {
                 GoogLeNetForm::Torchvision | GoogLeNetForm::Paper => &["aux1", "aux2"],
             },
             Self::InceptionV3(_) => &["AuxLogits"],
+            Self::ResNet18(_) | Self::ResNet34(_) | Self::ResNet50(_) => &[],
         }
     }
 }

@@ -8,6 +8,7 @@ mod bvlc;
 #[path = "../../../tests/close.rs"]
 mod close;
 mod fill;
+mod resnet;
 mod torchvision;
 
 /// A file that may not be in the repository, as the weights and photographs of others; tests that need it pass with a message

@@ -49,7 +49,11 @@ impl EmbedderConfig {
                 within("network.width", config.width, LARGEST / 4)?;
                 within("network.image_channels", config.image_channels, LARGEST)?;
             }
-            NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => {}
+            NetworkConfig::GoogLeNet(_)
+            | NetworkConfig::InceptionV3(_)
+            | NetworkConfig::ResNet18(_)
+            | NetworkConfig::ResNet34(_)
+            | NetworkConfig::ResNet50(_) => {}
         }
         let features = self.network.feature_size();
         if self.head.kind == HeadKind::Features && self.head.embedding_size != features {

@@ -82,7 +82,7 @@ mod tests {
 
     use crate::{
         Auxiliary, ClassifierConfig, ConvNetConfig, GoogLeNetConfig, GoogLeNetForm,
-        InceptionV3Config, NetworkConfig,
+        InceptionV3Config, NetworkConfig, ResNetConfig,
     };
 
     /// Parameters are those that the authors of the weights state; multiply-adds are torchvision's `_ops`, in millions.
@@ -107,6 +107,10 @@ mod tests {
         check(googlenet(GoogLeNetForm::Paper), without, 7_005_832, 1_583);
         check(inception(), with, 27_161_264, 5_719);
         check(inception(), without, 23_834_568, 5_713);
+        let config = ResNetConfig {};
+        check(NetworkConfig::ResNet18(config), without, 11_689_512, 1_814);
+        check(NetworkConfig::ResNet34(config), without, 21_797_672, 3_664);
+        check(NetworkConfig::ResNet50(config), without, 25_557_032, 4_089);
         check(
             NetworkConfig::ConvNet(ConvNetConfig::default()),
             with,
@@ -142,7 +146,10 @@ mod tests {
             (5_973_552, 1_582, [1024, 7, 7]),
             (5_599_904, 1_497, [1024, 7, 7]),
             (5_980_832, 1_582, [1024, 7, 7]),
+            (11_176_512, 1_814, [512, 7, 7]),
+            (21_284_672, 3_663, [512, 7, 7]),
             (21_785_568, 5_711, [2048, 8, 8]),
+            (23_508_032, 4_087, [2048, 7, 7]),
         ];
         for (network, (parameters, millions, last_map)) in
             NetworkConfig::all().iter().zip(documented)
@@ -182,7 +189,7 @@ mod tests {
                 size
             })
             .collect();
-        // torchvision states 15 and 75 for its two.
-        assert_eq!(smallest, [4, 31, 15, 31, 75]);
+        // torchvision states 15 for its GoogLeNet, 75 for Inception V3 and 1 for ResNet.
+        assert_eq!(smallest, [4, 31, 15, 31, 1, 1, 75, 1]);
     }
 }

@@ -42,7 +42,11 @@ impl Goal {
     fn suited(network: &NetworkConfig) -> Self {
         match network {
             NetworkConfig::ConvNet(_) => Self::Triplet,
-            NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => Self::Magnet,
+            NetworkConfig::GoogLeNet(_)
+            | NetworkConfig::InceptionV3(_)
+            | NetworkConfig::ResNet18(_)
+            | NetworkConfig::ResNet34(_)
+            | NetworkConfig::ResNet50(_) => Self::Magnet,
         }
     }
 }
@@ -114,7 +118,11 @@ pub fn suggest(
     let run = Run::new(survey, &network, &held_out);
     let augmentation = match network {
         NetworkConfig::ConvNet(_) => "flip_probability = 0.5\n",
-        NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => {
+        NetworkConfig::GoogLeNet(_)
+        | NetworkConfig::InceptionV3(_)
+        | NetworkConfig::ResNet18(_)
+        | NetworkConfig::ResNet34(_)
+        | NetworkConfig::ResNet50(_) => {
             "flip_probability = 0.5\nrotation_degrees = 15.0\nrandom_crop = { scale = [0.35, 1.0], ratio = [0.75, 1.3333] }\n"
         }
     };
@@ -215,17 +223,20 @@ fn model(survey: &Survey, network: &NetworkConfig, goal: Goal, weights: Option<&
             let side = if survey.side < 48 { 28 } else { 56 };
             format!("{weights}image_size = {side}\n")
         }
-        NetworkConfig::GoogLeNet(_) | NetworkConfig::InceptionV3(_) => {
-            let stage = match network {
-                NetworkConfig::InceptionV3(_) => "Mixed_6e",
-                _ => "maxpool4",
-            };
-            let calibrate = goal == Goal::Magnet;
-            format!(
-                "{weights}freeze_until = \"{stage}\"\nfrozen_views = 6\nbatch_norm = \"frozen\"\ncalibrate_head = {calibrate}\n"
-            )
+        NetworkConfig::GoogLeNet(_) => pretrained(&weights, "maxpool4", goal),
+        NetworkConfig::InceptionV3(_) => pretrained(&weights, "Mixed_6e", goal),
+        NetworkConfig::ResNet18(_) | NetworkConfig::ResNet34(_) | NetworkConfig::ResNet50(_) => {
+            pretrained(&weights, "layer3", goal)
         }
     }
+}
+
+/// The last of a pretrained network's blocks learn, on what the others made of each photograph.
+fn pretrained(weights: &str, stage: &str, goal: Goal) -> String {
+    let calibrate = goal == Goal::Magnet;
+    format!(
+        "{weights}freeze_until = \"{stage}\"\nfrozen_views = 6\nbatch_norm = \"frozen\"\ncalibrate_head = {calibrate}\n"
+    )
 }
 
 fn head(survey: &Survey, network: &NetworkConfig, goal: Goal) -> String {
@@ -312,11 +323,13 @@ fn network_of(weights: &Path) -> Result<NetworkConfig, TrainError> {
         Ok(NetworkConfig::InceptionV3(InceptionV3Config {
             transform_input: true,
         }))
+    } else if let Some(network) = NetworkConfig::resnet_of(&file) {
+        Ok(network)
     } else {
         let first = file.tensors.keys().next().map_or("nothing", String::as_str);
         let reason = format!(
-            "{}: the tensors, the first of which is `{first}`, are of none of the networks GoogLeNet (bvlc, torchvision) and \
-             Inception V3",
+            "{}: the tensors, the first of which is `{first}`, are of none of the networks GoogLeNet (bvlc, torchvision), \
+             Inception V3, ResNet-18, ResNet-34 and ResNet-50",
             weights.display()
         );
         Err(TrainError::Setting { reason })
@@ -331,6 +344,9 @@ fn inline(value: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+    use lodestone_models::{Auxiliary, ClassifierConfig, ResNetConfig};
+
     use super::*;
     use crate::{RunConfig, run_file};
 
@@ -395,6 +411,40 @@ mod tests {
         };
         assert_eq!(network(&survey(5, 20, 28, true)), (convnet(1), 1, 28));
         assert_eq!(network(&survey(5, 20, 400, false)), (convnet(3), 3, 56));
+    }
+
+    #[test]
+    fn the_network_is_that_of_the_weights_and_its_last_layer_learns() {
+        let folder = tempfile::tempdir().unwrap();
+        let weights = folder.path().join("published.pth");
+        let network = NetworkConfig::ResNet18(ResNetConfig {});
+        let published = ClassifierConfig {
+            network: network.clone(),
+            classes: 10,
+            dropout: 0.0,
+            auxiliary: Auxiliary::Without,
+        };
+        let published = published.init(0, &Device::flex());
+        published
+            .write_weights(&weights, &Default::default())
+            .unwrap();
+        let wishes = Wishes {
+            weights: Some(weights.clone()),
+            ..Wishes::default()
+        };
+        let survey = survey(5, 20, 400, false);
+        let text = suggest(
+            &Dataset::ImageFolder,
+            Some(Path::new("photographs")),
+            &survey,
+            &wishes,
+        );
+        let config: RunConfig = run_file::parse(&text.unwrap(), Path::new("s"), &[]).unwrap();
+        config.validate().unwrap();
+        assert_eq!(config.model.network, network);
+        assert_eq!(config.model.weights, Some(weights));
+        assert_eq!(config.model.freeze_until.as_deref(), Some("layer3"));
+        assert_eq!(config.preprocessing().crop, 224);
     }
 
     #[test]

@@ -19,7 +19,12 @@ use crate::median::median;
 const PARTS: [&str; 5] = ["rates", "threads", "memory", "burn", "layers"];
 
 /// Networks and images in a batch.
-const NETWORKS: [(&str, &str); 2] = [("googlenet", "32"), ("inception_v3", "8")];
+const NETWORKS: [(&str, &str); 4] = [
+    ("googlenet", "32"),
+    ("inception_v3", "8"),
+    ("resnet18", "32"),
+    ("resnet50", "16"),
+];
 
 const PEER: &str = "torch channels-last";
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use lodestone_models::{GoogLeNetConfig, GoogLeNetForm, InceptionV3Config, NetworkConfig};
+use lodestone_models::{
+    GoogLeNetConfig, GoogLeNetForm, InceptionV3Config, NetworkConfig, ResNetConfig,
+};
 
 /// A network on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,6 +21,12 @@ pub(crate) enum NetworkName {
     Paper,
     /// Inception V3 as torchvision has it
     InceptionV3,
+    /// ResNet of 18 layers as torchvision has it
+    Resnet18,
+    /// ResNet of 34 layers as torchvision has it
+    Resnet34,
+    /// ResNet of 50 layers as torchvision has it
+    Resnet50,
 }
 
 impl NetworkName {
@@ -36,6 +44,9 @@ impl NetworkName {
             Self::Googlenet => googlenet(GoogLeNetForm::Torchvision),
             Self::Paper => googlenet(GoogLeNetForm::Paper),
             Self::InceptionV3 => NetworkConfig::InceptionV3(InceptionV3Config { transform_input }),
+            Self::Resnet18 => NetworkConfig::ResNet18(ResNetConfig {}),
+            Self::Resnet34 => NetworkConfig::ResNet34(ResNetConfig {}),
+            Self::Resnet50 => NetworkConfig::ResNet50(ResNetConfig {}),
         }
     }
 }
@@ -100,8 +111,8 @@ pub(crate) struct ConvertArguments {
     /// Lets tensors that the file lacks keep the values they start with, and lists them.
     #[arg(long, requires = "network")]
     pub(crate) partial: bool,
-    /// The weights expect ImageNet's normalisation as it is: torchvision's published ones do not, those of a network that was
-    /// trained in torchvision from random weights do.
+    /// The weights expect ImageNet's normalisation as it is: torchvision's published ones of GoogLeNet and Inception V3 do not,
+    /// those of a network that was trained in torchvision from random weights do, and all of ResNet.
     #[arg(long, requires = "network")]
     pub(crate) no_transform_input: bool,
     /// Side of the square image, instead of the network's usual one.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::forward::convolve_as;
+use super::forward::{After, convolve_as};
 use super::geometry::Geometry;
 use super::pack::Reading;
 use crate::memory::Buffer;
@@ -111,8 +111,7 @@ fn phase_gradient(
         output_gradient,
         weights,
         reading,
-        None,
-        false,
+        After::default(),
     )
 }
 

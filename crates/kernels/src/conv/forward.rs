@@ -1,5 +1,7 @@
 //! The convolution.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::border::copy_bordered;
@@ -7,13 +9,25 @@ use super::geometry::{Geometry, Strip};
 use super::pack::{PackedWeights, Reading};
 use super::winograd::{self, TransformedWeights};
 use crate::memory::Buffer;
+use crate::rectify::add_then_cut;
 use crate::simd::{Finish, Left, Level, Right, multiply_panel};
 
 /// Pixels over which a strip spreads the reading of all weights, which come from the shared cache in deep layers. Few, so
 /// that the small maps of deep layers still fall into enough strips for all threads.
 const STRIP_PIXELS: usize = 96;
 
-/// Convolves `input` (channels last) with `weights` (`[out, in, height, width]`), then adds `bias` and cuts at zero.
+/// What follows the sums of a convolution, in this order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct After<'a> {
+    /// One value a channel.
+    pub(crate) bias: Option<&'a [f32]>,
+    /// Maps of the output's size, channels last.
+    pub(crate) maps: Option<&'a [f32]>,
+    /// The cut at zero.
+    pub(crate) relu: bool,
+}
+
+/// Convolves `input` (channels last) with `weights` (`[out, in, height, width]`), then adds bias and maps and cuts at zero.
 ///
 /// Returns the output, channels last.
 pub(crate) fn convolve(
@@ -21,8 +35,7 @@ pub(crate) fn convolve(
     geometry: &Geometry,
     input: &[f32],
     weights: &[f32],
-    bias: Option<&[f32]>,
-    relu: bool,
+    after: After<'_>,
 ) -> Buffer {
     let [height, width] = geometry.kernel;
     let shape = [geometry.out_channels, geometry.in_channels, height, width];
@@ -32,8 +45,7 @@ pub(crate) fn convolve(
         input,
         weights,
         Reading::forward(shape),
-        bias,
-        relu,
+        after,
     )
 }
 
@@ -44,12 +56,11 @@ pub(super) fn convolve_as(
     input: &[f32],
     weights: &[f32],
     reading: Reading,
-    bias: Option<&[f32]>,
-    relu: bool,
+    after: After<'_>,
 ) -> Buffer {
     if winograd::suits(geometry) {
         let weights = TransformedWeights::new(weights, &reading);
-        return winograd::convolve(level, geometry, input, &weights, bias, relu);
+        return winograd::convolve(level, geometry, input, &weights, after);
     }
     let weights = &PackedWeights::new(weights, &reading);
     let pointwise = geometry.is_pointwise();
@@ -61,14 +72,17 @@ pub(super) fn convolve_as(
     let mut output = Buffer::stale(geometry.batch * geometry.output_image());
     let mut parts = Vec::new();
     let mut rest = &mut *output;
+    let mut start = 0;
     for strip in geometry.strips(STRIP_PIXELS) {
-        let (part, after) = rest.split_at_mut(geometry.pixels(&strip) * geometry.out_channels);
-        parts.push((strip, part));
-        rest = after;
+        let floats = geometry.pixels(&strip) * geometry.out_channels;
+        let (part, behind) = rest.split_at_mut(floats);
+        parts.push((strip, after.of(start..start + floats), part));
+        rest = behind;
+        start += floats;
     }
     parts
         .into_par_iter()
-        .for_each_init(Buffer::default, |scratch, (strip, part)| {
+        .for_each_init(Buffer::default, |scratch, (strip, after, part)| {
             let rows = if pointwise {
                 let channels = geometry.in_channels;
                 &input[strip.rows.start * channels..strip.rows.end * channels]
@@ -80,10 +94,30 @@ pub(super) fn convolve_as(
                 &*scratch
             };
             convolve_strip(
-                level, &geometry, &strip, pointwise, rows, weights, bias, relu, part,
+                level, &geometry, &strip, pointwise, rows, weights, after, part,
             );
         });
     output
+}
+
+impl<'a> After<'a> {
+    /// For these values of the output.
+    pub(super) fn of(self, range: Range<usize>) -> Self {
+        let maps = self.maps.map(|maps| &maps[range]);
+        Self { maps, ..self }
+    }
+
+    /// Whether the cut is a part of the product kernels: maps are added before it.
+    pub(super) fn cuts_sums(self) -> bool {
+        self.relu && self.maps.is_none()
+    }
+
+    /// Adds the maps to sums with their bias that were just written and lie in the cache, and cuts.
+    pub(super) fn finish(self, level: Level, values: &mut [f32]) {
+        if let Some(maps) = self.maps {
+            add_then_cut(level, values, maps, self.relu);
+        }
+    }
 }
 
 /// One strip, whose input rows with their border are `rows`.
@@ -94,8 +128,7 @@ fn convolve_strip(
     pointwise: bool,
     rows: &[f32],
     weights: &PackedWeights,
-    bias: Option<&[f32]>,
-    relu: bool,
+    after: After<'_>,
     output: &mut [f32],
 ) {
     let channels = geometry.in_channels;
@@ -123,8 +156,11 @@ fn convolve_strip(
             run: left.steps * panel.width,
             step: panel.width,
         };
-        let bias = bias.map(|bias| &bias[panel.start..panel.start + panel.columns]);
-        let finish = Finish::Store { bias, relu };
+        let bias = after.bias;
+        let finish = Finish::Store {
+            bias: bias.map(|bias| &bias[panel.start..panel.start + panel.columns]),
+            relu: after.cuts_sums(),
+        };
         let values = weights.panel(panel);
         for image in 0..strip.images.len() {
             for line in 0..lines {
@@ -146,4 +182,5 @@ fn convolve_strip(
             }
         }
     }
+    after.finish(level, output);
 }

@@ -15,7 +15,7 @@ mod weight_gradient;
 mod winograd;
 
 pub(crate) use backward::input_gradient;
-pub(crate) use forward::convolve;
+pub(crate) use forward::{After, convolve};
 pub(crate) use geometry::Geometry;
 pub(crate) use weight_gradient::weight_gradient;
 

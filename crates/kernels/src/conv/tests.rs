@@ -119,11 +119,30 @@ fn check_geometry(geometry: &Geometry) {
     });
     for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
         let what = |name: &str| format!("{name}, {level:?}, {geometry:?}");
-        let have = convolve(level, geometry, &images, &weights, Some(&bias), false);
+        let after = After {
+            bias: Some(&bias),
+            ..After::default()
+        };
+        let have = convolve(level, geometry, &images, &weights, after);
         assert_close_to_largest(&what("output"), &have, &sums, 1e-5);
         let cut: Vec<f32> = have.iter().map(|value| value.max(0.0)).collect();
-        let relu = convolve(level, geometry, &images, &weights, Some(&bias), true);
+        let after = After {
+            relu: true,
+            ..after
+        };
+        let relu = convolve(level, geometry, &images, &weights, after);
         assert!(*relu == *cut);
+        let cut: Vec<f32> = have
+            .iter()
+            .zip(&gradient)
+            .map(|(value, more)| (value + more).max(0.0))
+            .collect();
+        let after = After {
+            maps: Some(&gradient),
+            ..after
+        };
+        let added = convolve(level, geometry, &images, &weights, after);
+        assert!(*added == *cut);
         let have = input_gradient(level, geometry, &gradient, &weights);
         assert_close_to_largest(&what("input gradient"), &have, &images_sums, 1e-5);
         let have = weight_gradient(level, geometry, &images, &gradient);
@@ -187,6 +206,7 @@ proptest! {
 fn every_level_agrees_on_the_networks() {
     let mut layers = networks::googlenet();
     layers.extend(networks::inception());
+    layers.extend(networks::resnet());
     layers.sort_unstable();
     layers.dedup();
     for (input, size, output, kernel, stride, padding) in layers {
@@ -200,7 +220,7 @@ fn every_level_agrees_on_the_networks() {
         let gradient = values(geometry.output_image(), 3);
         let run = |level| {
             [
-                convolve(level, geometry, &images, &weights, None, false),
+                convolve(level, geometry, &images, &weights, After::default()),
                 input_gradient(level, geometry, &gradient, &weights),
                 weight_gradient(level, geometry, &images, &gradient),
             ]

@@ -1,4 +1,4 @@
-//! Convolution, bias and ReLU in one operator, and its gradients.
+//! Convolution, bias, sum with other maps and ReLU in one operator, and its gradients.
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -9,8 +9,8 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bytes, Shape};
 
 use super::pixels::{Contiguous, Pixels, contiguous, dims};
-use crate::conv::{Geometry, convolve, input_gradient, weight_gradient};
-use crate::rectify::{column_sums, masked, masked_in_place};
+use crate::conv::{After, Geometry, convolve, input_gradient, weight_gradient};
+use crate::rectify::column_sums;
 use crate::simd::Level;
 
 pub(super) fn forward(
@@ -23,7 +23,21 @@ pub(super) fn forward(
 ) -> Pixels {
     let input = Pixels::of(input);
     let geometry = geometry(&input, dims(weights), stride, padding);
-    run(&input, &geometry, weights, bias, relu)
+    run(&input, &geometry, weights, bias, None, relu)
+}
+
+/// With a cut at zero.
+pub(super) fn forward_added(
+    input: FlexTensor,
+    weights: &FlexTensor,
+    bias: &FlexTensor,
+    more: FlexTensor,
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> Pixels {
+    let (input, more) = (Pixels::of(input), Pixels::of(more));
+    let geometry = geometry(&input, dims(weights), stride, padding);
+    run(&input, &geometry, weights, Some(bias), Some(&more), true)
 }
 
 fn run(
@@ -31,20 +45,26 @@ fn run(
     geometry: &Geometry,
     weights: &FlexTensor,
     bias: Option<&FlexTensor>,
+    more: Option<&Pixels>,
     relu: bool,
 ) -> Pixels {
+    if let Some(more) = more {
+        assert_eq!(
+            (more.batch, more.channels, more.size),
+            (geometry.batch, geometry.out_channels, geometry.output),
+            "images, channels and size of the maps to add, and of the convolution's"
+        );
+    }
     let weights = Contiguous::of(weights);
     let bias = bias.map(Contiguous::of);
     let bias = bias.as_ref().map(Contiguous::values);
     let level = Level::best();
-    let output = convolve(
-        level,
-        geometry,
-        input.values(),
-        weights.values(),
+    let after = After {
         bias,
+        maps: more.map(Pixels::values),
         relu,
-    );
+    };
+    let output = convolve(level, geometry, input.values(), weights.values(), after);
     Pixels::new(
         output,
         geometry.batch,
@@ -104,7 +124,7 @@ pub(super) fn tracked<C: CheckpointStrategy>(
     match bias {
         Some(bias) => {
             let (bias, bias_node) = bias.into_parts();
-            let output = run(&input, &geometry, &weights, Some(&bias), relu);
+            let output = run(&input, &geometry, &weights, Some(&bias), None, relu);
             let nodes = [input_node, weights_node, bias_node];
             match Convolution.prepare::<C>(nodes).compute_bound().stateful() {
                 OpsKind::Tracked(prep) => prep.finish(finish(&output), output.into_tensor()),
@@ -112,7 +132,7 @@ pub(super) fn tracked<C: CheckpointStrategy>(
             }
         }
         None => {
-            let output = run(&input, &geometry, &weights, None, relu);
+            let output = run(&input, &geometry, &weights, None, None, relu);
             match Convolution
                 .prepare::<C>([input_node, weights_node])
                 .compute_bound()
@@ -122,6 +142,37 @@ pub(super) fn tracked<C: CheckpointStrategy>(
                 OpsKind::UnTracked(prep) => prep.finish(output.into_tensor()),
             }
         }
+    }
+}
+
+/// [`forward_added`] with gradients.
+pub(super) fn tracked_added<C: CheckpointStrategy>(
+    input: FloatTensor<Autodiff<Flex>>,
+    weights: FloatTensor<Autodiff<Flex>>,
+    bias: FloatTensor<Autodiff<Flex>>,
+    more: FloatTensor<Autodiff<Flex>>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> FloatTensor<Autodiff<Flex>> {
+    let (input, input_node) = input.into_parts();
+    let (weights, weights_node) = weights.into_parts();
+    let (bias, bias_node) = bias.into_parts();
+    let (more, more_node) = more.into_parts();
+    let (input, more) = (Pixels::of(input), Pixels::of(more));
+    let geometry = geometry(&input, dims(&weights), stride, padding);
+    let output = run(&input, &geometry, &weights, Some(&bias), Some(&more), true);
+    let nodes = [input_node, weights_node, bias_node, more_node];
+    match Convolution.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let saved = Saved {
+                input,
+                weights,
+                output: Some(output.clone()),
+                geometry,
+            };
+            prep.finish(saved, output.into_tensor())
+        }
+        OpsKind::UnTracked(prep) => prep.finish(output.into_tensor()),
     }
 }
 
@@ -137,7 +188,7 @@ struct Saved {
     geometry: Geometry,
 }
 
-/// Parents are the input, the weights and, for `N = 3`, the bias.
+/// Parents are the input, the weights, from `N = 3` on the bias, and for `N = 4` the maps that were added.
 impl<const N: usize> Backward<Flex, N> for Convolution {
     type State = Saved;
 
@@ -156,14 +207,10 @@ impl<const N: usize> Backward<Flex, N> for Convolution {
         } = ops.state;
         let mut gradient = Pixels::of(gradients.consume::<Flex>(&ops.node));
         if let Some(output) = output {
-            let (batch, size, channels) = (gradient.batch, gradient.size, gradient.channels);
-            match gradient.values_mut() {
-                Some(values) => masked_in_place(level, values, output.values()),
-                None => {
-                    let values = masked(level, gradient.values(), output.values());
-                    gradient = Pixels::new(values, batch, size, channels);
-                }
-            }
+            gradient = gradient.where_positive(&output);
+        }
+        if let Some(Some(node)) = ops.parents.get(3) {
+            gradients.register::<Flex>(node.id, gradient.clone().into_tensor());
         }
         if let Some(Some(node)) = ops.parents.get(2) {
             let sums = column_sums(level, gradient.values(), geometry.out_channels);

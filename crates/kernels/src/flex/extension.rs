@@ -82,6 +82,23 @@ pub(crate) trait FastBackend: Backend {
         epsilon: f32,
         relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// See [`crate::conv2d_add`].
+    fn convolve_added(
+        input: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        more: FloatTensor<Self>,
+        stride: [usize; 2],
+        padding: [usize; 2],
+    ) -> FloatTensor<Self>;
+    /// See [`crate::batch_norm_add`]. Output, mean and biased variance.
+    fn batch_norm_added(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        more: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// See [`crate::local_response_norm`].
     fn response_norm(input: FloatTensor<Self>, setting: ResponseNorm) -> FloatTensor<Self>;
     /// One of the tensors that [`crate::fork`] returns.
@@ -141,6 +158,27 @@ impl FastBackend for Flex {
         norm::forward(input, &gamma, &beta, epsilon, relu)
     }
 
+    fn convolve_added(
+        input: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        more: FloatTensor<Self>,
+        stride: [usize; 2],
+        padding: [usize; 2],
+    ) -> FloatTensor<Self> {
+        convolution::forward_added(input, &weights, &bias, more, stride, padding).into_tensor()
+    }
+
+    fn batch_norm_added(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        more: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        norm::forward_added(input, &gamma, &beta, more, epsilon)
+    }
+
     fn response_norm(input: FloatTensor<Self>, setting: ResponseNorm) -> FloatTensor<Self> {
         response_norm::forward(input, setting)
     }
@@ -190,6 +228,27 @@ impl<C: CheckpointStrategy> FastBackend for Autodiff<Flex, C> {
         relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         norm::tracked::<C>(input, gamma, beta, epsilon, relu)
+    }
+
+    fn convolve_added(
+        input: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        more: FloatTensor<Self>,
+        stride: [usize; 2],
+        padding: [usize; 2],
+    ) -> FloatTensor<Self> {
+        convolution::tracked_added::<C>(input, weights, bias, more, stride, padding)
+    }
+
+    fn batch_norm_added(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        more: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        norm::tracked_added::<C>(input, gamma, beta, more, epsilon)
     }
 
     fn response_norm(input: FloatTensor<Self>, setting: ResponseNorm) -> FloatTensor<Self> {

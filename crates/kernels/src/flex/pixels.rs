@@ -6,6 +6,8 @@ use burn::tensor::{Bytes, Shape};
 use rayon::prelude::*;
 
 use crate::memory::Buffer;
+use crate::rectify::{masked, masked_in_place};
+use crate::simd::Level;
 
 /// Floats that a thread copies at a time.
 const PIECE: usize = 64 * 1024;
@@ -97,6 +99,17 @@ impl Pixels {
         }
         let copy = copied(self.values());
         Self::new(copy, self.batch, self.size, self.channels)
+    }
+
+    /// Itself where `output`, which a cut at zero made, is positive, and 0 elsewhere.
+    pub(super) fn where_positive(mut self, output: &Self) -> Self {
+        let level = Level::best();
+        if let Some(values) = self.values_mut() {
+            masked_in_place(level, values, output.values());
+            return self;
+        }
+        let values = masked(level, self.values(), output.values());
+        Self::new(values, self.batch, self.size, self.channels)
     }
 
     /// The values, if no other tensor shares them.

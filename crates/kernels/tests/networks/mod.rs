@@ -70,3 +70,29 @@ pub(crate) fn inception() -> Vec<Layer> {
     }
     layers
 }
+
+/// The convolutions of ResNet-18, 34 and 50 for images of 224 × 224 behind the first, which GoogLeNet has too, each shape once.
+pub(crate) fn resnet() -> Vec<Layer> {
+    let mut layers: Vec<Layer> = vec![
+        (64, 56, 64, [3, 3], 1, [1, 1]),
+        (64, 56, 64, [1, 1], 1, [0, 0]),
+        (64, 56, 256, [1, 1], 1, [0, 0]),
+        (256, 56, 64, [1, 1], 1, [0, 0]),
+    ];
+    for (size, width) in [(56, 128), (28, 256), (14, 512)] {
+        let (input, output, half) = (2 * width, 4 * width, size / 2);
+        layers.extend([
+            // The first block of ResNet-50 halves, then that of the others.
+            (input, size, width, [1, 1], 1, [0, 0]),
+            (width, size, width, [3, 3], 2, [1, 1]),
+            (input, size, output, [1, 1], 2, [0, 0]),
+            (width / 2, size, width, [3, 3], 2, [1, 1]),
+            (width / 2, size, width, [1, 1], 2, [0, 0]),
+            // All other blocks.
+            (output, half, width, [1, 1], 1, [0, 0]),
+            (width, half, width, [3, 3], 1, [1, 1]),
+            (width, half, output, [1, 1], 1, [0, 0]),
+        ]);
+    }
+    layers
+}

@@ -33,17 +33,24 @@ pub(super) fn symmetric<const D: usize>(
 
 /// Fills every tensor of a network.
 pub(super) fn fill(slots: Vec<Slot<'_>>) {
+    let norms: Vec<String> = slots
+        .iter()
+        .filter_map(|slot| slot.name.strip_suffix("running_mean").map(str::to_owned))
+        .collect();
     for slot in slots {
         let shape = slot.shape();
         let fan_in: usize = shape[1..].iter().product();
-        let norm = slot.name.contains(".bn.");
-        let rule = |u: f64| match slot.name.rsplit('.').next() {
-            Some("weight") if norm => 0.75 + 0.5 * u,
-            Some("weight") => (2.0 * u - 1.0) * (6.0 / fan_in as f64).sqrt(),
-            Some("running_var") => 0.5 + u,
-            Some("running_mean") => 0.2 * (u - 0.5),
-            Some("bias") if norm => 0.2 * (u - 0.5),
-            Some("bias") => 0.1 * (u - 0.5),
+        let part = slot.name.rsplit('.').next().unwrap_or_default();
+        let norm = norms
+            .iter()
+            .any(|norm| slot.name.strip_suffix(part) == Some(norm));
+        let rule = |u: f64| match part {
+            "weight" if norm => 0.75 + 0.5 * u,
+            "weight" => (2.0 * u - 1.0) * (6.0 / fan_in as f64).sqrt(),
+            "running_var" => 0.5 + u,
+            "running_mean" => 0.2 * (u - 0.5),
+            "bias" if norm => 0.2 * (u - 0.5),
+            "bias" => 0.1 * (u - 0.5),
             _ => panic!("no rule for {}", slot.name),
         };
         let values = unit(&slot.name, shape.iter().product());

@@ -242,18 +242,18 @@ impl Case {
 }
 
 /// Gradients of `sum(features * cotangent)`.
-fn backward(features: Tensor<2>) -> Gradients {
+pub(super) fn backward(features: Tensor<2>) -> Gradients {
     let cotangent = symmetric("cotangent", features.dims(), &features.device());
     (features * cotangent).sum().backward()
 }
 
-fn gradient(classifier: &mut Classifier, name: &str, gradients: &Gradients) -> Vec<f32> {
+pub(super) fn gradient(classifier: &mut Classifier, name: &str, gradients: &Gradients) -> Vec<f32> {
     let slots = classifier.slots();
     let slot = slots.iter().find(|slot| slot.name == name);
     slot.and_then(|slot| slot.gradient(gradients)).unwrap()
 }
 
-fn tensor(classifier: &mut Classifier, name: &str) -> Vec<f32> {
+pub(super) fn tensor(classifier: &mut Classifier, name: &str) -> Vec<f32> {
     let slots = classifier.slots();
     slots
         .iter()
@@ -263,13 +263,13 @@ fn tensor(classifier: &mut Classifier, name: &str) -> Vec<f32> {
 }
 
 /// One run of torchvision's network.
-struct Golden {
-    file: WeightFile,
-    prefix: String,
+pub(super) struct Golden {
+    pub(super) file: WeightFile,
+    pub(super) prefix: String,
 }
 
 impl Golden {
-    fn stage(&self, name: &str, maps: Tensor<4>) {
+    pub(super) fn stage(&self, name: &str, maps: Tensor<4>) {
         let shape = format!("{}.stage.{name}.shape", self.prefix);
         let shape: Vec<usize> = self.file.tensors[&shape]
             .bytes
@@ -299,7 +299,12 @@ impl Golden {
         self.close(&format!("stage.{name}.sample"), &sample(&values), 2e-5);
     }
 
-    fn gradient(&self, name: &str, values: &[f32], [sample_within, norm_within]: [f32; 2]) {
+    pub(super) fn gradient(
+        &self,
+        name: &str,
+        values: &[f32],
+        [sample_within, norm_within]: [f32; 2],
+    ) {
         let norm = values
             .iter()
             .map(|&v| f64::from(v).powi(2))
@@ -320,7 +325,7 @@ impl Golden {
     /// value at most. Seen in `Mixed_7c.branch3x3_2a` with transformed input since 3×3 convolutions are summed as Winograd has
     /// it: 1 of 64, by 1.8 % of the largest, the others within 0.2 %; with burn's own operators all are, which is a test above. The
     /// norm is held to its own tolerance.
-    fn gradient_but_for_one(&self, name: &str, values: &[f32], within: [f32; 2]) {
+    pub(super) fn gradient_but_for_one(&self, name: &str, values: &[f32], within: [f32; 2]) {
         let mut values = values.to_vec();
         let key = format!("{}.grad.{name}.sample", self.prefix);
         let want = self.file.values(&key).unwrap();
@@ -340,7 +345,7 @@ impl Golden {
     }
 
     /// Fails if some value differs by more than `tolerance` times the largest.
-    fn close(&self, name: &str, got: &[f32], tolerance: f32) {
+    pub(super) fn close(&self, name: &str, got: &[f32], tolerance: f32) {
         let name = format!("{}.{name}", self.prefix);
         let want = self.file.values(&name).unwrap();
         assert_close_to_largest(&name, got, &want, tolerance.into());

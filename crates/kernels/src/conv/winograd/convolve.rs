@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::super::border::copy_bordered;
+use super::super::forward::After;
 use super::super::geometry::Geometry;
 use super::tiling::{Sizes, TiledStrip, Tiling, plane};
 use super::weights::TransformedWeights;
@@ -26,36 +27,37 @@ struct Work {
     sums: Buffer,
 }
 
-/// Convolves `input` (channels last), then adds `bias` and cuts at zero. Returns the output, channels last.
+/// Convolves `input` (channels last), then adds bias and maps and cuts at zero. Returns the output, channels last.
 pub(in super::super) fn convolve(
     level: Level,
     geometry: &Geometry,
     input: &[f32],
     weights: &TransformedWeights,
-    bias: Option<&[f32]>,
-    relu: bool,
+    after: After<'_>,
 ) -> Buffer {
     let tiling = Tiling::new(geometry, SIZES);
     let mut output = Buffer::stale(geometry.batch * geometry.output_image());
     let mut parts = Vec::new();
     let mut rest = &mut *output;
+    let mut start = 0;
     for index in 0..tiling.len() {
         let strip = tiling.strip(index);
-        let (part, after) = rest.split_at_mut(strip.pixels() * geometry.out_channels);
-        parts.push((strip, part));
-        rest = after;
+        let floats = strip.pixels() * geometry.out_channels;
+        let (part, behind) = rest.split_at_mut(floats);
+        parts.push((strip, after.of(start..start + floats), part));
+        rest = behind;
+        start += floats;
     }
     parts
         .into_par_iter()
-        .for_each_init(Work::default, |work, (strip, part)| {
+        .for_each_init(Work::default, |work, (strip, after, part)| {
             convolve_strip(
                 level,
                 &tiling.even,
                 &strip,
                 input,
                 weights,
-                bias,
-                relu,
+                after,
                 work,
                 part,
             );
@@ -69,8 +71,7 @@ fn convolve_strip(
     strip: &TiledStrip,
     input: &[f32],
     weights: &TransformedWeights,
-    bias: Option<&[f32]>,
-    relu: bool,
+    after: After<'_>,
     work: &mut Work,
     output: &mut [f32],
 ) {
@@ -113,9 +114,11 @@ fn convolve_strip(
         }
     }
     let pixels = strip.outputs(geometry.out_channels);
+    let (bias, relu) = (after.bias, after.cuts_sums());
     transform_output(
         level, tiles, sums, sum_plane, width, bias, relu, pixels, output,
     );
+    after.finish(level, output);
 }
 
 /// Copies the rows under a strip with their border to `rows`, and transforms them into the planes of `inputs`, which lie

@@ -13,6 +13,7 @@ use crate::weights::{self, LoadOptions, WeightFile};
 use crate::{
     Auxiliary, Classifier, ClassifierConfig, Distance, EmbedderConfig, GoogLeNetConfig,
     GoogLeNetForm, HeadConfig, InceptionV3Config, Model, ModelDescription, NetworkConfig,
+    ResNetConfig,
 };
 
 /// Runs the Python of the variable `LODESTONE_PYTHON`, or `python3`, where it can import torchvision.
@@ -119,19 +120,22 @@ fn every_parameter_starts_with_the_spread_that_torchvision_gives_it() {
 import torch, torchvision
 from safetensors.torch import save_file
 torch.manual_seed(0)
-for name in ("googlenet", "inception_v3"):
-    weights = getattr(torchvision.models, name)(num_classes=1000, aux_logits=True, init_weights=True).state_dict()
+heads = {"aux_logits": True, "init_weights": True}
+for name, options in (("googlenet", heads), ("inception_v3", heads), ("resnet18", {}), ("resnet50", {})):
+    weights = getattr(torchvision.models, name)(num_classes=1000, **options).state_dict()
     save_file({k: v for k, v in weights.items() if v.is_floating_point()}, name + ".safetensors")
 "#;
     if !python(folder.path(), script) {
         return;
     }
-    let cases: [(&str, NetworkConfig); 2] = [
+    let cases: [(&str, NetworkConfig); 4] = [
         (
             "googlenet",
             GoogLeNetConfig::new(GoogLeNetForm::Torchvision).into(),
         ),
         ("inception_v3", InceptionV3Config::default().into()),
+        ("resnet18", NetworkConfig::ResNet18(ResNetConfig {})),
+        ("resnet50", NetworkConfig::ResNet50(ResNetConfig {})),
     ];
     // Mean and standard deviation.
     let spread = |values: &[f32]| {
@@ -178,6 +182,8 @@ fn torchvision_takes_our_files_and_computes_the_same() {
             64,
         ),
         ("inception_v3", InceptionV3Config::default().into(), 96),
+        ("resnet34", NetworkConfig::ResNet34(ResNetConfig {}), 64),
+        ("resnet50", NetworkConfig::ResNet50(ResNetConfig {}), 64),
     ];
     let write = |name: &str, network: &NetworkConfig| {
         let auxiliary = Auxiliary::With { dropout: 0.7 };
@@ -217,13 +223,17 @@ fn torchvision_takes_our_files_and_computes_the_same() {
     let script = r#"
 import torch, torchvision
 from safetensors.torch import load_file, save_file
-for name, size in (("googlenet", 64), ("inception_v3", 96)):
-    model = getattr(torchvision.models, name)(num_classes=7, aux_logits=True, init_weights=False)
+for name, size in (("googlenet", 64), ("inception_v3", 96), ("resnet34", 64), ("resnet50", 64)):
+    build = getattr(torchvision.models, name)
+    with_heads, without = ({"aux_logits": aux, "init_weights": False} for aux in (True, False))
+    if name.startswith("resnet"):
+        with_heads = without = {}
+    model = build(num_classes=7, **with_heads)
     weights = load_file(name + ".safetensors")
     model.load_state_dict(weights)
     with torch.no_grad():
         logits = model.eval()(torch.ones(1, 3, size, size))
-        model = getattr(torchvision.models, name)(num_classes=7, aux_logits=False, init_weights=False)
+        model = build(num_classes=7, **without)
         model.load_state_dict(load_file(name + "_model.safetensors"))
         embeddings = model.eval()(torch.ones(1, 3, size, size))
     save_file({"logits": logits, "embeddings": embeddings}, name + "_answers.safetensors")
