@@ -366,12 +366,7 @@ fn a_loss_over_blocks_is_the_loss_over_the_whole_matrix() {
                 }
             }
         }
-        assert_close(
-            &[output.per_example[anchor]],
-            &[sum / count],
-            1e-4,
-            0.0,
-        );
+        assert_close(&[output.per_example[anchor]], &[sum / count], 1e-4, 0.0);
     }
     assert!(value > 0.0 && gradient.values.iter().any(|&g| g != 0.0));
 }
