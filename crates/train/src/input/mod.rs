@@ -1,0 +1,7 @@
+//! From photographs to what goes into the network.
+
+pub(crate) mod frozen;
+pub(crate) mod left_out;
+pub(crate) mod mend;
+pub(crate) mod preprocess;
+pub(crate) mod source;

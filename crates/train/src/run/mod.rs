@@ -1,0 +1,15 @@
+//! A run from its first step to its last: setting up, the loop, checkpoints.
+
+pub(crate) mod checkpoint;
+pub(crate) mod not_finite;
+pub(crate) mod pick;
+pub(crate) mod random;
+pub(crate) mod refresh;
+pub(crate) mod save;
+pub(crate) mod setup;
+pub(crate) mod state;
+pub(crate) mod step_start;
+pub(crate) mod stopping;
+pub(crate) mod trainer;
+pub(crate) mod training;
+pub(crate) mod transfers;
