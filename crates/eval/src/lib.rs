@@ -122,7 +122,9 @@ pub use nearest::Neighbour;
 pub use pair_sample::sample_pairs;
 pub use parts::{PartError, RetrievalPart};
 pub use predictions::{Confusion, Errors, Predictions};
-pub use report::{ApproximateNote, Clustering, Distance, KMeansRun, Measure, Report, Setting};
+pub use report::{
+    ApproximateNote, Clustering, KMeansRun, Measure, RankingDistance, Report, Setting,
+};
 pub use retrieval::{Depth, Mean, RankingMetric, Retrieval, RetrievalConfig};
 pub use roles::Roles;
 pub use scores::{AtCut, QueryScores};

@@ -86,7 +86,7 @@ pub use head::{Head, HeadConfig, HeadInitialisation, HeadKind};
 pub use inception_v3::InceptionV3Config;
 pub use inference::InferenceEmbedder;
 pub use layer::LayerCost;
-pub use model::{Distance, Model, ModelDescription};
+pub use model::{Comparison, Model, ModelDescription};
 pub use network::NetworkConfig;
 pub use preprocessing::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use segmented::{EmbedderGradients, SegmentedPass};

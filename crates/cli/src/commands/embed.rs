@@ -9,7 +9,7 @@ use lodestone_exchange::Embeddings;
 use lodestone_train::Observer;
 
 use crate::args::EmbedArguments;
-use crate::commands::embed_parts::Parts;
+use crate::commands::embed_parts::PartFolder;
 use crate::commands::opened::Opened;
 use crate::overwrite;
 use crate::progress::Progress;
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     } else {
         Broken::Fail
     };
-    let parts = Parts::open(&arguments.out, &opened, &table, &rows)?;
+    let parts = PartFolder::open(&arguments.out, &opened, &table, &rows)?;
     let start = progress.elapsed();
     let made = parts.embed(&opened, &table, broken, arguments.batch, progress)?;
     let seconds = (progress.elapsed() - start).as_secs_f64();

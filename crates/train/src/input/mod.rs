@@ -1,7 +1,9 @@
 //! From photographs to what goes into the network.
 
+pub(crate) mod columns;
 pub(crate) mod frozen;
 pub(crate) mod left_out;
 pub(crate) mod mend;
+pub(crate) mod parts;
 pub(crate) mod preprocess;
 pub(crate) mod source;

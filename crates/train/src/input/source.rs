@@ -189,7 +189,7 @@ impl TrainingSource {
                     .pop_front()
                     .unwrap_or_else(|| panic!("no batch was asked for"));
                 let mut generator =
-                    crate::run::random::generator(*seed, crate::run::random::Purpose::View, number);
+                    crate::random::generator(*seed, crate::random::Purpose::View, number);
                 let wanted: Vec<(usize, usize)> = rows
                     .into_iter()
                     .map(|row| (row, generator.random_range(0..maps.views())))
@@ -276,9 +276,9 @@ impl EvaluationSource {
         let mut places = Vec::with_capacity(rows.len());
         let mut skipped = Vec::new();
         let mut done = 0;
-        // Each answer is fetched when the next is on its way, so that the device never waits for the host.
+        // Each answer is read when the next is on its way, so that the device never waits for the host.
         let mut before: Option<(Tensor<2>, usize)> = None;
-        let mut fetch = |answered: Option<(Tensor<2>, usize)>, observer: &mut dyn Observer| {
+        let mut read = |answered: Option<(Tensor<2>, usize)>, observer: &mut dyn Observer| {
             if let Some((answer, images)) = answered {
                 values.extend(host(answer));
                 done += images;
@@ -295,7 +295,7 @@ impl EvaluationSource {
                 for chunk in rows.chunks(self.batch) {
                     let wanted: Vec<(usize, usize)> = chunk.iter().map(|&row| (row, 0)).collect();
                     let answered = answer(Input::Maps(maps.read(&wanted, device)?, stage));
-                    fetch(before.replace((answered, chunk.len())), observer);
+                    read(before.replace((answered, chunk.len())), observer);
                 }
             }
             None => {
@@ -311,11 +311,11 @@ impl EvaluationSource {
                         continue;
                     }
                     let answered = answer(Input::Images(batch.images.into_tensor(device)));
-                    fetch(before.replace((answered, images)), observer);
+                    read(before.replace((answered, images)), observer);
                 }
             }
         }
-        fetch(before, observer);
+        read(before, observer);
         observer.on(Event::PhaseEnded { phase });
         match places.is_empty() && !skipped.is_empty() {
             true => Err(TrainError::unreadable(&skipped)),

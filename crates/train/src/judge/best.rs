@@ -8,13 +8,14 @@ use lodestone_losses::ClassRule;
 
 use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
-use crate::judge::evaluate::{Centres, Judged, Part, headline, judge_with};
+use crate::input::columns::Part;
+use crate::input::columns::rows_of;
+use crate::input::parts::Parts;
+use crate::judge::evaluate::{Centres, Judged, headline, judge_with};
 use crate::judge::judging::Judge;
 use crate::learn::learner::Learner;
 use crate::record::health::Warning;
 use crate::record::observer::{Event, Observer};
-use crate::run::refresh::rows_of;
-use crate::run::setup::Parts;
 use crate::run::state::State;
 
 /// Refuses a watched metric that no report of the run will have, before the first step: of eight points, judged as the validation

@@ -11,20 +11,7 @@ use lodestone_sampling::Index;
 
 use crate::config::run_config::EvaluationConfig;
 use crate::error::TrainError;
-use crate::judge::outcomes::RowOutcome;
-
-/// Embeddings of one part of the data, with their labels.
-#[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
-    /// `[n, dim]`, row-major.
-    pub embeddings: &'a [f32],
-    /// The classes that training sees, `[n]`; those of other images have numbers that no training image has.
-    pub labels: &'a [usize],
-    /// The fine classes, where training merged them.
-    pub fine: Option<&'a [usize]>,
-    /// Sequences: an image does not look for those of its own.
-    pub sequences: Option<&'a [usize]>,
-}
+use crate::input::columns::Part;
 
 /// Why rules that vote with a variance have no value, as they have none in an embedding that has collapsed.
 const POINTS: &str = "the clusters of the batches are points, so kNC has no variance to vote with";
@@ -84,6 +71,17 @@ pub fn headline(rule: Option<ClassRule>, mode: Mode) -> String {
 /// If an embedding is not finite, or the parts do not fit each other.
 pub fn judge(what: &Judged<'_>, config: &EvaluationConfig) -> Result<Report, TrainError> {
     Ok(find(what, config)?.report)
+}
+
+/// What the rules say of a held-out image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RowOutcome {
+    /// Its place among the held-out images.
+    pub(crate) row: usize,
+    /// In the distance of the run.
+    pub(crate) plain: QueryOutcome,
+    /// In cosine distance.
+    pub(crate) cosine: QueryOutcome,
 }
 
 /// A report, and what the rules that all losses share say of each held-out image that asks, in their order.

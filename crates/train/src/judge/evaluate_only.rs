@@ -5,15 +5,16 @@ use lodestone_models::HeadInitialisation;
 use lodestone_sampling::Classes;
 
 use crate::error::TrainError;
+use crate::input::parts::Parts;
 use crate::judge::evaluate::{Findings, Judged, find, headline};
 use crate::judge::judging::note_receipt;
 use crate::judge::outcomes;
-use crate::judge::saved_embeddings as kept;
+use crate::judge::saved_embeddings;
 use crate::learn::learner::Learner;
 use crate::record::health::Warning;
 use crate::record::observer::{Event, Observer, Phase};
 use crate::run::save::{load_state, load_trained};
-use crate::run::setup::{Parts, Setup};
+use crate::run::setup::Setup;
 use crate::run::state::State;
 use crate::run::trainer::Trainer;
 
@@ -54,7 +55,7 @@ impl Trainer {
             note_receipt(&mut report, &state.last_receipt());
         }
         if let Some(folder) = &self.keep {
-            kept::complete(folder, &report)?;
+            saved_embeddings::complete(folder, &report)?;
         }
         if let Some(file) = &self.outcomes {
             outcomes::write(file, &judgement.outcomes)?;

@@ -10,16 +10,17 @@ use lodestone_sampling::{Classes, Index, ReceiptSummary, RefreshSource};
 
 use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
+use crate::input::columns::rows_of;
+use crate::input::parts::Parts;
 use crate::input::source::EvaluationSource;
 use crate::judge::evaluate::{Findings, Judged, find, headline};
 use crate::judge::outcomes::{self, Line};
-use crate::judge::saved_embeddings as kept;
+use crate::judge::saved_embeddings;
 use crate::learn::learner::Learner;
 use crate::record::events::Value;
 use crate::record::observer::Observer;
 use crate::record::strips::{Shown, sheet, strips};
-use crate::run::refresh::rows_of;
-use crate::run::setup::{Parts, needs_index};
+use crate::run::setup::needs_index;
 use crate::run::state::State;
 
 /// What does not change between the judgements of a run.
@@ -122,7 +123,7 @@ impl Judge<'_> {
         let outcomes = outcomes::lines(&outcomes, &photographs, &of_queries.labels, &seen);
         if let Some(folder) = self.keep {
             let photographs = [photographs, parts.photographs(&train)];
-            kept::write(folder, &judged, &photographs, &config.evaluation, &report)?;
+            saved_embeddings::write(folder, &judged, &photographs, &config.evaluation, &report)?;
             let sheet = sheet(&rows, self.loader)?;
             write_whole(&folder.join("queries.jpg"), |file| file.write_all(&sheet))?;
         }

@@ -17,26 +17,16 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use lodestone_eval::QueryOutcome;
 use serde::Serialize;
 
 use crate::error::TrainError;
-use crate::judge::saved_embeddings::{Photograph, write_lines};
+use crate::input::columns::Photograph;
+use crate::judge::evaluate::RowOutcome;
+use crate::judge::saved_embeddings::write_lines;
 
 /// The columns.
 const COLUMNS: &str = "path,class_name,label,seen,nearest_neighbour,map_at_r,nearest_class_mean,nearest_neighbour_cosine,\
                        map_at_r_cosine,nearest_class_mean_cosine";
-
-/// What the rules say of a held-out image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct RowOutcome {
-    /// Its place among the held-out images.
-    pub(crate) row: usize,
-    /// In the distance of the run.
-    pub(crate) plain: QueryOutcome,
-    /// In cosine distance.
-    pub(crate) cosine: QueryOutcome,
-}
 
 /// A line of the file.
 #[derive(Clone, Debug, Serialize)]
@@ -103,7 +93,8 @@ mod tests {
 
     use super::*;
     use crate::config::run_config::EvaluationConfig;
-    use crate::judge::evaluate::{Judged, Part, judge_with};
+    use crate::input::columns::Part;
+    use crate::judge::evaluate::{Judged, judge_with};
 
     const DIM: usize = 4;
     const HELD_OUT: usize = 60;

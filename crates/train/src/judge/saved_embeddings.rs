@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::run_config::EvaluationConfig;
 use crate::error::TrainError;
+use crate::input::columns::{Columns, Photograph};
 use crate::judge::evaluate::{Centres, Judged, judge_with};
-use crate::run::setup::Columns;
 
 /// The file with what is no matrix.
 const SETTINGS: &str = "evaluation.json";
@@ -51,14 +51,6 @@ struct Settings {
     variance: Option<f64>,
     notes: BTreeMap<String, String>,
     warnings: Vec<String>,
-}
-
-/// What a reader of embeddings wants to know of a row, beside what the report needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Photograph {
-    pub(crate) path: String,
-    pub(crate) class_name: String,
-    pub(crate) split: Split,
 }
 
 /// A line of the list beside a matrix; columns that say nothing are left out.
@@ -314,7 +306,8 @@ fn rows_of(matrix: &Option<(Vec<f32>, usize)>) -> Option<Rows<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::evaluate::{Part, judge};
+    use crate::input::columns::Part;
+    use crate::judge::evaluate::judge;
 
     #[test]
     fn kept_embeddings_give_the_same_report() {

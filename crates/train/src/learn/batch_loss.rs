@@ -9,7 +9,7 @@ use lodestone_sampling::{Batch, PlanConfig};
 use rand::RngExt;
 
 use crate::config::run_config::RunConfig;
-use crate::run::random::{Purpose, generator};
+use crate::random::{Purpose, generator};
 
 /// Loss of `embeddings` `[batch, dim]`, whose classes are `labels`; `draw` is the batch's number, for random miners.
 pub(crate) fn forward(

@@ -1,21 +1,17 @@
 //! What the optimiser moves: network, loss, and an optimiser for each of the three groups of parameters.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor, TensorData};
 use lodestone_losses::Loss;
-use lodestone_models::{
-    AuxiliaryClassifiers, Distance, Embedder, EmbedderGradients, Model, ModelDescription,
-    SegmentedPass,
-};
+use lodestone_models::{AuxiliaryClassifiers, Comparison, Embedder, Model, ModelDescription};
 
 use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
+use crate::input::parts::Parts;
 use crate::input::source::{Collected, Encoded, EvaluationSource, Input};
 use crate::learn::average::Average;
-use crate::learn::gradients::GroupGradients;
 use crate::record::observer::{Observer, Phase};
-use crate::run::setup::Parts;
 
 /// Network, loss and their optimisers.
 pub(crate) struct Learner {
@@ -67,60 +63,6 @@ impl Learner {
             auxiliary,
             segments: None,
         }
-    }
-
-    /// Gradients of `mean`, a loss on what [`encode`](Self::encode) returned. The backward pass goes through `scale` times as
-    /// much, so that half precision keeps what is small; what is returned is not scaled.
-    pub(crate) fn gradients(
-        &self,
-        mean: &Tensor<1>,
-        segments: Option<SegmentedPass>,
-        scale: f32,
-    ) -> GroupGradients {
-        if scale != 1.0 {
-            let scaled = self.gradients(&mean.clone().mul_scalar(scale), segments, 1.0);
-            let back = Tensor::from_data([1.0 / scale], &mean.device().inner());
-            return scaled.scale(&back, self);
-        }
-        let mut gradients = mean.backward();
-        let own = GradientsParams::from_module(&mut gradients, &self.loss);
-        let network = match segments {
-            Some(pass) => pass.backward(&self.embedder, &self.auxiliary, gradients),
-            None => EmbedderGradients {
-                trunk: GradientsParams::from_module(&mut gradients, &self.embedder.trunk),
-                head: GradientsParams::from_module(&mut gradients, &self.embedder.head),
-                auxiliary: GradientsParams::from_module(&mut gradients, &self.auxiliary),
-            },
-        };
-        GroupGradients { network, own }
-    }
-
-    /// Moves each group along its gradient at its own rate times `factor`, and the average after them; `step` counts from 0.
-    pub(crate) fn step(
-        mut self,
-        gradients: GroupGradients,
-        config: &RunConfig,
-        factor: f64,
-        step: usize,
-    ) -> Self {
-        let gradients = gradients.clip(config.optimizer.clip_norm, &self);
-        let GroupGradients { network, own } = gradients;
-        let [trunk, head, loss] = config.rates(factor);
-        self.embedder.trunk = self
-            .trunk_optimizer
-            .step(trunk, self.embedder.trunk, network.trunk);
-        self.embedder.head = self
-            .head_optimizer
-            .step(head, self.embedder.head, network.head);
-        self.auxiliary = self
-            .auxiliary_optimizer
-            .step(head, self.auxiliary, network.auxiliary);
-        self.loss = self.loss_optimizer.step(loss, self.loss, own);
-        let decay = config.train.average_decay;
-        self.average = self
-            .average
-            .map(|average| average.follow(&self.embedder, &self.loss, decay, step + 1));
-        self
     }
 
     /// Network and loss that are judged, without gradients: the averaged ones, where there is an average.
@@ -211,9 +153,9 @@ impl Learner {
                 embedder: self.embedder.config().clone(),
                 preprocessing: config.preprocessing(),
                 distance: if self.embedder.config().head.normalise {
-                    Distance::Cosine
+                    Comparison::Cosine
                 } else {
-                    Distance::Euclidean
+                    Comparison::Euclidean
                 },
                 class_names: parts.training_class_names().to_vec(),
             },

@@ -64,7 +64,7 @@ fn shares(images: usize, devices: usize) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// As [`crate::learn::gradients::differentiate`], on `device` and `workers` together. `seeds` gives each device what it draws from.
+/// As [`crate::learn::differentiate::differentiate`], on `device` and `workers` together. `seeds` gives each device what it draws from.
 #[allow(clippy::too_many_arguments, reason = "those of differentiate")]
 pub(crate) fn differentiate(
     learner: &Learner,

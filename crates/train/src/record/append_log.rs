@@ -24,12 +24,12 @@ impl LogError {
 
 /// The file, open at its end.
 #[derive(Debug)]
-pub(crate) struct GrowingFile {
+pub(crate) struct AppendLog {
     path: PathBuf,
     file: BufWriter<File>,
 }
 
-impl GrowingFile {
+impl AppendLog {
     /// Opens the file, or makes it, and cuts it to its first `bytes` bytes.
     ///
     /// # Errors

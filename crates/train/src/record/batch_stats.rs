@@ -1,10 +1,10 @@
-//! A look at the embeddings of a batch, and at how evenly the next seed is drawn.
+//! Statistics of the embeddings of a batch, and at how evenly the next seed is drawn.
 
 use lodestone_sampling::{Clusters, PlanConfig, SmallGroups, probabilities};
 
 /// The shape of a batch's embeddings.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Look {
+pub(crate) struct BatchStats {
     /// Mean length of an embedding.
     pub(crate) norm: f64,
     /// How many directions the batch uses, see [`effective_rank`].
@@ -13,9 +13,9 @@ pub(crate) struct Look {
     pub(crate) values: Vec<f32>,
 }
 
-impl Look {
-    /// Looks at rows of `dim` values.
-    pub(crate) fn at(values: Vec<f32>, dim: usize) -> Self {
+impl BatchStats {
+    /// Of rows of `dim` values.
+    pub(crate) fn of(values: Vec<f32>, dim: usize) -> Self {
         let norms = values.chunks_exact(dim).map(|row| dot(row, row).sqrt());
         let rows = values.len() / dim;
         Self {
@@ -128,14 +128,14 @@ mod tests {
             ),
         ];
         for (name, values, expected) in cases {
-            let found = Look::at(values.to_vec(), 2).effective_rank;
+            let found = BatchStats::of(values.to_vec(), 2).effective_rank;
             assert!((found - expected).abs() < 1e-5, "{name}: {found}");
         }
     }
 
     #[test]
     fn the_norm_is_the_mean_length() {
-        let look = Look::at(vec![3.0, 4.0, 0.0, 1.0], 2);
-        assert_eq!(look.norm, 3.0);
+        let stats = BatchStats::of(vec![3.0, 4.0, 0.0, 1.0], 2);
+        assert_eq!(stats.norm, 3.0);
     }
 }

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::record::append_log::{GrowingFile, LogError};
+use crate::record::append_log::{AppendLog, LogError};
 
 /// TensorBoard looks for `tfevents` in the name.
 pub(crate) const FILE: &str = "events.out.tfevents.lodestone";
@@ -32,7 +32,7 @@ pub(crate) enum Value {
 /// An event file that grows at its end.
 #[derive(Debug)]
 pub(crate) struct Events {
-    file: GrowingFile,
+    file: AppendLog,
 }
 
 impl Events {
@@ -62,7 +62,7 @@ impl Events {
     }
 
     fn open(path: &Path, bytes: u64) -> Result<Self, LogError> {
-        let file = GrowingFile::cut_to(path, bytes)?;
+        let file = AppendLog::cut_to(path, bytes)?;
         Ok(Self { file })
     }
 

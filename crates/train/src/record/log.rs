@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use crate::record::append_log::{GrowingFile, LogError};
+use crate::record::append_log::{AppendLog, LogError};
 
 /// A CSV file of numbers that grows at its end.
 #[derive(Debug)]
 pub(crate) struct Log {
-    file: GrowingFile,
+    file: AppendLog,
     columns: usize,
 }
 
@@ -54,7 +54,7 @@ impl Log {
 
     fn open(path: &Path, columns: &[&str], bytes: u64) -> Result<Self, LogError> {
         Ok(Self {
-            file: GrowingFile::cut_to(path, bytes)?,
+            file: AppendLog::cut_to(path, bytes)?,
             columns: columns.len(),
         })
     }

@@ -8,7 +8,7 @@ use lodestone_sampling::BatchNotes;
 
 use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
-use crate::record::batch_stats::Look;
+use crate::record::batch_stats::BatchStats;
 use crate::record::events::{Events, Value};
 use crate::record::health::{HealthWatch, Pulse};
 use crate::record::log::Log;
@@ -80,7 +80,7 @@ pub(crate) struct StepFacts<'a> {
     pub(crate) rate_factor: f64,
     /// The level of a magnet loss whose exponents are all 0.
     pub(crate) level: Option<f32>,
-    pub(crate) look: Option<Look>,
+    pub(crate) stats: Option<BatchStats>,
     pub(crate) seed_entropy: Option<f64>,
     /// Drift measured before the step.
     pub(crate) drift: Option<f64>,
@@ -92,7 +92,7 @@ pub(crate) struct StepFacts<'a> {
 }
 
 /// Logs, event file and health of a run.
-pub(crate) struct Watch {
+pub(crate) struct RunLog {
     log: Log,
     times: Log,
     refreshes: Log,
@@ -102,7 +102,7 @@ pub(crate) struct Watch {
     pub(crate) total: Times,
 }
 
-impl Watch {
+impl RunLog {
     /// Fresh files, or those of an interrupted run without what came after its checkpoint.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ impl Watch {
     ) -> Result<(), TrainError> {
         self.total.add(&facts.times);
         let statistic = |name| facts.reading.get(name).map(f64::from);
-        let look = facts.look.as_ref();
+        let stats = facts.stats.as_ref();
         let weighted = facts.notes.effective_share > 0.0;
         self.log.row(&[
             Some(state.step as f64),
@@ -211,8 +211,8 @@ impl Watch {
             statistic(Statistic::EffectiveSampleSize),
             weighted.then_some(f64::from(u8::from(facts.notes.clipped))),
             Some(facts.notes.missing_imposters as f64),
-            look.map(|look| look.norm),
-            look.map(|look| look.effective_rank),
+            stats.map(|stats| stats.norm),
+            stats.map(|stats| stats.effective_rank),
             facts.seed_entropy,
             Some(state.refreshes as f64),
             facts.drift,
@@ -235,7 +235,7 @@ impl Watch {
             step: state.step,
             loss: facts.reading.mean,
             level: facts.level,
-            effective_rank: look.map(|look| look.effective_rank),
+            effective_rank: stats.map(|stats| stats.effective_rank),
             wait_share: facts.times.share(Lap::Wait),
         };
         for warning in self.health.push(&pulse) {
@@ -298,12 +298,12 @@ impl Watch {
             "time/images_per_second",
             (seconds > 0.0).then(|| facts.step_images as f64 / seconds),
         );
-        if let Some(look) = &facts.look {
-            scalar("embedding/norm", Some(look.norm));
-            scalar("embedding/effective_rank", Some(look.effective_rank));
+        if let Some(stats) = &facts.stats {
+            scalar("embedding/norm", Some(stats.norm));
+            scalar("embedding/effective_rank", Some(stats.effective_rank));
             values.push((
                 "embedding/values".into(),
-                Value::Histogram(look.values.clone()),
+                Value::Histogram(stats.values.clone()),
             ));
             values.push((
                 "loss_of_each_example".into(),

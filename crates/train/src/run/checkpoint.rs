@@ -48,7 +48,7 @@ pub enum CheckpointError {
 
 /// Named parts of a checkpoint, in the order in which they are stored.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Parts(Vec<(String, Vec<u8>)>);
+pub struct Saved(Vec<(String, Vec<u8>)>);
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -56,7 +56,7 @@ struct Entry {
     bytes: usize,
 }
 
-impl Parts {
+impl Saved {
     /// Adds a part.
     #[must_use]
     pub fn with(mut self, name: &str, bytes: Vec<u8>) -> Self {
@@ -156,7 +156,7 @@ impl CheckpointFolder {
     pub fn write(
         &self,
         step: usize,
-        parts: &Parts,
+        parts: &Saved,
         best: Option<usize>,
     ) -> Result<PathBuf, CheckpointError> {
         let path = self.file(step);
@@ -240,7 +240,7 @@ impl CheckpointFolder {
     ///
     /// # Errors
     /// If there is none, or if all are damaged (then what is wrong with the newest).
-    pub fn newest(&self) -> Result<(usize, Parts, Vec<String>), CheckpointError> {
+    pub fn newest(&self) -> Result<(usize, Saved, Vec<String>), CheckpointError> {
         let mut damaged = Vec::new();
         for &step in self.steps()?.iter().rev() {
             match self.read(step) {
@@ -261,13 +261,13 @@ impl CheckpointFolder {
         Err(damaged.into_iter().next().map_or(none, |(_, error)| error))
     }
 
-    fn read(&self, step: usize) -> Result<Parts, CheckpointError> {
+    fn read(&self, step: usize) -> Result<Saved, CheckpointError> {
         let path = self.file(step);
         let bytes = std::fs::read(&path).map_err(|source| CheckpointError::Read {
             path: path.clone(),
             source,
         })?;
-        Parts::from_bytes(&bytes).map_err(|reason| CheckpointError::Damaged { path, reason })
+        Saved::from_bytes(&bytes).map_err(|reason| CheckpointError::Damaged { path, reason })
     }
 
     /// The folder itself.
@@ -280,8 +280,8 @@ impl CheckpointFolder {
 mod tests {
     use super::*;
 
-    fn parts(value: u8) -> Parts {
-        Parts::default()
+    fn parts(value: u8) -> Saved {
+        Saved::default()
             .with("weights", vec![value; 100])
             .with("state", b"{}".to_vec())
     }
@@ -314,16 +314,16 @@ mod tests {
         let bytes = parts(7).to_bytes();
         for length in 0..bytes.len() {
             assert!(
-                Parts::from_bytes(&bytes[..length]).is_err(),
+                Saved::from_bytes(&bytes[..length]).is_err(),
                 "cut to {length}"
             );
         }
         for position in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[position] ^= 1;
-            assert!(Parts::from_bytes(&flipped).is_err(), "byte {position}");
+            assert!(Saved::from_bytes(&flipped).is_err(), "byte {position}");
         }
-        assert_eq!(Parts::from_bytes(&bytes).unwrap(), parts(7));
+        assert_eq!(Saved::from_bytes(&bytes).unwrap(), parts(7));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use lodestone_data::Table;
 use lodestone_sampling::Batch;
 
 use crate::error::TrainError;
+use crate::input::parts::Parts;
 use crate::run::checkpoint::CheckpointFolder;
-use crate::run::setup::Parts;
 
 /// The error of a loss that is no number after `steps` good steps.
 pub(crate) fn not_finite(

@@ -11,13 +11,19 @@ use crate::input::source::{Input, TrainingSource};
 use crate::run::refresh::Refresher;
 use crate::run::state::State;
 
-/// Draws batches in the order of the plan and asks for their images.
+/// Draws batches in the order of the plan and has their images brought to the device.
 pub(crate) struct Picker<'a> {
     plan: &'a Plan,
     epoch: Epoch<'a>,
-    /// Rows of the table that are trained on.
+    /// Rows of the table that are trained on, and their labels.
     rows: &'a [usize],
+    labels: &'a [usize],
+    /// With gradients.
+    device: &'a Device,
     config: &'a RunConfig,
+    source: TrainingSource,
+    /// The input of the batch that is drawn ahead, on its way to the device while the one before is worked on.
+    uploaded: Option<Result<Input, TrainError>>,
     /// Where the receipts of epochs go.
     receipts: PathBuf,
     /// Receipts of epochs that are over, until they are written.
@@ -25,28 +31,32 @@ pub(crate) struct Picker<'a> {
 }
 
 impl<'a> Picker<'a> {
+    /// Asks again for what had been drawn when the run was interrupted.
     pub(crate) fn new(
         plan: &'a Plan,
-        rows: &'a [usize],
+        (rows, labels): (&'a [usize], &'a [usize]),
+        device: &'a Device,
         config: &'a RunConfig,
         receipts: PathBuf,
+        source: TrainingSource,
         state: &State,
     ) -> Self {
-        Self {
+        let mut picker = Self {
             plan,
             epoch: plan.epoch(state.next.0),
             rows,
+            labels,
+            device,
             config,
+            source,
+            uploaded: None,
             receipts,
             over: Vec::new(),
-        }
-    }
-
-    /// Asks again for what had been drawn when the run was interrupted.
-    pub(crate) fn repeat(&self, state: &State, source: &mut TrainingSource) {
+        };
         for (number, (_, batch)) in (state.batches..).zip(&state.ahead) {
-            source.ask(number, self.table_rows(batch));
+            picker.source.ask(number, picker.table_rows(batch));
         }
+        picker
     }
 
     /// Draws the next batch, and further ones as far as decoding should be ahead, but never across a step before which the
@@ -58,9 +68,8 @@ impl<'a> Picker<'a> {
         &mut self,
         state: &mut State,
         refresher: &Refresher<'_>,
-        source: &mut TrainingSource,
     ) -> Result<(), TrainError> {
-        while self.wants(state, refresher, source.look_ahead()) {
+        while self.wants(state, refresher, self.source.look_ahead()) {
             if state.next.1 == self.epoch.steps() {
                 let receipt = state.receipts.close(state.next.0);
                 state.receipt = Some(receipt.summary());
@@ -83,7 +92,7 @@ impl<'a> Picker<'a> {
                     .receipts
                     .record(self.plan, clusters, &batch, number as u64)?;
             }
-            source.ask(number, self.table_rows(&batch));
+            self.source.ask(number, self.table_rows(&batch));
             state.ahead.push((state.next.0, batch));
             state.next.1 += 1;
         }
@@ -95,16 +104,22 @@ impl<'a> Picker<'a> {
     ///
     /// # Errors
     /// As [`TrainingSource::receive`].
-    pub(crate) fn receive(
-        &self,
-        state: &mut State,
-        source: &mut TrainingSource,
-        labels: &[usize],
-        device: &Device,
-    ) -> Result<Input, TrainError> {
+    pub(crate) fn next_input(&mut self, state: &mut State) -> Result<Input, TrainError> {
+        let uploaded = self.uploaded.take();
+        uploaded.unwrap_or_else(|| self.receive(state))
+    }
+
+    /// Brings the input of the next batch to the device, if one is drawn.
+    pub(crate) fn upload(&mut self, state: &mut State) {
+        if !state.ahead.is_empty() {
+            self.uploaded = Some(self.receive(state));
+        }
+    }
+
+    fn receive(&mut self, state: &mut State) -> Result<Input, TrainError> {
         let batch = &mut state.ahead[0].1;
         let rows = self.table_rows(batch);
-        source.receive(batch, &rows, labels, device)
+        (self.source).receive(batch, &rows, self.labels, self.device)
     }
 
     fn wants(&self, state: &State, refresher: &Refresher<'_>, look_ahead: usize) -> bool {
@@ -147,7 +162,7 @@ impl<'a> Picker<'a> {
     }
 
     /// Rows of the table for a batch of places among the training rows.
-    pub(crate) fn table_rows(&self, batch: &Batch) -> Vec<usize> {
+    fn table_rows(&self, batch: &Batch) -> Vec<usize> {
         batch.rows.iter().map(|&place| self.rows[place]).collect()
     }
 }

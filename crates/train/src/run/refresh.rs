@@ -9,6 +9,7 @@ use lodestone_sampling::{
 
 use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
+use crate::input::columns::rows_of;
 use crate::input::source::{Collected, EvaluationSource};
 use crate::learn::learner::Learner;
 use crate::record::observer::{Event, Observer, Phase};
@@ -253,13 +254,6 @@ fn filled(found: Collected, dim: usize, classes: &Classes) -> Result<Vec<f32>, T
         all.extend_from_slice(&values[at * dim..(at + 1) * dim]);
     }
     Ok(all)
-}
-
-/// `values` as rows of `dim`.
-pub(crate) fn rows_of(values: &[f32], dim: usize) -> Result<Rows<'_>, TrainError> {
-    Rows::new(values, dim).map_err(|error| TrainError::Setting {
-        reason: error.to_string(),
-    })
 }
 
 #[cfg(test)]

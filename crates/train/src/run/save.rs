@@ -9,15 +9,18 @@ use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
 use crate::learn::average::Average;
 use crate::learn::learner::Learner;
-use crate::run::checkpoint::{CheckpointError, CheckpointFolder, Parts};
+use crate::record::observer::{Event, Observer};
+use crate::record::run_log::RunLog;
+use crate::run::checkpoint::{CheckpointError, CheckpointFolder, Saved};
+use crate::run::not_finite::last_good;
 use crate::run::state::State;
 
 /// All that a checkpoint holds.
 ///
 /// # Errors
 /// If a tensor cannot be read from its device.
-pub(crate) fn save(learner: &Learner, state: &State) -> Result<Parts, TrainError> {
-    let parts = Parts::default()
+pub(crate) fn save(learner: &Learner, state: &State) -> Result<Saved, TrainError> {
+    let parts = Saved::default()
         .with(
             "embedder",
             learner
@@ -67,12 +70,35 @@ pub(crate) fn save(learner: &Learner, state: &State) -> Result<Parts, TrainError
         .with("average_loss", loss.to_vec()))
 }
 
+/// Writes a checkpoint behind the logs of its step.
+///
+/// # Errors
+/// If a weight is no number, which no checkpoint ever holds, or a file cannot be written.
+pub(crate) fn save_step(
+    checkpoints: &CheckpointFolder,
+    learner: &Learner,
+    state: &State,
+    log: &mut RunLog,
+    observer: &mut dyn Observer,
+) -> Result<(), TrainError> {
+    let step = state.step;
+    if !learner.is_finite() {
+        let checkpoint = last_good(checkpoints, step);
+        return Err(TrainError::WeightsNotFinite { step, checkpoint });
+    }
+    log.flush()?;
+    let best = state.best.map(|(_, step)| step);
+    checkpoints.write(step, &save(learner, state)?, best)?;
+    observer.on(Event::Saved { step });
+    Ok(())
+}
+
 /// What a checkpoint knows beside its weights.
 ///
 /// # Errors
 /// If it is missing or damaged.
 pub(crate) fn load_state(
-    parts: &mut Parts,
+    parts: &mut Saved,
     checkpoints: &CheckpointFolder,
 ) -> Result<State, TrainError> {
     let state = parts
@@ -86,7 +112,7 @@ pub(crate) fn load_state(
 /// # Errors
 /// If a part is missing or of another network.
 pub(crate) fn load(
-    mut parts: Parts,
+    mut parts: Saved,
     learner: Learner,
     config: &RunConfig,
     checkpoints: &CheckpointFolder,
@@ -117,7 +143,7 @@ pub(crate) fn load(
 /// # Errors
 /// If a part is missing or of another network.
 pub(crate) fn load_trained(
-    parts: &mut Parts,
+    parts: &mut Saved,
     learner: Learner,
     config: &RunConfig,
     checkpoints: &CheckpointFolder,

@@ -10,13 +10,15 @@ use lodestone_sampling::Classes;
 
 use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
+use crate::input::parts::Parts;
 use crate::judge::judging::Judge;
 use crate::record::health::Warning;
 use crate::record::observer::{Event, Observer};
 use crate::record::results;
 use crate::record::timing::Times;
 use crate::run::checkpoint::{CheckpointError, CheckpointFolder};
-use crate::run::setup::{Parts, Places};
+use crate::run::setup::Places;
+use crate::run::state::State;
 
 /// A run, ready to start or to be resumed.
 pub struct Trainer {
@@ -45,6 +47,19 @@ pub struct Outcome {
     pub stopped: bool,
     /// Where the time of all steps went, over all sittings.
     pub times: Times,
+}
+
+impl Outcome {
+    /// Of a run that has no report yet.
+    pub(crate) fn of(state: &State, stopped: bool) -> Self {
+        Self {
+            report: None,
+            steps: state.step,
+            images: state.images,
+            stopped,
+            times: state.times,
+        }
+    }
 }
 
 impl Trainer {

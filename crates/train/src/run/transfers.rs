@@ -1,4 +1,4 @@
-//! What a step fetches from its device: everything in one transfer, in one place.
+//! What a step reads from its device: everything in one transfer, in one place.
 //!
 //! Work for a device is queued; a transfer makes the host wait until all of it is done. The next batch is therefore uploaded
 //! before the transfer, and there is no second one.
@@ -6,28 +6,28 @@
 use burn::tensor::Tensor;
 use lodestone_losses::{LossOutput, LossReading};
 
-/// Counts the transfers of a step.
+/// Counts the transfers of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Transfers(usize);
 
 /// Numbers of a batch on the host.
-pub(crate) struct Fetched {
+pub(crate) struct OnHost {
     pub(crate) reading: LossReading,
     /// `[batch, dim]`, row-major, where they were asked for.
     pub(crate) embeddings: Option<Vec<f32>>,
-    /// Whether all gradients are numbers; true where nobody asked.
+    /// Whether all gradients are numbers; true where their norm was not asked for.
     pub(crate) gradients_are_finite: bool,
 }
 
 impl Transfers {
-    /// Fetches what a loss says of a batch, and in the same transfer the embeddings and the squared norm of the gradients
+    /// Reads what a loss says of a batch, and in the same transfer the embeddings and the squared norm of the gradients
     /// where they are given.
-    pub(crate) fn fetch(
+    pub(crate) fn read(
         &mut self,
         output: &LossOutput,
         embeddings: Option<Tensor<2>>,
         squared_norm: Option<Tensor<1>>,
-    ) -> Fetched {
+    ) -> OnHost {
         self.0 += 1;
         let asked = (embeddings.is_some(), squared_norm.is_some());
         let flat = embeddings.map(|embeddings| embeddings.flatten::<1>(0, 1));
@@ -35,16 +35,16 @@ impl Transfers {
         let (reading, mut more) = output.read_with(more);
         let embeddings = if asked.0 { more.pop() } else { None };
         let norm = if asked.1 { more.pop() } else { None };
-        Fetched {
+        OnHost {
             reading,
             embeddings,
             gradients_are_finite: norm.is_none_or(|norm| norm[0].is_finite()),
         }
     }
 
-    /// How many there were since this was last asked.
-    pub(crate) fn take(&mut self) -> usize {
-        std::mem::take(&mut self.0)
+    /// How many there were.
+    pub(crate) fn count(self) -> usize {
+        self.0
     }
 }
 

@@ -11,7 +11,7 @@ use toml::Value;
 use crate::config::explain::numeric_keys;
 use crate::config::run_config::RunConfig;
 use crate::config::run_file;
-use crate::run::setup::Parts;
+use crate::input::parts::Parts;
 use crate::testing::small_config;
 
 /// Settings that together have every number that a run file can hold.
