@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use fast_image_resize::Resizer;
 use safetensors::SafeTensors;
 
-use crate::pixels::{DecodeLimits, Orientation, Pixels, decode};
+use crate::decode::decode;
+use crate::pixels::{DecodeLimits, Orientation, Pixels};
 use crate::preprocessing::Preprocessing;
 use crate::render::image_from_bytes;
 use crate::resize;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::jpeg;
 use crate::pixels::Pixels;
-use crate::resize::Window;
 #[cfg(test)]
 use crate::table::PixelBox;
+use crate::window::Window;
 
 /// Pixels, and where they lie in the photograph they stand for.
 #[derive(Debug, Clone)]

@@ -6,13 +6,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fast_image_resize::Resizer;
 
 use crate::augmentation::Draw;
+use crate::decode::read_file;
 use crate::error::DataError;
 use crate::look::Encoded;
 use crate::photograph::Photograph;
-use crate::pixels::{DecodeLimits, read_file};
+use crate::pixels::DecodeLimits;
 use crate::preprocessing::Preprocessing;
-use crate::resize::{self, Window};
+use crate::resize;
 use crate::rotate::rotate;
+use crate::window::Window;
 
 /// Images on the host, ready for a network: `[n, channels, height, width]`, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,8 +167,8 @@ mod tests {
     use image::ImageFormat;
 
     use super::*;
+    use crate::decode::tests::{encode, gradient};
     use crate::pixels::Pixels;
-    use crate::pixels::tests::{encode, gradient};
 
     fn render(pixels: &Pixels, preprocessing: &Preprocessing, draw: &Draw) -> Vec<f32> {
         let mut values = vec![0.0; preprocessing.values()];

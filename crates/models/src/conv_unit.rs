@@ -9,7 +9,7 @@ use lodestone_kernels::{Activation, conv2d};
 
 use crate::batch_norm::BatchNorm;
 use crate::initialise::Initialiser;
-use crate::layer::{LayerCost, window_count};
+use crate::layer_cost::{LayerCost, window_count};
 use crate::weights::Slot;
 
 /// What follows the sums of a convolution, before ReLU.

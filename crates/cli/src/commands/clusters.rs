@@ -14,11 +14,11 @@ use lodestone_train::{Parts, RunConfig, loader_preprocessing, run_file};
 
 use crate::args::ClustersArguments;
 use crate::commands::cache_folder;
-use crate::commands::embed::model_file;
 use crate::commands::embed_rows::embed_rows;
 use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::evaluate::Matrix;
 use crate::commands::open_table::open_table;
+use crate::commands::opened::model_file;
 use crate::overwrite;
 use crate::progress::Progress;
 

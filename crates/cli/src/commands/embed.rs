@@ -88,15 +88,6 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     Ok(())
 }
 
-/// A run folder stands for the model it ended with.
-pub(crate) fn model_file(model: &Path) -> PathBuf {
-    if model.is_dir() {
-        model.join("model.safetensors")
-    } else {
-        model.to_path_buf()
-    }
-}
-
 /// A photograph, or all below a folder with the first folder of each as its class.
 pub(crate) fn table_of(images: &Path) -> Result<Table> {
     if images.is_file() {

@@ -1,6 +1,6 @@
 //! A model that is ready to embed photographs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +10,6 @@ use lodestone_models::{InferenceEmbedder, Model};
 use lodestone_train::loader_preprocessing;
 use sha2::{Digest, Sha256};
 
-use crate::commands::embed::model_file;
 use crate::commands::embed_rows::{Embedded, embed_rows};
 use crate::device::DeviceName;
 use crate::progress::Progress;
@@ -95,4 +94,13 @@ fn checksum(file: &Path) -> Result<String> {
 pub(crate) fn short_hex(digest: &[u8]) -> String {
     let bytes = digest.iter().take(16);
     bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A run folder stands for the model it ended with.
+pub(crate) fn model_file(model: &Path) -> PathBuf {
+    if model.is_dir() {
+        model.join("model.safetensors")
+    } else {
+        model.to_path_buf()
+    }
 }

@@ -35,7 +35,7 @@ use self::header::{Frame, Scan, Segments};
 use self::progressive::Coefficients;
 use crate::error::DecodeError;
 use crate::pixels::{DecodeLimits, Pixels};
-use crate::resize::Window;
+use crate::window::Window;
 
 /// How much smaller than stored a photograph is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

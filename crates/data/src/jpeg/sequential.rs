@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use super::area::{Area, Plane};
 use super::bits::Bits;
+use super::bits::Damage;
 use super::header::{Quantisers, Scan, place};
 use super::huffman::{Huffman, NO_CODE};
 use super::idct::{Block, transform};
-use super::walk::{Blocks, Damage, Memory, walk};
+use super::walk::{Blocks, Memory, walk};
 
 /// Reads a scan into the planes of its components.
 #[cfg_attr(not(debug_assertions), inline(always))]

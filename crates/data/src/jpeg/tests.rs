@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::pixels::{Orientation, decode_any};
+use crate::decode::decode_any;
+use crate::pixels::Orientation;
 use crate::table::PixelBox;
 
 mod encoder;
