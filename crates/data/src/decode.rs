@@ -169,6 +169,7 @@ pub(crate) mod tests {
     use image::{GrayAlphaImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
     use super::*;
+    use crate::table::PixelBox;
 
     pub(crate) fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());

@@ -1,4 +1,4 @@
-//! Squared Euclidean distances between the rows of two matrices, on the host.
+//! Squared Euclidean distances between the rows of two matrices, on the host, and what K-means makes of them.
 //!
 //! The cluster index and the metrics both ask for "all distances of these rows to those rows". [`squared_distances`] answers
 //! one tile of that question on one thread through one matrix product; callers walk over tiles, in parallel if they like,
@@ -24,9 +24,11 @@
 //! # Ok::<(), lodestone_distances::RaggedRows>(())
 //! ```
 
+mod kmeans;
 mod rows;
 mod squared;
 
+pub use kmeans::{Repair, add_centres, draw, fill_empty, plus_plus};
 pub use rows::{RaggedRows, Rows};
 pub use squared::{
     squared_distance, squared_distances, squared_distances_to_columns, squared_norms,
