@@ -1,11 +1,12 @@
 //! Photographs that cannot be read, found before training instead of at hour three.
 
+use lodestone_files::Orientation;
 use lodestone_files::told;
 use rayon::prelude::*;
 
 use crate::decode::read_file;
 use crate::look::Encoded;
-use crate::pixels::{DecodeLimits, Orientation};
+use crate::pixels::DecodeLimits;
 use crate::table::{Source, Table};
 
 /// Reads and decodes every photograph as a loader would; rows that cannot be, ascending, with the reason.

@@ -10,12 +10,13 @@ use std::path::Path;
 
 use image::metadata::Orientation as Turn;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use lodestone_files::Orientation;
 
 use crate::error::{DataError, DecodeError};
 use crate::gif::first_frame;
 use crate::jpeg::Jpeg;
 use crate::kinds;
-use crate::pixels::{DecodeLimits, Orientation, Pixels};
+use crate::pixels::{DecodeLimits, Pixels};
 
 /// Decodes an image by its content.
 ///

@@ -101,9 +101,9 @@ pub use error::{DataError, DecodeError};
 pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
 pub use hold_out::UnseenClasses;
 pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, MOST_THREADS, Stream};
+pub use lodestone_files::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use official::{Archive, Official, catalogue, official};
-pub use pixels::{DecodeLimits, Orientation, Pixels};
-pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
+pub use pixels::{DecodeLimits, Pixels};
 pub use render::{Images, image_from_bytes, load_image};
 pub use sets::{
     Attributes, ClassProtocol, Dataset, FlowersProtocol, Regions, detect, photographs_in,

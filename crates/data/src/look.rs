@@ -1,5 +1,6 @@
 //! Decoding the part of a file that a view looks at, and no more where the format allows it.
 
+use lodestone_files::{Orientation, Preprocessing};
 use std::path::Path;
 
 use crate::augmentation::Draw;
@@ -7,8 +8,7 @@ use crate::decode::{decode, decode_stored};
 use crate::error::DataError;
 use crate::jpeg::{Jpeg, Shrink};
 use crate::photograph::Photograph;
-use crate::pixels::{DecodeLimits, Orientation, Pixels};
-use crate::preprocessing::Preprocessing;
+use crate::pixels::{DecodeLimits, Pixels};
 use crate::resize::centre_window;
 use crate::table::PixelBox;
 use crate::window::Window;

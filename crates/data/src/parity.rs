@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use fast_image_resize::Resizer;
+use lodestone_files::{Orientation, Preprocessing};
 use safetensors::SafeTensors;
 
 use crate::decode::decode;
-use crate::pixels::{DecodeLimits, Orientation, Pixels};
-use crate::preprocessing::Preprocessing;
+use crate::pixels::{DecodeLimits, Pixels};
 use crate::render::image_from_bytes;
 use crate::resize;
 

@@ -1,7 +1,5 @@
 //! An image in memory, and what is asked of its decoding.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::DecodeError;
 use crate::table::PixelBox;
 
@@ -54,19 +52,6 @@ impl Pixels {
             bytes,
         })
     }
-}
-
-/// Whether the turn that a camera noted in EXIF is applied.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Orientation {
-    /// Pixels as they are stored, as torchvision's readers do. TIFF alone is turned upright, as Pillow does for them.
-    #[default]
-    AsStored,
-    /// Turned upright. A box is drawn on the pixels as stored: it is cut first and turned then.
-    Upright,
 }
 
 /// Bounds against files that unpack to more than a machine holds.

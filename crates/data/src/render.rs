@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fast_image_resize::Resizer;
+use lodestone_files::Preprocessing;
 
 use crate::augmentation::Draw;
 use crate::decode::read_file;
@@ -11,7 +12,7 @@ use crate::error::DataError;
 use crate::look::Encoded;
 use crate::photograph::Photograph;
 use crate::pixels::DecodeLimits;
-use crate::preprocessing::Preprocessing;
+use crate::preprocessing::{check, normalise};
 use crate::resize;
 use crate::rotate::rotate;
 use crate::window::Window;
@@ -77,7 +78,7 @@ pub fn image_from_bytes(
     name: &Path,
     preprocessing: &Preprocessing,
 ) -> Result<Images, DataError> {
-    preprocessing.validate()?;
+    check(preprocessing)?;
     let file = Encoded {
         bytes,
         name,
@@ -146,7 +147,7 @@ impl Workspace {
         for adjustment in &draw.adjustments {
             adjustment.apply(square);
         }
-        preprocessing.normalise(square, draw.mirror, values);
+        normalise(preprocessing, square, draw.mirror, values);
         if let Some(erased) = draw.erased {
             erase(values, crop, erased);
         }
@@ -213,7 +214,7 @@ mod tests {
         let preprocessing = Preprocessing {
             resize: 8,
             crop: 8,
-            ..Preprocessing::bvlc()
+            ..Preprocessing::caffe(256, 224)
         };
         let erased = Window {
             left: 5,

@@ -1,5 +1,6 @@
 //! From a row of a table to the values of a view.
 
+use lodestone_files::Preprocessing;
 use std::sync::Arc;
 
 use crate::augmentation::Draw;
@@ -10,7 +11,6 @@ use crate::error::DataError;
 use crate::look::Encoded;
 use crate::photograph::Photograph;
 use crate::pixels::{DecodeLimits, Pixels};
-use crate::preprocessing::Preprocessing;
 use crate::render::Workspace;
 use crate::resize;
 use crate::table::{Source, Table};

@@ -69,7 +69,6 @@ mod network;
 #[cfg(test)]
 mod parity;
 mod pool;
-mod preprocessing;
 mod rescale;
 mod segmented;
 mod setting;
@@ -87,9 +86,9 @@ pub use head::{Head, HeadConfig, HeadInitialisation, HeadKind};
 pub use inception_v3::InceptionV3Config;
 pub use inference::InferenceEmbedder;
 pub use layer_cost::LayerCost;
+pub use lodestone_files::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use model::{Comparison, Model, ModelDescription};
 pub use network::NetworkConfig;
-pub use preprocessing::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use segmented::{EmbedderGradients, SegmentedPass};
 pub use setting::SettingError;
 pub use summary::Summary;

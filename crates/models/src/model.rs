@@ -1,5 +1,6 @@
 //! A model as a file: weights under their published names, and beside them all that is needed to embed a picture.
 
+use lodestone_files::Preprocessing;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::embedder::{Embedder, EmbedderConfig};
-use crate::preprocessing::Preprocessing;
 use crate::weights::{self, WeightFile, WeightsError};
 
 /// What a weight file says about its model.

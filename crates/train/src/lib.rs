@@ -77,7 +77,6 @@ pub use config::survey::Survey;
 pub use error::TrainError;
 pub use input::columns::Part;
 pub use input::parts::Parts;
-pub use input::preprocess::loader_preprocessing;
 pub use judge::evaluate::{Judged, headline, judge, rule_name};
 pub use judge::outcomes::is_outcomes;
 pub use judge::saved_embeddings::{KEPT, report_of_kept};

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use lodestone_data::{Broken, Loader, LoaderConfig, Preprocessing, Table, image_from_bytes};
 use lodestone_models::{InferenceEmbedder, Model};
-use lodestone_train::loader_preprocessing;
 use sha2::{Digest, Sha256};
 
 use crate::commands::embed_rows::{Embedded, embed_rows};
@@ -30,7 +29,7 @@ impl Opened {
         let device = device.open()?;
         let file = model_file(path);
         let model = Model::read(&file, &device)?;
-        let preprocessing = loader_preprocessing(&model.description.preprocessing)?;
+        let preprocessing = model.description.preprocessing.clone();
         model.embedder.trunk.check_input(preprocessing.shape())?;
         Ok(Self {
             embedder: model.embedder.for_inference(),

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::*;
+use lodestone_files::Orientation;
+
 use crate::decode::decode_any;
-use crate::pixels::Orientation;
 use crate::table::PixelBox;
 
 mod encoder;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lodestone_data::{Augmentation, CacheConfig, Dataset, Orientation, UnseenClasses};
 use lodestone_eval::Mode;
 use lodestone_losses::{LossConfig, ProxyNcaForm};
-use lodestone_models::{self as models, EmbedderConfig, HeadConfig, NetworkConfig, Preprocessing};
+use lodestone_models::{EmbedderConfig, HeadConfig, NetworkConfig, Preprocessing};
 use lodestone_sampling::{IndexConfig, PlanConfig, RefreshPolicy, RefreshSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -330,10 +330,7 @@ impl RunConfig {
             None => usual,
         };
         Preprocessing {
-            orientation: match self.data.orientation {
-                Orientation::AsStored => models::Orientation::AsStored,
-                Orientation::Upright => models::Orientation::Upright,
-            },
+            orientation: self.data.orientation,
             ..usual
         }
     }

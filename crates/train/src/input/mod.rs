@@ -5,5 +5,4 @@ pub(crate) mod frozen;
 pub(crate) mod left_out;
 pub(crate) mod mend;
 pub(crate) mod parts;
-pub(crate) mod preprocess;
 pub(crate) mod source;

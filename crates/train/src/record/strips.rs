@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
-use lodestone_data::{Broken, Channels, Loader, PixelScale, Preprocessing, View};
+use lodestone_data::{Broken, ChannelOrder, Loader, Preprocessing, View};
 
 use crate::error::TrainError;
 use crate::record::events::Value;
@@ -150,20 +150,17 @@ fn nearest(embedding: &[f32], own: usize, gallery: Shown<'_>, dim: usize) -> Vec
 fn picture(values: &[f32], preprocessing: &Preprocessing) -> RgbImage {
     let side = preprocessing.crop;
     let plane = side * side;
-    let full = match preprocessing.scale {
-        PixelScale::Unit => 255.0,
-        PixelScale::Byte => 1.0,
-    };
-    let planes = match preprocessing.channels {
-        Channels::Rgb => [0, 1, 2],
-        Channels::Bgr => [2, 1, 0],
-        Channels::Grey => [0; 3],
+    let full = preprocessing.divisor() as f32;
+    let planes = match preprocessing.channel_order {
+        ChannelOrder::Rgb => [0, 1, 2],
+        ChannelOrder::Bgr => [2, 1, 0],
+        ChannelOrder::Grey => [0; 3],
     };
     RgbImage::from_fn(side as u32, side as u32, |x, y| {
         let at = y as usize * side + x as usize;
         Rgb(planes.map(|channel| {
             let value = values[channel * plane + at];
-            let value = value * preprocessing.std[channel] + preprocessing.mean[channel];
+            let value = value * preprocessing.deviation[channel] + preprocessing.mean[channel];
             (value * full).round().clamp(0.0, 255.0) as u8
         }))
     })
@@ -191,7 +188,7 @@ mod tests {
         let preprocessing = Preprocessing {
             crop: 1,
             resize: 1,
-            ..Preprocessing::bvlc()
+            ..Preprocessing::caffe(256, 224)
         };
         let prepared = [10.0 - 104.0, 20.0 - 117.0, 30.0 - 123.0];
         let seen = picture(&prepared, &preprocessing);

@@ -14,7 +14,6 @@ use crate::config::run_config::{BatchNormUse, FrozenCache, RunConfig};
 use crate::error::TrainError;
 use crate::input::frozen::FrozenSource;
 use crate::input::parts::Parts;
-use crate::input::preprocess::loader_preprocessing;
 use crate::input::source::{EvaluationSource, TrainingSource, frozen_training};
 use crate::learn::batch_norm;
 use crate::learn::learner::Learner;
@@ -57,7 +56,6 @@ impl Setup {
             );
             return Err(TrainError::Setting { reason });
         }
-        let preprocessing = loader_preprocessing(&config.preprocessing())?;
         let loader_config = LoaderConfig {
             threads: config.data.threads,
             cache: config.data.cache.clone(),
@@ -67,7 +65,7 @@ impl Setup {
             },
             ..LoaderConfig::default()
         };
-        let loader = Loader::new(Arc::clone(table), preprocessing, loader_config)?;
+        let loader = Loader::new(Arc::clone(table), config.preprocessing(), loader_config)?;
         let mut embedder = config.model.embedder().init(config.seed, device);
         let image = loader.preprocessing().shape();
         embedder.trunk.check_input(image)?;
