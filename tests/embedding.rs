@@ -69,11 +69,16 @@ fn a_folder_becomes_a_matrix_and_a_list_in_the_same_order() {
     let error = fails(&mut embed(&[]));
     assert!(error.contains("d.jpg"), "{error}");
     assert!(!out.exists());
-    let printed = succeeds(&mut embed(&["--skip-broken"]));
+    let output = embed(&["--skip-broken"]).output().unwrap();
+    let [printed, said] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(
-        printed.contains("3 embeddings") && printed.contains("1 left out"),
-        "{printed}"
+        output.status.success()
+            && printed.contains("3 embeddings")
+            && printed.contains("1 left out"),
+        "{printed}{said}"
     );
+    assert_eq!(said.matches("d.jpg").count(), 1, "{said}");
 }
 
 #[test]

@@ -93,8 +93,8 @@ fn init_says_what_it_found_and_writes_a_run_file_that_trains() {
     for part in [
         "3 classes",
         "30 training",
-        "10 to 10 in a class",
-        "colour of about 64 pixels",
+        "10 to 10 training photographs a class, median 10",
+        "colour, about 64 pixels",
         "train --config '",
     ] {
         assert!(printed.contains(part), "{part} is not in {printed}");

@@ -317,3 +317,198 @@ fn splits_that_cannot_be_are_told_in_a_line() {
         assert!(!out.join("model.safetensors").exists(), "{error}");
     }
 }
+
+/// A table whose lines behind the path are `lines`, with a photograph for each.
+fn photographed(folder: &Path, header: &str, lines: &[String]) -> PathBuf {
+    let mut text = format!("path,{header}\n");
+    for (row, line) in lines.iter().enumerate() {
+        picture(row as u32)
+            .save(folder.join(format!("{row}.png")))
+            .unwrap();
+        text += &format!("{row}.png,{line}\n");
+    }
+    let file = folder.join("table.csv");
+    fs::write(&file, text).unwrap();
+    file
+}
+
+/// Every number that both reports have is the same, and so is who looks for whom.
+fn same_numbers(of_run: &Value, of_file: &Value, what: &str) {
+    for key in ["mode", "queries", "gallery", "classes", "n_lone"] {
+        assert_eq!(
+            of_file["setting"][key], of_run["setting"][key],
+            "{what}: {key}"
+        );
+    }
+    let measures = of_run["measures"].as_object().unwrap();
+    let mut compared = Vec::new();
+    for (name, measure) in measures {
+        let number = |of: &Value| of["value"].as_f64();
+        let (Some(wanted), Some(found)) = (number(measure), number(&of_file["measures"][name]))
+        else {
+            continue;
+        };
+        assert!(
+            (wanted - found).abs() < 1e-12,
+            "{what}, {name}: {found}, of the run {wanted}"
+        );
+        compared.push(name.as_str());
+    }
+    for name in ["recall_at_1", "map_at_r", "mean_average_precision"] {
+        assert!(
+            compared.contains(&name),
+            "{what}: {compared:?} without {name}"
+        );
+    }
+}
+
+#[test]
+fn an_embedded_table_is_asked_what_its_run_is_asked() {
+    let line = |label: usize, split: &str, more: &str| format!("{label},{split},{more}");
+    let train = |classes: [usize; 2], more: &str| -> Vec<String> {
+        let labels = (0..16).map(|row| classes[row % 2]);
+        labels.map(|label| line(label, "train", more)).collect()
+    };
+    let plain = "label,split,sequence,shop";
+    let held_out = |classes: [usize; 2]| -> Vec<String> {
+        // Three in a series, the others alone.
+        let sequence = |row: usize| if row < 6 { "s" } else { "" };
+        let of = |row: usize| {
+            let more = format!("{},\"north, {row}\"", sequence(row));
+            line(classes[row % 2], "validation", &more)
+        };
+        (0..14).map(of).collect()
+    };
+    let roles = "label,split,is_query,is_gallery,sequence,shop";
+    let with_roles = (0..14).map(|row| {
+        let (asks, found) = (row % 2, usize::from(row % 3 > 0 || row % 2 == 0));
+        let sequence = if row < 6 { "s" } else { "" };
+        let more = format!("{asks},{found},{sequence},south");
+        line([100, 200][row / 7], "validation", &more)
+    });
+    let mixed = [held_out([7, 9]), held_out([100, 200])].concat();
+    for (case, header, lines, mode) in [
+        (
+            "closed",
+            plain,
+            [train([7, 9], ",x"), held_out([7, 9])].concat(),
+            "train-gallery",
+        ),
+        (
+            "unseen",
+            plain,
+            [train([7, 9], ",x"), held_out([100, 200])].concat(),
+            "self",
+        ),
+        ("both", plain, [train([7, 9], ",x"), mixed].concat(), "self"),
+        (
+            "roles",
+            roles,
+            [train([7, 9], ",,,x"), with_roles.collect()].concat(),
+            "split",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = photographed(folder.path(), header, &lines);
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (table, run) = (table.to_str().unwrap(), path("run"));
+        let said = |arguments: &[&str]| succeeds(&mut lodestone(folder.path(), arguments));
+        said(&[
+            "-q",
+            "train",
+            table,
+            "--out",
+            &run,
+            "--set",
+            "train.images=96",
+        ]);
+        let json = |arguments: &[&str]| -> Value {
+            let arguments = [&["-q", "evaluate", "--json"][..], arguments].concat();
+            serde_json::from_str(&said(&arguments)).unwrap()
+        };
+        let of_run = json(&[&run]);
+        assert_eq!(of_run["setting"]["mode"], mode, "{case}");
+        for name in ["e.npy", "e2.npz", "e3.safetensors", "e4.parquet", "e5.csv"] {
+            let file = path(name);
+            said(&["-q", "embed", &run, table, "-o", &file]);
+            let of_file = json(&["--embeddings", &file]);
+            let what = format!("{case}, {name}");
+            same_numbers(&of_run, &of_file, &what);
+            assert_eq!(of_run["parts"].is_null(), case != "both", "{what}");
+            assert_eq!(of_file["parts"].is_null(), case != "both", "{what}");
+            for part in of_run["parts"].as_object().into_iter().flatten() {
+                let found = &of_file["parts"][part.0];
+                same_numbers(part.1, found, &format!("{what}, {}", part.0));
+            }
+            // A protocol of one's own is the same question as well.
+            let other = if mode == "train-gallery" {
+                "self"
+            } else {
+                "train-gallery"
+            };
+            let asked = json(&[&run, "--mode", other]);
+            let found = json(&["--embeddings", &file, "--mode", other]);
+            assert_eq!(found["setting"]["mode"], other, "{what}");
+            if case != "unseen" && case != "roles" {
+                same_numbers(&asked, &found, &format!("{what}, {other}"));
+            }
+        }
+
+        let list = fs::read_to_string(path("e.csv")).unwrap();
+        let columns = match case {
+            "roles" => "path,label,class_name,is_gallery,is_query,sequence,shop,split\n",
+            _ => "path,label,class_name,sequence,shop,split\n",
+        };
+        assert!(list.starts_with(columns), "{list}");
+        assert_eq!(list.contains("\"north, 3\""), case != "roles", "{list}");
+        // Parts hand the columns on: together they are the whole.
+        let (one, two, whole) = (path("p1.npy"), path("p2.npy"), path("whole.npy"));
+        for (part, file) in [("1/2", &one), ("2/2", &two)] {
+            said(&["-q", "embed", &run, table, "-o", file, "--shard", part]);
+        }
+        said(&["-q", "merge", &two, &one, "-o", &whole]);
+        assert_eq!(
+            fs::read_to_string(path("whole.csv")).unwrap(),
+            list,
+            "{case}"
+        );
+
+        // The table itself is never written over, nor is a list that may be one.
+        let over = path("table.npy");
+        let arguments = ["-q", "embed", &run, table, "-o", &over, "--force"];
+        let error = fails(&mut lodestone(folder.path(), &arguments));
+        assert!(error.contains("written over the table itself"), "{error}");
+        assert!(!Path::new(&over).exists());
+        let again = path("e.npy");
+        let arguments = ["-q", "embed", &run, table, "-o", &again];
+        let error = fails(&mut lodestone(folder.path(), &arguments));
+        assert!(error.contains("--force"), "{error}");
+    }
+}
+
+#[test]
+fn a_column_of_splits_with_other_words_divides_nothing_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("e.csv");
+    fs::write(
+        &file,
+        "label,split,e0\n0,train,0\n0,train,1\n1,val,5\n1,val,6\n",
+    )
+    .unwrap();
+    let arguments = ["evaluate", "--embeddings", file.to_str().unwrap(), "--json"];
+    let output = lodestone(folder.path(), &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("the column `split` says `val`"), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["setting"]["queries"], 4);
+    assert_eq!(report["setting"]["mode"], "self");
+
+    let mut arguments = arguments.to_vec();
+    arguments.extend(["-q", "--mode", "train-gallery"]);
+    let error = fails(&mut lodestone(folder.path(), &arguments));
+    assert!(
+        error.contains("needs --gallery, or a column `split`"),
+        "{error}"
+    );
+}

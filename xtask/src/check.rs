@@ -99,7 +99,7 @@ struct Totals {
 
 impl Totals {
     fn print(&self) -> Result<()> {
-        outln!()?;
+        outln!("")?;
         for reason in &self.skipped {
             outln!("{reason}")?;
         }

@@ -32,7 +32,6 @@ pub(crate) fn remark(text: Arguments<'_>) {
 
 /// Writes a line of a result, as `println!`, and returns whether that went well.
 macro_rules! outln {
-    () => { $crate::output::write(format_args!("\n")) };
     ($($text:tt)*) => { $crate::output::write(format_args!("{}\n", format_args!($($text)*))) };
 }
 

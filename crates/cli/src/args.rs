@@ -22,7 +22,7 @@ pub(crate) use self::clusters::ClustersArguments;
 pub(crate) use self::data::{DataCommand, FetchArguments, VerifyArguments};
 pub(crate) use self::embed::{EmbedArguments, Shard};
 pub(crate) use self::evaluate::{
-    ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge, ModeName,
+    ConventionName, DepthName, EvaluateArguments, FilesArguments, Merge,
 };
 pub(crate) use self::index::{
     AddArguments, BuildArguments, IndexCommand, KindName, RemoveArguments, SearchArguments,
@@ -169,7 +169,7 @@ pub(crate) struct TrainArguments {
     /// Overrides a key of the run file; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Folder of the data set; goes before data.dataset_root.
+    /// Folder of the data set; overrides data.dataset_root.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::draws::DrawKey;
 use crate::error::DataError;
 use crate::window::Window;
 
-/// Attempts at a window of the wished area before the largest allowed one is taken, as in torchvision.
+/// Attempts at a window of the drawn area and ratio before the largest allowed one is taken, as in torchvision.
 const ATTEMPTS: usize = 10;
 
 /// The most that one side of a window may be of the other.

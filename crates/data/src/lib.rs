@@ -33,7 +33,7 @@
 //! | `fetch` | downloads, when asked; nothing else here uses the network |
 //! | `jpeg`, `gif`, `kinds`, `pixels`, `look` | bytes to RGB: of a JPEG only the part, and at the scale, that a view needs |
 //! | `photograph`, `resize`, `rotate`, `colour` | RGB to RGB |
-//! | `preprocessing`, `augmentation`, `view` | what is wished for, and its random draws |
+//! | `preprocessing`, `augmentation`, `view` | which view of a photograph is asked for, and its random draws |
 //! | `render`, `renderer`, `loader`, `cache` | one image, one row, many batches, kept photographs |
 //!
 //! # Speed

@@ -287,7 +287,7 @@ pub fn official(set: &Dataset) -> Official {
             own("CLASS/any/depth/photograph, or train/ and val/ or test/ of such")
         }
         Dataset::Oml { .. } => own(
-            "a CSV or Parquet table: label, path, split, is_query, is_gallery [, category, sequence, \
+            "a CSV or Parquet table: label, path, split [, is_query, is_gallery, category, sequence, \
                  x_1, x_2, y_1, y_2]",
         ),
         Dataset::Flowers102 { protocol } => Official {

@@ -1,6 +1,6 @@
 //! One name, several numbers: how other libraries count, under names that say so.
 //!
-//! Read in pytorch-metric-learning 2.9 (`utils/accuracy_calculator.py`), OML 3 (`functional/metrics.py`) and scikit-learn 1.9.
+//! Read in pytorch-metric-learning 2.9 (`utils/accuracy_calculator.py`), OML 3 and 4 (`functional/metrics.py`) and scikit-learn 1.9.
 
 use crate::ranking_metric::{Depth, RankingMetric, RetrievalConfig};
 use crate::scores::{AtCut, QueryScores};

@@ -1,4 +1,4 @@
-//! Embeddings with their classes, checked once at the door.
+//! Embeddings with their classes, checked when they are put together.
 
 use lodestone_distances::{RaggedRows, Rows};
 

@@ -6,8 +6,8 @@
 
 use rand::RngExt;
 
-use crate::labelled::distinct;
-use crate::{Bootstrap, EvalError, Measure, Pairs, Report};
+use crate::labelled::{distinct, same_count};
+use crate::{Bootstrap, EvalError, Labelled, Measure, Pairs, Report, Rows, Search};
 
 /// Squared distances to the nearest row of a gallery, with the class of each photograph.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,6 +16,31 @@ pub struct Unknowns {
     pub known: Vec<(usize, f64)>,
     /// Photographs of other classes.
     pub unknown: Vec<(usize, f64)>,
+}
+
+impl Unknowns {
+    /// The precision at which unknown photographs are told from known ones if nothing else is asked for.
+    pub const PRECISION: f64 = 0.95;
+
+    /// Measures how far each of the `queries` is from the nearest row of `gallery`. `seen` says of each whether the gallery has its
+    /// class, `[queries]`.
+    ///
+    /// # Errors
+    /// If the queries and `seen` differ in number, or queries and gallery in dimensions.
+    pub fn of(queries: Labelled<'_>, seen: &[bool], gallery: Rows<'_>) -> Result<Self, EvalError> {
+        same_count("marks of known rows", seen.len(), queries.rows())?;
+        let nearest = Search::between(queries.rows(), gallery)?.nearest(1)?;
+        let mut distances = Self::default();
+        for (query, found) in nearest.iter().enumerate() {
+            let Some(found) = found.first() else { continue };
+            let side = match seen[query] {
+                true => &mut distances.known,
+                false => &mut distances.unknown,
+            };
+            side.push((queries.labels()[query], found.squared_distance));
+        }
+        Ok(distances)
+    }
 }
 
 /// Whether each photograph is accepted as known, by the threshold of the other half.

@@ -109,7 +109,7 @@ fn beside(file: &Path, form: Form, list: &str) -> Result<LabelTable, ExchangeErr
 mod tests {
     use super::*;
     use crate::Embeddings;
-    use crate::embeddings::tests::three;
+    use crate::embeddings::tests::{three, three_of_a_table};
 
     const FORMS: [&str; 5] = ["x.npy", "x.npz", "x.safetensors", "x.parquet", "x.csv"];
 
@@ -135,6 +135,26 @@ mod tests {
                 assert_eq!(table.column("path").unwrap(), expected.paths, "{name}");
                 assert_eq!(table.column("label").unwrap(), ["0", "1", "0"], "{name}");
                 assert_eq!(table.column("class_name").unwrap()[1], "plates", "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_keeps_what_a_table_says() {
+        let mut expected = three_of_a_table();
+        for shard in [None, "2/3 ab12".parse().ok()] {
+            expected.shard = shard;
+            for name in FORMS {
+                let (_folder, read) = written(&expected, name);
+                assert_eq!(read.matrix.values, expected.values, "{name}");
+                assert_eq!(read.shard, expected.shard, "{name}");
+                assert_eq!(read.table.column("path").unwrap(), expected.paths, "{name}");
+                for (column, values) in &expected.columns {
+                    assert_eq!(read.table.get(column), Some(&values[..]), "{name}");
+                }
+                let before = ["class_name", "label", "path"].len() + expected.columns.len();
+                let part = usize::from(read.table.get("shard").is_some());
+                assert_eq!(read.table.names().count(), before + part, "{name}");
             }
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lodestone_files::write_whole;
 
+use crate::shard::NOTE;
 use crate::{ExchangeError, Shard, matrices, parquet, text};
 
 /// Embeddings with the path and the class of each.
@@ -19,6 +20,8 @@ pub struct Embeddings {
     pub labels: Vec<usize>,
     /// Names of the classes.
     pub class_names: Vec<String>,
+    /// Further columns, each with its name and a text for every row: split, roles, whatever a table says.
+    pub columns: Vec<(String, Vec<String>)>,
     /// Which part of all embeddings these are, if they are not all: the file says it, in a column or note `shard`.
     pub shard: Option<Shard>,
 }
@@ -106,7 +109,8 @@ impl Embeddings {
     }
 
     /// Whether `path` is the name of files that [`write`](Self::write) made, which it may make again: a table with its columns, or a
-    /// matrix with its list beside it. A matrix alone, or beside another list, is somebody else's.
+    /// matrix with its list beside it. A matrix alone, or beside another list, is somebody else's; so is a list with further columns,
+    /// which may be the table that was embedded.
     pub fn made(path: &Path) -> bool {
         match Form::of(path) {
             Ok(form @ (Form::Npy | Form::Npz | Form::Safetensors)) => {
@@ -129,7 +133,9 @@ impl Embeddings {
             ("labels", self.labels.len()),
             ("values", self.values.len()),
         ];
-        for (what, entries) in counts {
+        let columns = self.columns.iter();
+        let columns = columns.map(|(_, column)| ("values of a column", column.len()));
+        for (what, entries) in counts.into_iter().chain(columns) {
             let wanted = if what == "values" {
                 rows * self.dim
             } else {
@@ -144,6 +150,7 @@ impl Embeddings {
             }
         }
         let known = self.class_names.len();
+        self.check_names()?;
         match self.labels.iter().find(|&&label| label >= known) {
             None => Ok(()),
             Some(label) => Err(ExchangeError::Count {
@@ -152,6 +159,29 @@ impl Embeddings {
                 rows: label + 1,
             }),
         }
+    }
+
+    /// No further column has the name of one that every file has, or of another.
+    fn check_names(&self) -> Result<(), ExchangeError> {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let taken = |(at, name): (usize, &&str)| Self::is_own(name) || names[..at].contains(name);
+        match names.iter().enumerate().find(|&at| taken(at)) {
+            None => Ok(()),
+            Some((_, name)) => Err(ExchangeError::Column {
+                name: (*name).to_owned(),
+            }),
+        }
+    }
+
+    /// Whether [`write`](Self::write) gives this name to a column of its own, so that no further one can have it.
+    pub fn is_own(name: &str) -> bool {
+        let value = name.strip_prefix('e').unwrap_or_default();
+        let is_value = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        is_value
+            || name.is_empty()
+            || text::COLUMNS.contains(&name)
+            || name == NOTE
+            || name == "embedding"
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = &[f32]> {
@@ -176,7 +206,22 @@ pub(crate) mod tests {
                 .to_vec(),
             labels: vec![0, 1, 0],
             class_names: vec!["cups".into(), "plates".into()],
+            columns: Vec::new(),
             shard: None,
+        }
+    }
+
+    /// The same with what a table says of them.
+    pub(crate) fn three_of_a_table() -> Embeddings {
+        let column =
+            |name: &str, values: [&str; 3]| (name.to_owned(), values.map(str::to_owned).to_vec());
+        Embeddings {
+            columns: vec![
+                column("is_query", ["", "1", "0"]),
+                column("split", ["train", "validation", "validation"]),
+                column("my shop, \"x\"", ["a,b", "", "é"]),
+            ],
+            ..three()
         }
     }
 
@@ -235,11 +280,57 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_list_with_further_columns_is_not_taken_for_ones_own() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, own) in [
+            ("a.npy", false),
+            ("b.npz", false),
+            ("c.safetensors", false),
+            ("d.parquet", true),
+            ("e.csv", true),
+        ] {
+            let path = folder.path().join(name);
+            three_of_a_table().write(&path).unwrap();
+            assert_eq!(Embeddings::made(&path), own, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_further_column_has_a_name_of_its_own() {
+        for name in [
+            "path",
+            "label",
+            "class_name",
+            "shard",
+            "embedding",
+            "e0",
+            "e17",
+            "",
+            "is_query",
+        ] {
+            let mut twice = three_of_a_table();
+            twice
+                .columns
+                .push((name.to_owned(), vec![String::new(); 3]));
+            let error = twice.write(Path::new("x.npy")).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("a further column is called `{name}`, as another is already")
+            );
+        }
+        assert!(!Embeddings::is_own("e") && !Embeddings::is_own("e0x"));
+    }
+
+    #[test]
     fn lists_that_do_not_fit_are_told_with_both_numbers() {
         let mut short = three();
         short.paths.pop();
         let error = short.write(Path::new("x.npy")).unwrap_err().to_string();
         assert_eq!(error, "2 paths for 3 embeddings");
+        let mut short = three_of_a_table();
+        short.columns[1].1.pop();
+        let error = short.write(Path::new("x.npy")).unwrap_err().to_string();
+        assert_eq!(error, "2 values of a column for 3 embeddings");
         assert!(!Path::new("x.npy").exists());
     }
 }

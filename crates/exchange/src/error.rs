@@ -24,6 +24,12 @@ pub enum ExchangeError {
         /// How many embeddings there are.
         rows: usize,
     },
+    /// A column whose name is taken.
+    #[error("a further column is called `{name}`, as another is already")]
+    Column {
+        /// The name.
+        name: String,
+    },
     /// Labels that belong to other embeddings.
     #[error("{} has {labels} labels, but {} has {rows} embeddings", list.display(), path.display())]
     Labels {

@@ -7,8 +7,11 @@
 //! | `.npy` | the matrix; paths and labels in a `.csv` beside it | numpy |
 //! | `.npz` | `embeddings`, `labels`; the `.csv` as well | numpy |
 //! | `.safetensors` | `embeddings`, `labels`; the `.csv` as well | torch, candle, burn |
-//! | `.parquet` | a row each: `path`, `label`, `class_name`, `embedding` | pandas, polars, DuckDB |
-//! | `.csv` | a line each: `path`, `label`, `class_name`, `e0`, `e1`, … | everything |
+//! | `.parquet` | a row each: `path`, `label`, `class_name`, further columns, `embedding` | pandas, polars, DuckDB |
+//! | `.csv` | a line each: `path`, `label`, `class_name`, further columns, `e0`, `e1`, … | everything |
+//!
+//! The `.csv` beside a matrix has the same columns but for the embedding; further ones are what a table of photographs says: `split`,
+//! `is_query`, `sequence`, whatever there is.
 //!
 //! [`Embeddings::write_projector`] makes a folder for TensorBoard's projector. A [`LabelTable`] is what stands beside embeddings, a
 //! [`TextTable`] reads CSV and Parquet row by row; what a label means is said in [`class_order`], [`numbered`], [`is_missing`] and
@@ -23,6 +26,7 @@
 //!     paths: vec!["a.jpg".into(), "b.jpg".into()],
 //!     labels: vec![0, 1],
 //!     class_names: vec!["cups".into(), "plates".into()],
+//!     columns: vec![("split".into(), vec!["train".into(), "test".into()])],
 //!     shard: None,
 //! };
 //! let folder = tempfile::tempdir().unwrap();
@@ -31,6 +35,7 @@
 //! let read = EmbeddingFile::read(&written[0], None, &["label"])?;
 //! assert_eq!(read.matrix.values, embeddings.values);
 //! assert_eq!(read.table.column("class_name")?, embeddings.class_names);
+//! assert_eq!(read.table.column("split")?, ["train", "test"]);
 //! # Ok::<(), lodestone_exchange::ExchangeError>(())
 //! ```
 

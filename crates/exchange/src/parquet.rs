@@ -1,4 +1,5 @@
-//! A Parquet table, without arrow: path, label and class name of each photograph, and its embedding as a list of floats.
+//! A Parquet table, without arrow: path, label and class name of each photograph, what else a table says of it, and its embedding as a
+//! list of floats.
 //!
 //! Milvus and its relatives take such files in bulk as they are: the columns are named like the fields, a vector is a list of
 //! floats, and row groups are small enough for its readers.
@@ -7,6 +8,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use parquet::basic::{ConvertedType, Repetition, Type as PhysicalType};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -14,11 +16,14 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::Type;
 
 use crate::shard::NOTE;
+use crate::text::COLUMNS;
 use crate::{Embeddings, Shard};
 
-/// Lists have three levels, as the format asks for it; that a value could be missing is what everybody else writes.
+/// Columns in front of further ones, and the embedding behind them. Lists have three levels, as the format asks for it; that a value
+/// could be missing is what everybody else writes.
 const SCHEMA: &str = "
 message embeddings {
   required binary path (UTF8);
@@ -31,6 +36,22 @@ message embeddings {
   }
 }";
 
+/// The schema with further columns of text in front of the embedding.
+fn schema<'a>(further: impl Iterator<Item = &'a str>) -> Result<Type, ParquetError> {
+    let plain = parse_message_type(SCHEMA)?;
+    let mut fields = plain.get_fields().to_vec();
+    for name in further {
+        let text = Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
+            .with_repetition(Repetition::REQUIRED)
+            .with_converted_type(ConvertedType::UTF8)
+            .build()?;
+        fields.insert(fields.len() - 1, Arc::new(text));
+    }
+    Type::group_type_builder(plain.name())
+        .with_fields(fields)
+        .build()
+}
+
 /// Bytes of embeddings in a group of rows, which a reader loads at once: what Milvus' own writer aims at.
 const GROUP_BYTES: usize = 32 << 20;
 
@@ -38,12 +59,18 @@ const GROUP_BYTES: usize = 32 << 20;
 pub(crate) fn is_table(path: &Path) -> bool {
     let read = |file: File| -> Result<bool, ParquetError> {
         let file = SerializedFileReader::new(file)?;
-        let schema = file
+        let found = file
             .metadata()
             .file_metadata()
             .schema_descr()
             .root_schema_ptr();
-        Ok(*schema == parse_message_type(SCHEMA)?)
+        let names: Vec<&str> = found
+            .get_fields()
+            .iter()
+            .map(|field| field.name())
+            .collect();
+        let further = names.get(COLUMNS.len()..names.len().saturating_sub(1));
+        Ok(*found == schema(further.unwrap_or_default().iter().copied())?)
     };
     File::open(path).is_ok_and(|file| read(file).unwrap_or(false))
 }
@@ -53,7 +80,8 @@ pub(crate) fn table(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
 }
 
 fn write(embeddings: &Embeddings) -> Result<Vec<u8>, ParquetError> {
-    let schema = Arc::new(parse_message_type(SCHEMA)?);
+    let further = embeddings.columns.iter().map(|(name, _)| name.as_str());
+    let schema = Arc::new(schema(further)?);
     let mut bytes = Vec::new();
     let note = |shard: &Shard| vec![KeyValue::new(NOTE.to_owned(), shard.to_string())];
     let properties = WriterProperties::builder()
@@ -88,6 +116,10 @@ fn write(embeddings: &Embeddings) -> Result<Vec<u8>, ParquetError> {
         column::<ByteArrayType, _>(&mut group, &paths, None)?;
         column::<Int64Type, _>(&mut group, &labels, None)?;
         column::<ByteArrayType, _>(&mut group, &names, None)?;
+        for (_, values) in &embeddings.columns {
+            let values: Vec<ByteArray> = values[range.clone()].iter().map(|it| text(it)).collect();
+            column::<ByteArrayType, _>(&mut group, &values, None)?;
+        }
         column::<FloatType, _>(&mut group, values, Some((&there, &begins)))?;
         group.close()?;
     }

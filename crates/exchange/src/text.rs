@@ -9,7 +9,7 @@ use crate::shard::NOTE;
 use crate::{Embeddings, Shard};
 
 /// Columns of a list, and the first ones of a table.
-const COLUMNS: [&str; 3] = ["path", "label", "class_name"];
+pub(crate) const COLUMNS: [&str; 3] = ["path", "label", "class_name"];
 
 /// Whether the file begins as a list does.
 pub(crate) fn is_list(path: &Path) -> bool {
@@ -18,7 +18,7 @@ pub(crate) fn is_list(path: &Path) -> bool {
 
 /// Whether the file begins as a table does.
 pub(crate) fn is_table(path: &Path) -> bool {
-    after_columns(path).is_some_and(|rest| rest.starts_with(",e0"))
+    after_columns(path).is_some_and(|rest| rest.split(',').any(|name| name == "e0"))
 }
 
 /// What stands in the header behind the columns that every list has.
@@ -31,7 +31,7 @@ fn after_columns(path: &Path) -> Option<String> {
     Some(shard.unwrap_or(rest).to_owned())
 }
 
-/// `path`, `label`, `class_name`, and `shard` where there is one.
+/// `path`, `label`, `class_name`, `shard` where there is one, and further columns.
 pub(crate) fn list(embeddings: &Embeddings) -> Result<Vec<u8>, String> {
     written(embeddings, |_| Vec::new())
 }
@@ -54,18 +54,22 @@ fn written(
 ) -> Result<Vec<u8>, String> {
     let mut writer = Writer::from_writer(Vec::new());
     let shard = embeddings.shard.as_ref().map(Shard::to_string);
-    let mut write = |first: [&str; 3], shard: Option<&str>, more: Vec<String>| {
+    let mut write = |first: [&str; 3], shard: Option<&str>, row: Option<usize>| {
+        let further = embeddings.columns.iter();
+        let further = further.map(|(name, column)| row.map_or(name, |row| &column[row]));
+        let more = more(row);
         let fields = first.into_iter().chain(shard);
+        let fields = fields.chain(further.map(String::as_str));
         let fields = fields.chain(more.iter().map(String::as_str));
         let written = writer.write_record(fields);
         written.map_err(|error| error.to_string())
     };
     let named = shard.is_some().then_some(NOTE);
-    write(COLUMNS, named, more(None))?;
+    write(COLUMNS, named, None)?;
     for (row, path) in embeddings.paths.iter().enumerate() {
         let label = embeddings.labels[row].to_string();
         let first = [path, &label, embeddings.class_name(row)];
-        write(first, shard.as_deref(), more(Some(row)))?;
+        write(first, shard.as_deref(), Some(row))?;
     }
     writer.into_inner().map_err(|error| error.to_string())
 }

@@ -35,19 +35,21 @@
 //! four million values is not of this kind: rayon adds its pieces in an order that follows from which thread was free.
 //!
 //! # Speed
-//! `cargo xtask bench convnet --peer PYTHON`: images per second with two threads, and peak memory of a process that takes two
-//! training steps, beside torch 2.15.0 with channels-last; `f32`, networks without classifiers, forward with folded normalisation
-//! and forward + backward with that of the batch. Medians of nine runs of each side in turn; two cores of an AMD EPYC (Zen 4)
-//! with AVX-512, 117 GFLOP/s a core in multiply-adds of registers, nothing else running; commit 2a7ac51.
+//! `cargo xtask bench convnet --peer PYTHON`: images per second with two threads, beside torch 2.15.0 with channels-last; `f32`,
+//! networks without classifiers, forward with folded normalisation and forward + backward with that of the batch. Medians; two
+//! cores of an AMD EPYC (Zen 4) with AVX-512, 117 GFLOP/s a core in multiply-adds of registers, nothing else running.
 //!
-//! | | burn's own | lodestone | torch | lodestone / torch | 2 threads over 1 | torch's |
-//! | --- | ---: | ---: | ---: | ---: | ---: | ---: |
-//! | GoogLeNet, 32 × 224², forward | 16.2 | 78.5 | 38.4 | 2.04 | 2.03 | 1.68 |
-//! | GoogLeNet, 32 × 224², forward + backward | 4.92 | 23.5 | 16.1 | 1.46 | 1.86 | 1.85 |
-//! | Inception V3, 8 × 299², forward | 6.17 | 16.2 | 14.2 | 1.14 | 1.86 | 2.04 |
-//! | Inception V3, 8 × 299², forward + backward | 1.62 | 5.28 | 4.48 | 1.18 | 2.02 | 1.85 |
-//! | GoogLeNet, peak memory, GB | | 1.02 | 2.43 | 0.42 | | |
-//! | Inception V3, peak memory, GB | | 0.82 | 1.86 | 0.44 | | |
+//! | | burn's own | lodestone | torch | lodestone / torch |
+//! | --- | ---: | ---: | ---: | ---: |
+//! | GoogLeNet, 32 × 224², forward | 16.2 | 78.5 | 59.5 | 1.32 |
+//! | GoogLeNet, 32 × 224², forward + backward | 4.92 | 25.0 | 18.5 | 1.35 |
+//! | Inception V3, 8 × 299², forward | 6.17 | 18.8 | 17.0 | 1.11 |
+//! | Inception V3, 8 × 299², forward + backward | 1.62 | 5.9 | 5.2 | 1.13 |
+//! | GoogLeNet, peak memory of two training steps, GB | | 1.02 | 2.43 | 0.42 |
+//! | Inception V3, peak memory of two training steps, GB | | 0.82 | 1.86 | 0.44 |
+//!
+//! torch starts from weights of ordinary scale. Those of torchvision's `init_weights=True` shrink activations to 1e-13, where
+//! torch computes with denormal numbers: that made an earlier table say 2.04 in the first row.
 //!
 //! Share of the measured peak, as plain sums count multiply-adds: 3 × 3 convolutions 110 to 180 % (Winograd's need fewer),
 //! 1 × 7 and 7 × 1 about 85 % forward and 76 % with both gradients, 5 × 5 about 90 and 80 %, pointwise ones 55 to 85 % (fewer
@@ -55,8 +57,7 @@
 //! 7 × 1, which run near the peak already: only fewer products would help, and a one-dimensional Winograd of seven taps that
 //! saves a worthwhile part of them needs points at which `f32` loses the fifth digit.
 //!
-//! Storage in `bf16` was left out: without instructions for it in stable Rust each load is widened by hand, and the products,
-//! not the memory, are what these networks wait for.
+//! There is no storage in `bf16` yet. Processors with `avx512bf16` multiply it twice as fast as `f32`, and torch's autocast uses that.
 
 #[cfg(feature = "cpu")]
 mod channels;

@@ -34,37 +34,37 @@ use crate::triplet::TripletLossConfig;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LossConfig {
-    /// `arc_face`: see [`ArcFaceLoss`](crate::ArcFaceLoss).
+    /// ArcFace: softmax over cosines, with a margin added to the angle to the own class.
     ArcFace(ArcFaceLossConfig),
-    /// `contrastive`: see [`ContrastiveLoss`](crate::ContrastiveLoss).
+    /// Contrastive: pulls pairs of a class below one distance, pushes other pairs beyond another.
     Contrastive(ContrastiveLossConfig),
-    /// `cos_face`: see [`CosFaceLoss`](crate::CosFaceLoss).
+    /// CosFace: softmax over cosines, with a margin taken off the cosine of the own class.
     CosFace(CosFaceLossConfig),
-    /// `kl_pairwise`: see [`KlPairwiseLoss`](crate::KlPairwiseLoss).
+    /// KL pairwise: embeddings as distributions over clusters, whose divergence is small within a class.
     KlPairwise(KlPairwiseLossConfig),
-    /// `magnet`: see [`MagnetLoss`](crate::MagnetLoss).
+    /// Magnet: pulls each example to the mean of its own cluster, away from clusters of other classes.
     Magnet(MagnetLossConfig),
-    /// `multi_similarity`: see [`MultiSimilarityLoss`](crate::MultiSimilarityLoss).
+    /// Multi-Similarity: soft sums over mined positive and negative pairs of each anchor.
     MultiSimilarity(MultiSimilarityLossConfig),
-    /// `normalized_softmax`: see [`NormalizedSoftmaxLoss`](crate::NormalizedSoftmaxLoss).
+    /// Normalised softmax: cross-entropy over cosines to one vector a class.
     NormalizedSoftmax(NormalizedSoftmaxLossConfig),
-    /// `nt_xent`: see [`NtXentLoss`](crate::NtXentLoss).
+    /// NT-Xent: softmax cross-entropy of each positive pair among the negatives of its anchor.
     NtXent(NtXentLossConfig),
-    /// `proxy_anchor`: see [`ProxyAnchorLoss`](crate::ProxyAnchorLoss).
+    /// Proxy-Anchor: one proxy a class, which pulls the hard examples of its class most.
     ProxyAnchor(ProxyAnchorLossConfig),
-    /// `proxy_nca`: see [`ProxyNcaLoss`](crate::ProxyNcaLoss).
+    /// Proxy-NCA: each example is drawn to the proxy of its class, away from the others.
     ProxyNca(ProxyNcaLossConfig),
-    /// `rep_met`: see [`RepMetLoss`](crate::RepMetLoss).
+    /// RepMet: several learned modes a class, each a Gaussian in the embedding.
     RepMet(RepMetLossConfig),
-    /// `soft_triple`: see [`SoftTripleLoss`](crate::SoftTripleLoss).
+    /// SoftTriple: softmax over several learned centres a class.
     SoftTriple(SoftTripleLossConfig),
-    /// `softmax`: see [`SoftmaxLoss`](crate::SoftmaxLoss).
+    /// Softmax: cross-entropy of a linear classifier over the embedding.
     Softmax(SoftmaxLossConfig),
-    /// `sub_center_arc_face`: see [`ArcFaceLoss`](crate::ArcFaceLoss).
+    /// Sub-centre ArcFace: ArcFace with several vectors a class, of which the nearest counts.
     SubCenterArcFace(SubCenterArcFaceLossConfig),
-    /// `sup_con`: see [`SupConLoss`](crate::SupConLoss).
+    /// SupCon: supervised contrastive, all positives of an anchor against all other examples.
     SupCon(SupConLossConfig),
-    /// `triplet`: see [`TripletLoss`](crate::TripletLoss).
+    /// Triplet: a positive nearer to the anchor than a negative, by a margin.
     Triplet(TripletLossConfig),
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A loss turns a batch of embeddings and their labels into one number to differentiate, the loss of every example, and
 //! statistics to watch. [`LossConfig`] is the closed list of losses with their settings; [`LossConfig::init`] makes a
-//! [`Loss`], a burn module. Each loss also stands alone, with a page that gives its formula, the origin of its defaults
-//! and an example.
+//! [`Loss`], a burn module. Each loss can also be used alone; its page has the formula, the origin of its defaults and
+//! an example.
 //!
 //! - **Magnet** and its relatives: [`MagnetLoss`], [`ImportanceMagnetLoss`], [`RepMetLoss`]; [`magnet_objective`] is what
 //!   the magnet loss of a batch estimates

@@ -1,4 +1,4 @@
-//! Classifiers on maps below the top, which send gradient into the lower layers while a network is trained from nothing.
+//! Classifiers on maps below the top, which send gradient into the lower layers while a network is trained from random weights.
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};

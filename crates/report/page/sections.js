@@ -51,8 +51,8 @@
   }
   const numbers = document.getElementById("numbers");
   const total = [...wrong.values()].reduce((sum, line) => sum + line.wrong, 0);
-  numbers.append(make("p", { text: "On this page a photograph is taken for the class that most of its " + DATA.voters
-    + " nearest vote for, nearer ones more: " + total + " of " + QUERIES.count + " are wrong (" + percent(total / QUERIES.count) + ")." }));
+  numbers.append(make("p", { text: "On this page the class of a photograph is a vote of its " + DATA.voters
+    + " nearest ones, in which nearer ones count more: " + total + " of " + QUERIES.count + " are wrong (" + percent(total / QUERIES.count) + ")." }));
   if (DATA.report) {
     for (const warning of DATA.report.warnings) numbers.append(make("p", { class: "wrong-text", text: warning }));
     const digits = value => value === null ? "–" : value.toFixed(4);

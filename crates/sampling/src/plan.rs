@@ -31,13 +31,13 @@ use weighted::even_over_eligible;
 pub enum PlanConfig {
     /// Every row once an epoch, in random order.
     Shuffled(ShuffledConfig),
-    /// P classes with K images each, the usual diet of pair and triplet losses.
+    /// P classes with K images each, the usual batches of pair and triplet losses.
     PerClass(PerClassConfig),
     /// Classes take turns, so that all are equally frequent.
     Balanced(BalancedConfig),
     /// A class and those nearest to it in the index.
     HardClasses(HardClassesConfig),
-    /// A seed cluster and its nearest imposters, as the magnet loss wants it.
+    /// A seed cluster and its nearest imposters, for the magnet loss.
     Neighbourhood(NeighbourhoodConfig),
     /// Several neighbourhoods with evenly drawn seeds, weighted; each has examples of its own.
     Importance(WeightedConfig),

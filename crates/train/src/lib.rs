@@ -2,8 +2,8 @@
 //!
 //! A run is a [`RunConfig`], usually read from a TOML file, and a seed; the same file gives the same numbers. [`Trainer`]
 //! connects the crates that do not know each other: rows from the data, batches from the sampler, embeddings from the
-//! network, a loss, an optimiser, and in the other direction the two edges by value: per-example losses to the sampler's
-//! cache and embeddings to its cluster index.
+//! network, a loss, an optimiser. Two things go back to the sampler: the losses of the examples to its cache, and embeddings to
+//! its cluster index.
 //!
 //! ```no_run
 //! use burn::tensor::Device;
@@ -29,7 +29,7 @@
 //! | `receipts/epoch-N/` | how often each class, cluster and image was seen in an epoch of the plan, and how often that was to be expected |
 //! | `checkpoints/` | the last few and the best, each whole or absent |
 //! | `model.safetensors`, `best.safetensors` | the trained network, and the one with the best validation value |
-//! | `report.json`, `report.md` | the test images judged, or the validation images of a set without |
+//! | `report.json`, `report.md` | the evaluation on the test images, or on the validation images of a set without |
 //! | `outcomes.csv` | the same photograph by photograph, by the rules that all losses share: right or wrong, in the run's distance and in cosine |
 //!
 //! # What holds
@@ -88,3 +88,8 @@ pub use record::timing::{Lap, Times};
 pub use run::checkpoint::{CheckpointError, CheckpointFolder};
 pub use run::setup::Places;
 pub use run::trainer::{Outcome, Trainer};
+
+/// The snippets of the README, which shows crates that meet here alone: they compile, and those that can do run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -15,7 +15,7 @@ use super::ledger::{JudgedIn, Ledger, Row};
 use super::loss::Loss;
 use super::options::Options;
 use super::outcomes::Outcomes;
-use super::plan::{KEPT, POINTS, Plan, ranges};
+use super::plan::{KEPT, POINTS, Plan};
 use super::set::{Set, Task};
 use super::work::{Done, End, Workshop};
 
@@ -177,12 +177,6 @@ pub(crate) fn forecast(set: Set, options: &Options, ledger: &Ledger) -> Result<S
     }
     let _ = write!(text, "  together {}", in_words(total));
     Ok(text)
-}
-
-/// The levers of the losses that are searched, in words.
-pub(crate) fn space(set: Set, losses: &[Loss]) -> Vec<(Loss, Vec<String>)> {
-    let one = |&loss: &Loss| (loss, ranges(loss, set.scale()));
-    losses.iter().map(one).collect()
 }
 
 /// What a cell will take: as a quiet one of its stage took, scaled by its images, or what the set says.

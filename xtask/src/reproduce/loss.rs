@@ -120,9 +120,14 @@ impl Loss {
             Self::Softmax => draw.set(&["loss={kind=\"softmax\"}"]),
             Self::Triplet => {
                 draw.set(&["loss={kind=\"triplet\",distance=\"unit_euclidean\"}", UNIT]);
-                draw.log("margin", "loss.margin", 0.05, 0.8);
+                let margin = draw.log("margin", "loss.margin", 0.05, 0.8);
                 let mining = draw.pick("mining", &["hard", "semi_hard", "all"]);
-                draw.set(&[&format!("loss.mining={{kind=\"{mining}\"}}")]);
+                // Semi-hard negatives are those within the margin of the loss.
+                let within = match mining {
+                    "semi_hard" => format!(",margin={margin:.2e}"),
+                    _ => String::new(),
+                };
+                draw.set(&[&format!("loss.mining={{kind=\"{mining}\"{within}}}")]);
                 classes_per_batch(scale, draw);
             }
             Self::Pairwise => {

@@ -52,7 +52,7 @@ impl Rule {
     /// Heading of a table.
     pub(crate) fn title(self) -> &'static str {
         match self {
-            Self::NearestClassMean => "nearest class mean, right %",
+            Self::NearestClassMean => "nearest class mean, error %",
             Self::NearestNeighbour => "recall@1 %",
             Self::MapAtR => "MAP@R %",
         }

@@ -4,12 +4,11 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::campaign::space;
 use super::cell::Stage;
 use super::ledger::{JudgedIn, Ledger, Row};
 use super::loss::Loss;
 use super::outcomes::{Outcomes, Rule};
-use super::plan::{KEPT, POINTS, Plan};
+use super::plan::{KEPT, POINTS, Plan, own_ranges, shared_ranges};
 use super::set::{Set, Task};
 use super::statistics::{mean, spread};
 use super::verdicts::{Beside, Standing, Word, reported, standings};
@@ -22,7 +21,9 @@ held-out images; the best four at full length; the best of these with several se
 anywhere else. Batches have 48 images. All losses are judged by the same rules, in Euclidean distance between the embeddings that \
 they make (of length 1 where the loss wants it) and in cosine; held-out images choose between the two, too. \
 *Ahead*, *level* and *behind* are what a paired bootstrap over seeds and test images (over classes where classes are unseen) says \
-after Holm's correction for the number of losses, and nothing else.\n";
+after Holm's correction for the number of losses, and nothing else. These intervals hold seeds and images and not the luck of the \
+search, which the spread of a loss's best four settings tells: where the second best is far behind the best, another draw of points \
+could change the order.\n";
 
 /// Everything about a set.
 pub(crate) fn of(set: Set) -> Result<String> {
@@ -287,9 +288,12 @@ fn settings(ledger: &Ledger, task: Task) -> String {
         );
     }
     text += "\nSeconds are those of a tested run that had the machine to itself; – where none had.\n\nRanges:\n\n";
-    for (loss, ranges) in space(ledger.set, &ledger.set.losses(task)) {
-        if loss != Loss::Frozen {
-            let _ = writeln!(text, "- {}: {}", loss.name(), ranges.join("; "));
+    let scale = ledger.set.scale();
+    let _ = writeln!(text, "- all: {}", shared_ranges(scale).join("; "));
+    for loss in ledger.set.losses(task) {
+        let own = own_ranges(loss, scale);
+        if !own.is_empty() {
+            let _ = writeln!(text, "- {}: {}", loss.name(), own.join("; "));
         }
     }
     text + "\n</details>\n"

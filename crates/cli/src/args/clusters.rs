@@ -35,7 +35,7 @@ pub(crate) struct ClustersArguments {
     /// Writes over a file that is there and is no such sheet.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Folder of the data set; goes before the run file's.
+    /// Folder of the data set; overrides the run file's.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
     /// Prints JSON instead of a table.

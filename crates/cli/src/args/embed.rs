@@ -10,18 +10,21 @@ use super::DeviceArgument;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The ending of the file decides its form: .npy, .npz, .safetensors (each with the paths and labels in a .csv beside it), .parquet or
-.csv. An embedding that is stopped goes on where it was when the same command is given again.
+.csv. A table of photographs hands its columns on (split, is_query, is_gallery, sequence, whatever text there is): `evaluate
+--embeddings` then asks what `evaluate RUN` asks. An embedding that is stopped goes on where it was when the same command is given again.
 
 Examples:
   lodestone embed runs/first photographs -o embeddings.npy
   lodestone embed runs/first/model.safetensors photographs -o embeddings.parquet
+  lodestone embed runs/first table.csv -o embeddings.npy
   lodestone embed runs/first photographs -o part-3.npy --shard 3/16
   lodestone embed runs/first photographs -o embeddings.npy --projector projector")]
 pub(crate) struct EmbedArguments {
     /// A run folder or a model file.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
-    /// A folder of images, or a single one; sub-folders give the labels, inside `train` and `test` where those are on top.
+    /// A folder of images, or a single one; sub-folders give the labels, inside `train` and `test` where those are on top. Or a table
+    /// of images, .csv or .parquet, as `train` reads it.
     #[arg(value_name = "IMAGES")]
     pub(crate) images: PathBuf,
     /// The file of embeddings.

@@ -75,7 +75,8 @@ pub(crate) struct FilesArguments {
     /// Labels of the embeddings: a .csv with a header or a .parquet, one line a row, or a .npy [default: the columns of the
     /// embeddings, the .csv beside them, or the `labels` in them]. Text stays text: 1 and 01 are two classes; a row without a label is
     /// an error. Columns besides the label: `is_query` and `is_gallery` (0 or 1) split the rows, `sequence` hides rows of
-    /// the query's own sequence, `path` and `class_name` name what is listed.
+    /// the query's own sequence, `path` and `class_name` name what is listed; `split` (train, validation, test) says which rows are
+    /// held out, so that the file of an embedded table is asked what its run is asked.
     #[arg(long, value_name = "FILE", requires = "embeddings")]
     pub(crate) labels: Option<PathBuf>,
     /// Embeddings of a separate gallery, such as the training rows.
@@ -88,7 +89,7 @@ pub(crate) struct FilesArguments {
     #[arg(long, value_name = "NAME", default_value = "label")]
     pub(crate) label_column: String,
     /// Who looks for whom [default: of a run what suits its held-out photographs, or its evaluation.mode; of files train-gallery
-    /// with --gallery, split if the labels have roles, else self].
+    /// with --gallery, what suits the held-out rows if the labels have a `split`, else split if they have roles, else self].
     #[arg(long, value_name = "MODE")]
     pub(crate) mode: Option<ModeName>,
     /// Ranks by cosine instead of Euclidean distance.
@@ -231,12 +232,12 @@ pub(crate) struct TestsArguments {
     /// Chooses a threshold for this precision on validation pairs (half of the sampled ones) and tries it on the others.
     #[arg(long, value_name = "P")]
     pub(crate) precision: Option<f64>,
-    /// Adds hierarchy recovery: fine classes of --label-column, coarse ones of this column, which both label files have.
-    #[arg(long, value_name = "COLUMN", requires = "gallery")]
+    /// Adds hierarchy recovery: fine classes of --label-column, coarse ones of this column, which all labels have.
+    #[arg(long, value_name = "COLUMN", requires = "embeddings")]
     pub(crate) hierarchy: Option<String>,
     /// Adds hierarchy recovery with merged classes: `random:GROUPS` as data.coarse with the same --seed, or `mixed:GROUPS`,
     /// which mixes the classes of --hierarchy.
-    #[arg(long, value_name = "KIND:GROUPS", requires = "gallery")]
+    #[arg(long, value_name = "KIND:GROUPS", requires = "embeddings")]
     pub(crate) merge: Option<Merge>,
     /// Adds attribute concentration: a .csv with one column an attribute and one line a row of --embeddings, 1 for present, -1
     /// for absent, 0 for ambiguous; a column `path` is passed over.

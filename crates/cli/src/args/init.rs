@@ -36,12 +36,12 @@ pub(crate) struct WishesArguments {
     /// What is minimised, where there is no run file [default: magnet with --weights, triplet without].
     #[arg(long, value_name = "LOSS")]
     pub(crate) loss: Option<GoalName>,
-    /// Pretrained weights; go before model.weights. Without a run file they choose the network.
+    /// Pretrained weights; override model.weights. Without a run file they choose the network.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Sets this share of the classes aside, at random: they are never trained on, and the run is judged on them. A fifth of the
     /// classes that are left chooses the best step. Of a folder or a table; a run file has data.unseen.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) unseen: Option<f64>,
 }
 

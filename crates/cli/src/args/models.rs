@@ -101,7 +101,7 @@ pub(crate) struct ConvertArguments {
     #[arg(long, requires = "network")]
     pub(crate) partial: bool,
     /// The weights expect ImageNet's normalisation as it is: torchvision's published ones do not, those of a network that was
-    /// trained in torchvision from nothing do.
+    /// trained in torchvision from random weights do.
     #[arg(long, requires = "network")]
     pub(crate) no_transform_input: bool,
     /// Side of the square image, instead of the network's usual one.

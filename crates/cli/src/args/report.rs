@@ -42,7 +42,7 @@ pub(crate) struct PageArguments {
     /// The model, if not the one that the run ended with.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Folder of the data set; goes before the run file's.
+    /// Folder of the data set; overrides the run file's.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
     /// How the map is drawn.

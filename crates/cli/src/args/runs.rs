@@ -54,10 +54,10 @@ pub(crate) struct PretrainArguments {
     /// Images in a batch.
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub(crate) batch: usize,
-    /// Folder of the data set; goes before data.dataset_root.
+    /// Folder of the data set; overrides data.dataset_root.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
-    /// Weights to start from; goes before model.weights.
+    /// Weights to start from; overrides model.weights.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Folder of the run; by default runs/NAME, NAME made of the data set, the run file, the seed, and a mark of --set, --weights,

@@ -26,7 +26,7 @@ pub(crate) struct ServeDeviceArguments {
     /// The address to listen on; port 0 takes a free one, 0.0.0.0 lets other machines in.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     pub(crate) bind: SocketAddr,
-    /// File with the token that clients must have; goes before LODESTONE_TOKEN and LODESTONE_TOKEN_FILE.
+    /// File with the token that clients must have; overrides LODESTONE_TOKEN and LODESTONE_TOKEN_FILE.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Ends when standard input does, as it does when the connection of ssh or the program that started this one is gone.

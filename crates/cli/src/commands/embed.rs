@@ -1,11 +1,11 @@
-//! `lodestone embed`: a folder of images to a file of embeddings with their paths and labels.
+//! `lodestone embed`: a folder of images, or a table of them, to a file of embeddings with their paths, labels and columns.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use lodestone_data::{Broken, Row, Split, Table, photographs_in};
-use lodestone_exchange::Embeddings;
+use lodestone_data::{Broken, Row, Split, Table, detect, photographs_in};
+use lodestone_exchange::{Embeddings, Form, LabelTable};
 use lodestone_train::Observer;
 
 use crate::args::EmbedArguments;
@@ -18,6 +18,14 @@ use crate::progress::Progress;
 pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result<()> {
     // Told before hours of work.
     overwrite::check_embeddings(&arguments.out, arguments.force)?;
+    for file in Form::of(&arguments.out)?.files(&arguments.out) {
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        ensure!(
+            real(&file).is_none() || real(&file) != real(&arguments.images),
+            "--out {} would be written over the table itself: name another",
+            file.display()
+        );
+    }
     if let Some(folder) = &arguments.projector {
         overwrite::check(folder, arguments.force, Embeddings::may_be_projector)?;
     }
@@ -27,6 +35,10 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         progress.note(hint);
     }
     let table = Arc::new(table_of(&arguments.images)?);
+    let columns = match is_table(&arguments.images) {
+        true => Some(LabelTable::read(&arguments.images, "label")?),
+        false => None,
+    };
     for notice in &table.notices {
         progress.note(&format!("note: {notice}"));
     }
@@ -56,6 +68,7 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         paths: made.rows.iter().map(path).collect(),
         labels,
         class_names: table.class_names.clone(),
+        columns: columns.map_or(Vec::new(), |columns| further(&columns.gather(&made.rows))),
         shard: parts.shard(arguments.shard),
     };
     let written = embeddings.write(&arguments.out)?;
@@ -63,8 +76,8 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         embeddings.write_projector(folder)?;
     }
     parts.remove();
-    for (row, reason) in &made.skipped {
-        errln!("left out: {} ({reason})", table.describe(*row).display());
+    for (_, reason) in &made.skipped {
+        errln!("left out: {reason}");
     }
     let files: Vec<String> = written
         .iter()
@@ -88,8 +101,25 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     Ok(())
 }
 
-/// A photograph, or all below a folder with the first folder of each as its class.
+/// Whether a file is a table of photographs, not one of them.
+fn is_table(images: &Path) -> bool {
+    images.is_file() && matches!(Form::of(images), Ok(Form::Csv | Form::Parquet))
+}
+
+/// What a table says of its rows beside what every file of embeddings says.
+pub(crate) fn further(table: &LabelTable) -> Vec<(String, Vec<String>)> {
+    let names = table.names().filter(|name| !Embeddings::is_own(name));
+    names
+        .filter_map(|name| Some((name.to_owned(), table.get(name)?.to_vec())))
+        .collect()
+}
+
+/// A photograph; those of a table, as training reads it; or all below a folder with the first folder of each as its class.
 pub(crate) fn table_of(images: &Path) -> Result<Table> {
+    if is_table(images) {
+        let (set, root) = detect(images)?;
+        return Ok(set.open(Some(&root))?);
+    }
     if images.is_file() {
         let root = images.parent().unwrap_or(Path::new(""));
         let name = PathBuf::from(images.file_name().unwrap_or_default());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lodestone_exchange::{EmbeddingFile, LabelTable, Shard, class_order};
 
+use crate::commands::embed::further;
 use crate::commands::evaluate::Matrix;
 
 /// Embeddings of any form that `embed` writes.
@@ -13,6 +14,8 @@ pub(crate) struct EmbeddedFiles {
     pub(crate) matrix: Matrix,
     /// Class of each row, a position in `class_names`.
     pub(crate) labels: Vec<usize>,
+    /// The numbers that the file gives the classes beside their names, if it gives some.
+    pub(crate) numbers: Option<Vec<usize>>,
     /// Names in their order; numbers where there are no names.
     pub(crate) class_names: Vec<String>,
     /// Whether these are names, of a column `class_name`.
@@ -23,6 +26,8 @@ pub(crate) struct EmbeddedFiles {
     pub(crate) has_paths: bool,
     /// Folder that the names start from.
     pub(crate) root: PathBuf,
+    /// What else a table says of each row, by the names of its columns.
+    pub(crate) columns: Vec<(String, Vec<String>)>,
     /// Which part of all embeddings they are, if the file says so.
     pub(crate) shard: Option<Shard>,
 }
@@ -41,15 +46,22 @@ impl EmbeddedFiles {
                 .map(|row| format!("{} row {row}", file.display()))
                 .collect(),
         };
+        let numbers = match table.get("class_name") {
+            Some(_) => table.get("label").unwrap_or_default().iter(),
+            None => [].iter(),
+        };
+        let numbers: Option<Vec<usize>> = numbers.map(|text| text.parse().ok()).collect();
         let root = root(&names, table.file());
         Ok(Self {
             matrix,
+            numbers: numbers.filter(|numbers| numbers.len() == labels.len()),
             labels,
             class_names,
             has_names: table.get("class_name").is_some(),
             names,
             has_paths: table.get("path").is_some(),
             root,
+            columns: further(&table),
             shard: read.shard,
         })
     }

@@ -1,5 +1,6 @@
 //! `lodestone evaluate`: a finished run, a frozen trunk, or embedding files.
 
+mod divided;
 mod files;
 mod matrix;
 mod parts;

@@ -315,11 +315,8 @@ impl Embedded {
         };
         let rows: Vec<usize> = (0..table.rows.len()).collect();
         let made = opened.embed(&table, &rows, BATCH, broken, progress)?;
-        for (row, reason) in &made.skipped {
-            progress.note(&format!(
-                "left out: {} ({reason})",
-                table.describe(*row).display()
-            ));
+        for (_, reason) in &made.skipped {
+            progress.note(&format!("left out: {reason}"));
         }
         let entry = |&row: &usize| Entry {
             path: table.describe(row).to_string_lossy().into_owned(),

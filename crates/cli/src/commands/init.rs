@@ -116,7 +116,7 @@ impl Suggested {
         };
         format!(
             "{} with {classes} classes{unseen}; {train} training, {validation} validation and {test} test photographs; {smallest} to \
-             {largest} in a class, {middle} in the middle one; {} of about {side} pixels",
+             {largest} training photographs a class, median {middle}; {}, about {side} pixels",
             self.set,
             if grey { "grey" } else { "colour" }
         )
@@ -133,14 +133,14 @@ impl Suggested {
         }
         if self.survey.test == 0 && self.survey.validation == 0 {
             hints.push(
-                "hint: there are no test photographs, so a part of each class is held out where there are enough; folders `train` and \
-                 `test` on top decide it yourself"
+                "hint: there are no test photographs, so a fifth of each class is held out where there are enough; to choose them yourself \
+                 put the class folders into `train` and `test`"
                     .to_owned(),
             );
         }
         if !self.has_weights && self.survey.side >= 100 {
             hints.push(
-                "hint: without --weights a small network learns from nothing; pretrained weights do far better on photographs (docs/guide, \
+                "hint: without --weights a small network starts from random weights; use pretrained ones for photographs (docs/guide, \
                  `Your own photographs`)"
                     .to_owned(),
             );
@@ -153,8 +153,16 @@ impl Suggested {
 pub(crate) fn plan(config: &RunConfig) -> String {
     // As the run file spells it.
     let loss = serde_json::to_value(&config.loss).unwrap_or_default();
+    let data = &config.data;
+    let held_out = match (data.validation, data.validation_classes) {
+        (share, _) if share > 0.0 => format!("; {share} of each class held out to choose settings"),
+        (_, share) if share > 0.0 => {
+            format!("; {share} of the training classes held out to choose settings")
+        }
+        _ => String::new(),
+    };
     format!(
-        "{} loss on {}, {} images through the optimiser; {}",
+        "{} loss on {}, {} images to train on{held_out}; {}",
         loss["kind"].as_str().unwrap_or_default(),
         config.model.network.name(),
         config.train.images,

@@ -1,5 +1,6 @@
 //! `lodestone merge`: embeddings of several shards in one file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
@@ -46,23 +47,37 @@ pub(crate) fn run(arguments: &MergeArguments, progress: &Progress) -> Result<()>
         let order = class_order(classes.iter().map(String::as_str));
         classes = order.into_iter().map(str::to_owned).collect();
     }
+    let of_one_whole = said.iter().all(Option::is_some) || read.len() == 1;
+    let kept = of_one_whole.then(|| numbered_classes(&read)).flatten();
     let mut all = Embeddings {
         values: Vec::new(),
         dim: dim.unwrap_or_default(),
         paths: Vec::new(),
         labels: Vec::new(),
         class_names: Vec::new(),
+        columns: shared_columns(&read),
         shard: None,
     };
     for part in read {
         let place = |name: &String| classes.iter().position(|class| class == name);
         let places: Vec<usize> = part.class_names.iter().filter_map(place).collect();
-        all.labels
-            .extend(part.labels.iter().map(|&label| places[label]));
+        match (&kept, part.numbers) {
+            (Some(_), Some(numbers)) => all.labels.extend(numbers),
+            _ => all
+                .labels
+                .extend(part.labels.iter().map(|&label| places[label])),
+        }
         all.values.extend(part.matrix.values);
         all.paths.extend(part.names);
+        for (name, column) in &mut all.columns {
+            let own = part.columns.iter().find(|(own, _)| own == name);
+            column.extend(
+                own.into_iter()
+                    .flat_map(|(_, values)| values.iter().cloned()),
+            );
+        }
     }
-    all.class_names = classes;
+    all.class_names = kept.unwrap_or(classes);
     let written = all.write(&arguments.out)?;
     let files: Vec<String> = written
         .iter()
@@ -75,6 +90,33 @@ pub(crate) fn run(arguments: &MergeArguments, progress: &Progress) -> Result<()>
         files.join(" and ")
     )?;
     Ok(())
+}
+
+/// Names of the classes by the numbers that the parts of one whole give them, which a table orders otherwise than by name; nothing if
+/// the numbers have gaps, or one of them two names.
+fn numbered_classes(parts: &[EmbeddedFiles]) -> Option<Vec<String>> {
+    let mut names = BTreeMap::new();
+    for part in parts {
+        for (&number, &label) in part.numbers.as_ref()?.iter().zip(&part.labels) {
+            let name = &part.class_names[label];
+            if *names.entry(number).or_insert(name) != name {
+                return None;
+            }
+        }
+    }
+    let whole = names.keys().copied().eq(0..names.len());
+    whole.then(|| names.into_values().cloned().collect())
+}
+
+/// Further columns that every part has, empty yet: what one of them lacks is known of some rows only.
+fn shared_columns(parts: &[EmbeddedFiles]) -> Vec<(String, Vec<String>)> {
+    let first = parts.first().map_or(&[][..], |part| &part.columns[..]);
+    let everywhere = |name: &&String| {
+        let has = |part: &EmbeddedFiles| part.columns.iter().any(|(other, _)| other == *name);
+        parts.iter().all(has)
+    };
+    let names = first.iter().map(|(name, _)| name).filter(everywhere);
+    names.map(|name| (name.clone(), Vec::new())).collect()
 }
 
 /// Refuses a part that is there twice, is missing, or belongs to another whole. Parts of others do not say which they are: the

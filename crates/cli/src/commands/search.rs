@@ -130,7 +130,7 @@ fn photographs(named: &[PathBuf]) -> Result<Vec<Photograph>> {
     let mut found = Vec::new();
     if named.is_empty() {
         if stdin().is_terminal() {
-            bail!("name a photograph, or hand paths or a photograph to standard input");
+            bail!("name a photograph, or send paths or a photograph to standard input");
         }
         return from_input();
     }

@@ -183,13 +183,13 @@ fn configured(arguments: &TrainArguments, progress: &Progress) -> Result<RunConf
         (None, Some(path)) => {
             if arguments.wishes.loss.is_some() {
                 anyhow::bail!(
-                    "--loss is for a folder; the loss of {} is its own: --set loss.kind=…",
+                    "--loss is for a folder; {} already sets the loss: change it with --set loss.kind=…",
                     path.display()
                 );
             }
             if let Some(share) = arguments.wishes.unseen {
                 anyhow::bail!(
-                    "--unseen is for a folder; the classes of {} are its own: --set 'data.unseen={{share={share}}}'",
+                    "--unseen is for a folder; for {} use --set 'data.unseen={{share={share}}}'",
                     path.display()
                 );
             }

@@ -1,4 +1,4 @@
-//! Sequential scans: every block comes once with all its coefficients, so those of the wished area become pixels at once,
+//! Sequential scans: every block comes once with all its coefficients, so those of the requested area become pixels at once,
 //! and reading stops below it.
 
 use std::num::Wrapping;
@@ -36,7 +36,7 @@ pub(super) fn decode(scan: &Scan<'_>, area: &Area, planes: &mut [Plane]) -> Resu
     walk(scan, area, area.rows.1, &mut pixels)
 }
 
-/// A component of the scan, with the blocks of it that are wished for.
+/// A component of the scan, with the blocks of it that are requested.
 struct ScanComponent<'a> {
     component: usize,
     side: usize,

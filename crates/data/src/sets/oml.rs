@@ -1,8 +1,8 @@
 //! A table in the format of open-metric-learning, CSV or Parquet: one row a photograph, with split, roles and boxes.
 //!
-//! Required columns: `label` (a whole number, or any text), `path`, `split` (`train` or `validation`), `is_query`, `is_gallery`
-//! (empty on training rows). Optional: `category` (coarse label), `sequence`, `x_1`, `x_2`, `y_1`, `y_2` (left, right, top,
-//! bottom), and our `class_name`. Other columns are ignored, with a notice. Rows of `validation` are tested on. A Parquet file is
+//! Required columns: `label` (a whole number, or any text), `path`, `split` (`train` or `validation`). Optional: `is_query` and
+//! `is_gallery` (both or neither; empty on training rows), `category` (coarse label), `sequence`, `x_1`, `x_2`, `y_1`, `y_2` (left, right, top,
+//! bottom), and our `class_name`. Other columns are not used, with a notice. Rows of `validation` are tested on. A Parquet file is
 //! known by its content and read into the same text fields, so both forms mean the same and make the same mistakes; what a label
 //! means is said in [`lodestone_exchange`].
 
@@ -17,7 +17,9 @@ use super::paths::check_files;
 use crate::error::DataError;
 use crate::table::{PixelBox, Roles, Row, Source, Split, Table};
 
-const REQUIRED: [&str; 5] = ["label", "path", "split", "is_query", "is_gallery"];
+const REQUIRED: [&str; 3] = ["label", "path", "split"];
+/// Without these, rows of `validation` are tested by what suits their classes.
+const ROLES: [&str; 2] = ["is_query", "is_gallery"];
 const OPTIONAL: [&str; 7] = [
     "category",
     "sequence",
@@ -41,9 +43,13 @@ pub(crate) fn open(root: &Path, file: &Path) -> Result<Table, DataError> {
 pub(crate) fn parse(file: &Path, root: &Path, bytes: &[u8]) -> Result<Table, DataError> {
     let table = TextTable::new(file, bytes)?;
     let mut rows = Rows::new(file, table.header().clone())?;
-    let known = |name: &str| REQUIRED.contains(&name) || OPTIONAL.contains(&name);
-    table.each_row(known, |place, record| rows.add(place, record))?;
+    table.each_row(is_known, |place, record| rows.add(place, record))?;
     Ok(rows.finish(root))
+}
+
+fn is_known(name: &str) -> bool {
+    let known: [&[&str]; 3] = [&REQUIRED, &ROLES, &OPTIONAL];
+    known.iter().any(|names| names.contains(&name))
 }
 
 /// The table as far as it is read.
@@ -139,12 +145,12 @@ impl<'a> Rows<'a> {
         let ignored: Vec<&str> = self
             .header
             .iter()
-            .filter(|column| !REQUIRED.contains(column) && !OPTIONAL.contains(column))
+            .filter(|column| !is_known(column))
             .collect();
         if !ignored.is_empty() {
             table
                 .notices
-                .push(format!("columns ignored: {}", ignored.join(", ")));
+                .push(format!("columns not used: {}", ignored.join(", ")));
         }
         lone_queries(&mut table);
         table
@@ -188,7 +194,12 @@ struct Columns(BTreeMap<&'static str, usize>);
 impl Columns {
     fn find(file: &Path, header: &StringRecord) -> Result<Self, DataError> {
         let mut columns = BTreeMap::new();
-        for name in REQUIRED.into_iter().chain(OPTIONAL) {
+        // One role without the other says nothing.
+        let has_roles = ROLES
+            .iter()
+            .any(|role| header.iter().any(|name| name == *role));
+        let needed = |name: &str| REQUIRED.contains(&name) || has_roles && ROLES.contains(&name);
+        for name in REQUIRED.into_iter().chain(ROLES).chain(OPTIONAL) {
             let mut positions = header
                 .iter()
                 .enumerate()
@@ -202,7 +213,7 @@ impl Columns {
                         format!("two columns {name:?}"),
                     ));
                 }
-                (None, _) if REQUIRED.contains(&name) => {
+                (None, _) if needed(name) => {
                     let found: Vec<&str> = header.iter().collect();
                     let problem = format!("no column {name:?}, only {found:?}");
                     return Err(DataError::content(file, "header", problem));
@@ -272,6 +283,7 @@ impl<'a> Line<'a> {
                 }
                 Ok((Split::Train, None))
             }
+            "validation" if !self.columns.0.contains_key("is_query") => Ok((Split::Test, None)),
             "validation" => {
                 let query = self.role("is_query")?;
                 let gallery = self.role("is_gallery")?;

@@ -10,12 +10,13 @@ use crate::table::Split;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum ClassProtocol {
-    /// They are not: all photographs of the first half of the classes train, all of the second half are tested on. What
-    /// metric learning reports, since Oh Song et al., *Deep metric learning via lifted structured feature embedding*, CVPR
-    /// 2016.
+    /// Tested on classes never trained on: all photographs of the first half of the classes train, all of the second half
+    /// are tested on. What metric learning reports, since Oh Song et al., *Deep metric learning via lifted structured
+    /// feature embedding*, CVPR 2016.
     #[default]
     Metric,
-    /// They are: the publisher's list says of each photograph whether it trains. What classifiers report.
+    /// Tested on the classes that were trained on: the publisher's list says of each photograph whether it trains. What
+    /// classifiers report.
     Closed,
 }
 

@@ -12,15 +12,15 @@ use crate::output::{LossOutput, Statistic, Statistics};
 use crate::softmax::{accuracy, cross_entropy, target};
 use crate::tensors::{label_mask, logsumexp};
 
-/// Whether the own proxy stands in the denominator.
+/// Whether the own proxy is in the denominator.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ProxyNcaForm {
-    /// It does not: the form of the first paper, whose loss may be negative.
+    /// It is not: the form of the first paper, whose loss may be negative.
     Paper,
-    /// It does: a probability, the form of ProxyNCA++.
+    /// It is: a probability, the form of ProxyNCA++.
     #[default]
     PlusPlus,
 }
@@ -29,7 +29,7 @@ pub enum ProxyNcaForm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyNcaLossConfig {
-    /// Whether the own proxy stands in the denominator. Default [`ProxyNcaForm::PlusPlus`], the later and better one.
+    /// Whether the own proxy is in the denominator. Default [`ProxyNcaForm::PlusPlus`], the later and better one.
     pub form: ProxyNcaForm,
     /// What squared distances are multiplied by. Default 9, the temperature 1/9 of ProxyNCA++; the first paper has 1.
     pub scale: f64,

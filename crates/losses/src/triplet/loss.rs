@@ -27,7 +27,7 @@ pub enum TripletForm {
     /// `max(0, margin - lead)`.
     #[default]
     Hinge,
-    /// `log(1 + exp(-lead))`, which needs no margin and never quite stops.
+    /// `log(1 + exp(-lead))`, which needs no margin and never reaches 0.
     Soft,
 }
 

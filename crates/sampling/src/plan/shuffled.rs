@@ -13,7 +13,7 @@ use crate::{Classes, SamplingError};
 pub struct ShuffledConfig {
     /// Rows in a batch.
     pub batch_size: usize,
-    /// Leaves out the last batch of an epoch if it is not full; batch normalisation likes no batches of one.
+    /// Leaves out the last batch of an epoch if it is not full; batch normalisation needs more than one image.
     pub drop_last: bool,
 }
 

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// Training with auxiliary classifiers: cross-entropy on the batch's labels is added to the loss for each of them.
 ///
-/// They send gradient into the lower layers of a deep network that is trained from nothing (Szegedy et al. 2014), and are
+/// They send gradient into the lower layers of a deep network that is trained from random weights (Szegedy et al. 2014), and are
 /// left out of the model file.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuxiliaryConfig {
-    /// What each classifier's cross-entropy counts beside the loss; the paper of GoogLeNet has 0.3.
+    /// Weight of each classifier's cross-entropy beside the loss; the paper of GoogLeNet has 0.3.
     #[serde(default = "weight")]
     pub weight: f64,
     /// Dropout before the last layer of GoogLeNet's auxiliary classifiers, in `[0, 1)`.

@@ -157,7 +157,7 @@ impl OptimizerConfig {
         }
     }
 
-    /// Checks the settings once, at the door.
+    /// Checks that every setting is within its bounds.
     ///
     /// # Errors
     /// A sentence that names the field, its value and the bound.

@@ -1,6 +1,6 @@
 //! Half precision in the trunk: maps and their gradients take half the memory, and devices with units for it are faster.
 //!
-//! Each layer computes in the type of its input, so one cast at the door of the trunk decides. Weights stay `f32` and are
+//! Each layer computes in the type of its input, so one cast of the images decides. Weights stay `f32` and are
 //! cast where they are used; the gradient of a cast is a cast back, so the optimiser sees `f32` throughout. Statistics of batch
 //! normalisation, the pooled features, the head, and the losses are `f32` as well.
 //!

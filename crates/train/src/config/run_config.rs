@@ -46,7 +46,7 @@ pub struct RunConfig {
     pub schedule: ScheduleConfig,
     /// How long, and what is kept.
     pub train: TrainConfig,
-    /// How the result is judged.
+    /// How the result is evaluated.
     #[serde(default)]
     pub evaluation: EvaluationConfig,
 }
@@ -57,7 +57,7 @@ pub struct RunConfig {
 pub struct DataConfig {
     /// The data set and its protocol, such as `{ name = "flowers-102", protocol = "train" }`.
     pub set: Dataset,
-    /// Where the set lies; `--data` on the command line goes before it. Embedded sets need none.
+    /// Where the set lies; `--data` on the command line overrides it. Embedded sets need none.
     #[serde(default)]
     pub dataset_root: Option<PathBuf>,
     /// Classes that are tested on and never trained on, such as `{ share = 0.5, seed = 0 }`, `{ first = 100 }` (the first 100
@@ -127,7 +127,7 @@ pub struct ModelConfig {
     pub network: NetworkConfig,
     /// From features to embeddings.
     pub head: HeadConfig,
-    /// Pretrained weights; `--weights` on the command line goes before it.
+    /// Pretrained weights; `--weights` on the command line overrides it.
     #[serde(default)]
     pub weights: Option<PathBuf>,
     /// Whether tensors that the weights lack keep the values they start with; `--partial` on the command line sets it.
@@ -151,7 +151,7 @@ pub struct ModelConfig {
     /// drawn alike: of what `data.augmentation.flip_probability` says, only whether it is above 0 counts for the flipped one.
     #[serde(default)]
     pub frozen_views: usize,
-    /// Where the cached outputs of a frozen trunk stand while they are read.
+    /// Where the cached outputs of a frozen trunk are kept while they are read.
     #[serde(default)]
     pub frozen_cache: FrozenCache,
     /// Whether batch normalisation learns.
@@ -166,7 +166,7 @@ pub struct ModelConfig {
     pub calibrate_head: bool,
 }
 
-/// Where the cached outputs of a frozen trunk stand while they are read.
+/// Where the cached outputs of a frozen trunk are kept while they are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FrozenCache {
@@ -204,9 +204,9 @@ impl ModelConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Images that go through the optimiser; the step in which the last of them comes is taken whole.
+    /// Images to train on in all, counted once for each time they are seen; the last step is a whole batch.
     pub images: usize,
-    /// Minutes, over all sittings, after which the run ends as if its images were through; 0 for no bound. The schedule
+    /// Minutes of training, those before a resume included, after which the run ends early; 0 for no bound. The schedule
     /// follows the images, so a run that is cut short this way ends before its rates have fallen.
     #[serde(default)]
     pub minutes: f64,
@@ -248,7 +248,7 @@ pub struct TrainConfig {
     /// Checkpoints that are kept, beside that of the best validation value.
     #[serde(default = "two")]
     pub keep_checkpoints: usize,
-    /// Steps between two looks at the embeddings of a batch: norm, effective rank and histograms in the logs.
+    /// Steps between two measurements of the embeddings of a batch: norm, effective rank and histograms in the logs.
     #[serde(default = "ten")]
     pub look_period: usize,
     /// Writes after each epoch of the plan how often every class, cluster and image was seen, and how often that was to be
@@ -273,7 +273,7 @@ fn each_epoch() -> RefreshPolicy {
     RefreshPolicy::Epochs { every: 1 }
 }
 
-/// How the result is judged.
+/// How the result is evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluationConfig {
@@ -286,17 +286,16 @@ pub struct EvaluationConfig {
     /// What the variance is multiplied by in the votes of kNC and of soft kNN, above 0. 1 is the rule as published: the
     /// variance of training, and that of the training images within their classes.
     ///
-    /// A smaller factor listens to the near ones. Choose it on validation images.
+    /// With a smaller factor the nearest ones count more. Choose it on validation images.
     pub vote_variance: f64,
     /// The k of recall@k.
     pub recall_at: Vec<usize>,
     /// Who looks for whom: `self` (each held-out image among the others), `split` (as the table marks queries and gallery) or
-    /// `train-gallery` (held-out images among training images). If absent as suits the images: marks where the table has some,
-    /// else training images for classes that were trained on, and the images themselves for others.
+    /// `train-gallery` (held-out images among training images). If absent: `split` where the table marks rows, else
+    /// `train-gallery` for classes that were trained on and `self` for others.
     pub mode: Option<Mode>,
-    /// Whether the test images are judged at the end. Without, a run that only serves to choose settings, by its validation
-    /// part, neither spends time on them nor has a test error that anyone could look at: its report is on the validation
-    /// images, as that of a set without test images is.
+    /// Whether the test images are evaluated at the end. Set it to `false` in runs that only choose settings: the report is
+    /// then on the validation images, and there is no test error to look at.
     pub test: bool,
 }
 
@@ -410,7 +409,7 @@ impl RunConfig {
             )
         {
             return wrong(format!(
-                "loss.detach_variance is true, which the weighted form of the loss that sampler.kind = \"{}\" takes does not know",
+                "loss.detach_variance is true, which the weighted magnet loss of sampler.kind = \"{}\" does not support",
                 self.sampler.name()
             ));
         }

@@ -70,7 +70,7 @@ impl ScheduleConfig {
         warm * self.annealing.factor(progress)
     }
 
-    /// Checks the settings once, at the door.
+    /// Checks that every setting is within its bounds.
     ///
     /// # Errors
     /// A sentence that names the field, its value and the bound.

@@ -79,7 +79,7 @@ pub(crate) struct FrozenSource<'a> {
     pub(crate) batch: usize,
     /// Where the maps are computed.
     pub(crate) device: &'a Device,
-    /// Where they stand while they are read.
+    /// Where they are kept while they are read.
     pub(crate) cache: FrozenCache,
 }
 

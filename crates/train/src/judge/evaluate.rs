@@ -156,24 +156,12 @@ pub(crate) fn judge_with(
     Ok(found)
 }
 
-/// The precision at which `lodestone search` says "unknown" if nothing else is asked for.
-const PRECISION: f64 = 0.95;
-
 /// Whether photographs of classes that were trained on can be told from others by the nearest training image.
 fn add_unknowns(report: &mut Report, what: &Judged<'_>) -> Result<(), TrainError> {
     let gallery = Labelled::new(what.gallery.embeddings, what.dim, what.gallery.labels)?;
     let queries = Labelled::new(what.queries.embeddings, what.dim, what.queries.labels)?;
-    let nearest = Search::between(queries.rows(), gallery.rows())?.nearest(1)?;
-    let mut distances = Unknowns::default();
-    for (query, found) in nearest.iter().enumerate() {
-        let Some(found) = found.first() else { continue };
-        let side = match what.seen[query] {
-            true => &mut distances.known,
-            false => &mut distances.unknown,
-        };
-        side.push((what.queries.labels[query], found.squared_distance));
-    }
-    Ok(report.add_unknowns(&distances, PRECISION, Bootstrap::new(0))?)
+    let distances = Unknowns::of(queries, what.seen, gallery.rows())?;
+    Ok(report.add_unknowns(&distances, Unknowns::PRECISION, Bootstrap::new(0))?)
 }
 
 /// Some rows of a part.

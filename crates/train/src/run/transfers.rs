@@ -15,7 +15,7 @@ pub(crate) struct OnHost {
     pub(crate) reading: LossReading,
     /// `[batch, dim]`, row-major, where they were asked for.
     pub(crate) embeddings: Option<Vec<f32>>,
-    /// Whether all gradients are numbers; true where their norm was not asked for.
+    /// Whether all gradients are finite; true if their norm was not read.
     pub(crate) gradients_are_finite: bool,
 }
 

@@ -4,7 +4,8 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use lodestone_eval::{
     Bootstrap, Convention, Depth, Engine, Forecast, Labelled, Mode, Predictions, RankingDistance,
-    Report, ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, diagnostics, unit_rows,
+    Report, ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, Unknowns, diagnostics,
+    unit_rows,
 };
 use lodestone_exchange::{EmbeddingFile, LabelTable, numbered};
 use lodestone_train::{Event, Observer};
@@ -38,6 +39,9 @@ pub(crate) fn report(
 
     // Say what it will take, then rank.
     let mut note = |text: &str| progress.on(Event::Note(text));
+    if let Some(text) = &sides.note {
+        note(text);
+    }
     let labels = (&query_labels[..], &gallery_labels[..]);
     if let Some(shard) = arguments.shard {
         parts::write(shard, &sides, &search, labels, &config, arguments)?;
@@ -80,7 +84,8 @@ pub(crate) fn report(
     questions::add_hierarchy(&mut report, &sides, &search, arguments)?;
     questions::add_clustering(&mut report, &search, &sides, labels.0, arguments, &mut note)?;
     questions::add_verification(&mut report, &sides, arguments)?;
-    questions::add_concentration(&mut report, &sides, engine, arguments)?;
+    questions::add_concentration(&mut report, &sides, engine.clone(), arguments)?;
+    add_parts(&mut report, &sides, &engine, &config, arguments)?;
 
     if let Some(file) = &arguments.shown.per_query {
         write_queries(file, &sides, &retrieval)?;
@@ -90,6 +95,43 @@ pub(crate) fn report(
         report.note(name, value);
     }
     Ok(Some(report))
+}
+
+/// Where held-out rows are of trained classes and of others: each kind for itself, and whether the two can be told apart.
+fn add_parts(
+    report: &mut Report,
+    sides: &Sides,
+    engine: &Engine,
+    config: &ReportConfig,
+    arguments: &FilesArguments,
+) -> Result<()> {
+    for (name, part) in sides.parts() {
+        let (queries, gallery, _) = part.classes(&arguments.label_column)?;
+        let search = part.search(engine.clone(), arguments.memory)?;
+        let config = ReportConfig {
+            mode: part.mode,
+            ..config.clone()
+        };
+        let (mut of_part, _) = search.report(&queries, &gallery, &config)?;
+        if part.separate.is_some() {
+            let neighbours = arguments.shown.neighbours;
+            search.add_rules(&mut of_part, &queries, &gallery, neighbours, 1.0)?;
+        }
+        let labelled = Labelled::from_rows(part.queries.matrix.rows(), &queries)?;
+        if !arguments.shown.no_diagnostics && queries.len() > 1 {
+            of_part.add_diagnostics(diagnostics(labelled)?);
+        }
+        questions::add_hierarchy(&mut of_part, &part, &search, arguments)?;
+        report.parts.insert(name.to_owned(), of_part);
+    }
+    if let Some((training, seen)) = sides.seen() {
+        let (labels, _, _) = sides.classes(&arguments.label_column)?;
+        let queries = Labelled::from_rows(sides.queries.matrix.rows(), &labels)?;
+        let distances = Unknowns::of(queries, seen, training.rows())?;
+        let bootstrap = Bootstrap::new(arguments.shown.seed);
+        report.add_unknowns(&distances, Unknowns::PRECISION, bootstrap)?;
+    }
+    Ok(())
 }
 
 fn config(arguments: &FilesArguments) -> ReportConfig {

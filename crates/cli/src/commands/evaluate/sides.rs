@@ -1,14 +1,17 @@
 //! Who looks for whom: queries, gallery and their labels from one file or two.
+//!
+//! A file with rows that train and others, by its column `split`, is asked what a run with these photographs is asked.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use lodestone_eval::{Bytes, Engine, Mode, Roles, Search, Visibility, unit_rows};
+use lodestone_eval::{Bytes, Engine, Mode, Protocol, Report, Roles, Search, Visibility, unit_rows};
 use lodestone_exchange::{EmbeddingFile, LabelTable, numbered, numbered_sequences};
 
+use super::divided::{Divided, Division};
 use super::matrix::Matrix;
-use crate::args::{FilesArguments, ModeName};
+use crate::args::FilesArguments;
 
 /// Embeddings and what stands beside them.
 #[derive(Clone, Debug)]
@@ -58,6 +61,11 @@ pub(crate) struct Sides {
     own: Option<Vec<Option<usize>>>,
     pub(crate) mode: Mode,
     sequences: Option<[Vec<usize>; 2]>,
+    /// How the column `split` divides the rows, where it does.
+    divided: Option<Divided>,
+    protocol: Protocol,
+    /// What was made of the column `split`, in words.
+    pub(crate) note: Option<String>,
 }
 
 impl Sides {
@@ -85,19 +93,49 @@ impl Sides {
         let has_roles = ["is_query", "is_gallery"]
             .iter()
             .all(|role| set.table.get(role).is_some());
-        let mode = arguments.mode.unwrap_or(match (&gallery, has_roles) {
-            (Some(_), _) => ModeName::TrainGallery,
-            (None, true) => ModeName::Split,
-            (None, false) => ModeName::Alone,
-        });
-        let mode = mode.mode();
+        // Who is found is said by the second file, if there is one.
+        let division = match &gallery {
+            Some(_) => Division::None,
+            None => Division::of(&set.table, column)?,
+        };
+        let (divided, unread) = match division {
+            Division::None => (None, None),
+            Division::Unread(note) => (None, Some(note)),
+            Division::Some(divided) => (Some(divided), None),
+        };
+        let suiting = match (&gallery, &divided) {
+            (Some(_), _) => Protocol::All(Mode::TrainGallery),
+            (None, Some(divided)) => Protocol::suiting(&divided.seen, has_roles),
+            (None, None) if has_roles => Protocol::All(Mode::Split),
+            (None, None) => Protocol::All(Mode::LeaveOneOut),
+        };
+        let protocol = arguments
+            .mode
+            .map_or(suiting, |mode| Protocol::All(mode.mode()));
+        let mode = protocol.whole();
+        let note = match &divided {
+            Some(divided) => Some(divided.note(mode)),
+            None => unread,
+        };
         let sides = match (mode, gallery) {
-            (Mode::LeaveOneOut, None) => Self::alone(set),
+            (Mode::LeaveOneOut, None) => Self::held_out(set, divided.as_ref()),
             (Mode::LeaveOneOut, Some(_)) => {
                 bail!("--mode self looks inside one set, but --gallery names a second one")
             }
-            (Mode::TrainGallery, None) => bail!("--mode train-gallery needs --gallery"),
-            (mode, Some(gallery)) => {
+            (Mode::TrainGallery, None) => {
+                let Some(divided) = &divided else {
+                    bail!(
+                        "--mode train-gallery needs --gallery, or a column `split` in {} with rows of `train` and of `test` or \
+                         `validation`",
+                        set.table.file().display()
+                    )
+                };
+                Self {
+                    separate: Some(set.gather(&divided.train)),
+                    ..Self::held_out(set, Some(divided))
+                }
+            }
+            (_, Some(gallery)) => {
                 let (one, other) = (set.matrix.dim, gallery.matrix.dim);
                 ensure!(
                     one == other,
@@ -107,27 +145,70 @@ impl Sides {
                 );
                 Self {
                     separate: Some(gallery),
-                    mode,
-                    ..Self::alone(set)
+                    ..Self::held_out(set, None)
                 }
             }
             (Mode::Split, None) => {
-                let roles = Roles::new(
-                    &set.table.flags("is_query")?,
-                    &set.table.flags("is_gallery")?,
-                )
-                .with_context(|| set.table.file().display().to_string())?;
+                let held_out = Self::held_out(set, divided.as_ref());
+                let table = &held_out.queries.table;
+                let roles = Roles::new(&table.flags("is_query")?, &table.flags("is_gallery")?)
+                    .with_context(|| table.file().display().to_string())?;
                 Self {
-                    queries: set.gather(&roles.queries),
-                    separate: Some(set.gather(&roles.gallery)),
+                    separate: Some(held_out.queries.gather(&roles.gallery)),
                     own: Some(roles.own),
-                    whole: Some(set),
-                    mode,
-                    sequences: None,
+                    whole: Some(held_out.whole().clone()),
+                    ..Self::alone(held_out.queries.gather(&roles.queries))
                 }
             }
         };
+        let sides = Self {
+            mode,
+            protocol,
+            divided,
+            note,
+            ..sides
+        };
         Ok(sides.with_sequences())
+    }
+
+    /// Held-out rows among themselves, or all where nothing says which are held out.
+    fn held_out(set: Set, divided: Option<&Divided>) -> Self {
+        match divided {
+            None => Self::alone(set),
+            Some(divided) => Self {
+                whole: Some(set.clone()),
+                ..Self::alone(set.gather(&divided.held_out))
+            },
+        }
+    }
+
+    /// Where held-out rows are of trained classes and of others: each kind for itself, the first among training rows, the second
+    /// among themselves, by the name that its report has.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, Self)> {
+        let (Protocol::SeenAndUnseen, Some(divided)) = (self.protocol, &self.divided) else {
+            return Vec::new();
+        };
+        let of = |wanted: bool| {
+            let rows = (0..divided.seen.len()).filter(|&row| divided.seen[row] == wanted);
+            self.queries.gather(&rows.collect::<Vec<_>>())
+        };
+        let seen = Self {
+            separate: Some(self.whole().gather(&divided.train)),
+            mode: Mode::TrainGallery,
+            ..Self::alone(of(true))
+        };
+        let unseen = Self::alone(of(false));
+        [(Report::SEEN, seen), (Report::UNSEEN, unseen)]
+            .map(|(name, sides)| (name, sides.with_sequences()))
+            .into()
+    }
+
+    /// Where held-out rows are of trained classes and of others: the training rows, and whether the class of each held-out row is
+    /// trained on.
+    pub(crate) fn seen(&self) -> Option<(Matrix, &[bool])> {
+        let divided = self.divided.as_ref()?;
+        let training = || self.whole().matrix.gather(&divided.train);
+        (self.protocol == Protocol::SeenAndUnseen).then(|| (training(), &divided.seen[..]))
     }
 
     fn alone(set: Set) -> Self {
@@ -138,6 +219,9 @@ impl Sides {
             own: None,
             mode: Mode::LeaveOneOut,
             sequences: None,
+            divided: None,
+            protocol: Protocol::All(Mode::LeaveOneOut),
+            note: None,
         }
     }
 

@@ -114,7 +114,7 @@ pub(super) fn plain(status: StatusCode, text: &str) -> Answer {
 
 /// Another method than those that are allowed.
 fn only(allowed: &'static str) -> Answer {
-    let text = format!("not that way, only by {allowed}");
+    let text = format!("method not allowed; use {allowed}");
     let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, &text);
     let headers = answer.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(allowed));

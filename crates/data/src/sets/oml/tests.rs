@@ -48,10 +48,18 @@ fn every_column_finds_its_place() {
     assert_eq!(table.rows[1].source, Source::File("é,\n.jpg".into()));
     assert_eq!(table.split(Split::Test), [1, 2, 3]);
     let notices = [
-        "columns ignored: text",
+        "columns not used: text",
         "1 queries have no other gallery row of their label",
     ];
     assert_eq!(table.notices, notices);
+}
+
+#[test]
+fn a_table_may_leave_it_open_who_asks() {
+    let table = read("path,label,split\na,1,train\nb,1,validation\nc,2,validation\n").unwrap();
+    assert_eq!(table.split(Split::Test), [1, 2]);
+    assert!(table.rows.iter().all(|row| row.roles.is_none()));
+    assert_eq!(table.notices, [""; 0]);
 }
 
 #[test]
@@ -96,6 +104,10 @@ fn mistakes_are_named_with_line_and_column() {
         (
             "label,path,split,is_query\n".to_owned(),
             "header: no column \"is_gallery\", only",
+        ),
+        (
+            "label,path,split,is_gallery\n".to_owned(),
+            "header: no column \"is_query\", only",
         ),
         (
             "label,label,path,split,is_query,is_gallery\n".to_owned(),
