@@ -20,17 +20,17 @@ const PIXELS: usize = 28 * 28;
 const SEED: u64 = 20_151_119;
 
 /// One of the two parts: the file prefix and how many of each class are kept.
-struct Part {
+struct SplitFiles {
     prefix: &'static str,
     per_class: usize,
 }
 
-const PARTS: [Part; 2] = [
-    Part {
+const PARTS: [SplitFiles; 2] = [
+    SplitFiles {
         prefix: "train",
         per_class: 400,
     },
-    Part {
+    SplitFiles {
         prefix: "t10k",
         per_class: 100,
     },
@@ -60,7 +60,7 @@ pub(crate) fn fashion_mini(arguments: &[&str]) -> Result<()> {
 }
 
 /// The images and labels files of one part, ordered as in the full set.
-fn subset(source: &Path, part: &Part, stream: u64) -> Result<[(String, Vec<u8>); 2]> {
+fn subset(source: &Path, part: &SplitFiles, stream: u64) -> Result<[(String, Vec<u8>); 2]> {
     let images_name = format!("{}-images-idx3-ubyte.gz", part.prefix);
     let labels_name = format!("{}-labels-idx1-ubyte.gz", part.prefix);
     let images = unpack(&source.join(&images_name))?;

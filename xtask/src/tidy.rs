@@ -165,9 +165,9 @@ fn nothing_in_a_step_waits_for_the_device() {
         "losses/src/output.rs",
         "models/src/weights",
         "models/src/head.rs",
-        "train/src/frozen.rs",
-        "train/src/source.rs",
-        "train/src/learner.rs",
+        "train/src/input/frozen.rs",
+        "train/src/input/source.rs",
+        "train/src/learn/learner.rs",
     ];
     let parts = ["losses", "models", "kernels", "train"];
     let mut found = Vec::new();

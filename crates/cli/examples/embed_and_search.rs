@@ -15,7 +15,7 @@ use lodestone_data::{Dataset, Loader, LoaderConfig, Split, Table, View};
 use lodestone_eval::Rows;
 use lodestone_gallery::{Entry, Gallery, Settings};
 use lodestone_models::Model;
-use lodestone_train::{Places, RunConfig, Silent, Trainer, loader_preprocessing, run_file};
+use lodestone_train::{Places, RunConfig, Silent, Trainer, run_file};
 
 /// Embeds rows of a table.
 fn embed(
@@ -25,7 +25,7 @@ fn embed(
     device: &Device,
 ) -> Result<Vec<f32>, Box<dyn Error>> {
     // The model's file says how a photograph is to be prepared.
-    let preprocessing = loader_preprocessing(&model.description.preprocessing)?;
+    let preprocessing = model.description.preprocessing.clone();
     let loader = Loader::new(Arc::clone(table), preprocessing, LoaderConfig::default())?;
     let embedder = model.embedder.for_inference();
     let mut values = Vec::new();

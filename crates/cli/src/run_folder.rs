@@ -8,10 +8,12 @@ use anyhow::{Context, Result, bail, ensure};
 use lodestone_train::{Event, Observer, in_the_way};
 use serde::{Deserialize, Serialize};
 
-use crate::commands::open_table::LeftOut;
 use crate::progress::Progress;
 use crate::resources::{machine, now, peak_memory};
 use crate::shell::quoted;
+
+/// Rows with the reason why they are left out.
+pub(crate) type LeftOut = Vec<(usize, String)>;
 
 /// Name of the file in the folder of a run.
 const FILE: &str = "run.json";

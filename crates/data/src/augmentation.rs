@@ -7,9 +7,9 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::colour::{Adjustment, Jitter};
+use crate::draws::DrawKey;
 use crate::error::DataError;
-use crate::resize::Window;
-use crate::view::DrawKey;
+use crate::window::Window;
 
 /// Attempts at a window of the drawn area and ratio before the largest allowed one is taken, as in torchvision.
 const ATTEMPTS: usize = 10;
@@ -230,7 +230,7 @@ fn range(field: &'static str, [lowest, highest]: [f32; 2], bound: f32) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::Draws;
+    use crate::draws::Draws;
 
     fn key(row: usize) -> DrawKey {
         DrawKey::new(5, 0, Draws::PerRow, 0, 0, row)

@@ -1,10 +1,12 @@
 //! Photographs that cannot be read, found before training instead of at hour three.
 
+use lodestone_files::Orientation;
 use lodestone_files::told;
 use rayon::prelude::*;
 
+use crate::decode::read_file;
 use crate::look::Encoded;
-use crate::pixels::{DecodeLimits, Orientation, read_file};
+use crate::pixels::DecodeLimits;
 use crate::table::{Source, Table};
 
 /// Reads and decodes every photograph as a loader would; rows that cannot be, ascending, with the reason.
@@ -84,7 +86,7 @@ mod tests {
     use image::ImageFormat;
 
     use super::*;
-    use crate::pixels::tests::{encode, gradient};
+    use crate::decode::tests::{encode, gradient};
     use crate::table::{PixelBox, Row, Split};
 
     #[test]

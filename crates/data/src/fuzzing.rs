@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::jpeg::{Jpeg, Shrink};
 use crate::mat;
 use crate::pixels::DecodeLimits;
-use crate::resize::Window;
 use crate::sets::{idx, oml, pets, voc};
+use crate::window::Window;
 
 /// A MATLAB 5 file.
 pub fn mat(bytes: &[u8]) -> bool {

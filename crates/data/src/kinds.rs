@@ -84,7 +84,9 @@ pub(crate) fn tiff(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::pixels::{DecodeLimits, Orientation, decode};
+    use crate::decode::decode;
+    use crate::pixels::DecodeLimits;
+    use lodestone_files::Orientation;
 
     /// A TIFF file of one strip of 2 x 1 pixels with these tags of short numbers, in ascending order.
     pub(crate) fn tiff(tags: &[(u16, &[u16])], strip: &[u8]) -> Vec<u8> {

@@ -38,7 +38,9 @@ mod augmentation;
 mod broken;
 mod cache;
 mod colour;
+mod decode;
 mod doctor;
+mod draws;
 mod error;
 #[cfg(feature = "download")]
 mod fetch;
@@ -66,27 +68,30 @@ mod sets;
 mod sums;
 mod table;
 mod view;
+mod window;
 
 pub use augmentation::{Augmentation, Erasing, RandomCrop};
 pub use broken::find_broken;
 pub use cache::{CacheConfig, CacheContent, CachePlace};
 pub use colour::Jitter;
+pub use decode::decode;
 pub use doctor::{
     ClassCount, Count, Finding, FindingKind, Group, Leak, Report, RoleCounts, SplitCount, SumCheck,
     examine, verify_archives,
 };
+pub use draws::{DrawKey, Draws};
 pub use error::{DataError, DecodeError};
 #[cfg(feature = "download")]
 pub use fetch::{FetchError, FetchProgress, UnpackLimits, fetch};
 pub use hold_out::UnseenClasses;
 pub use loader::{Batches, Broken, ImageBatch, Loader, LoaderConfig, MOST_THREADS, Stream};
+pub use lodestone_files::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use official::{Archive, Official, catalogue, official};
-pub use pixels::{DecodeLimits, Orientation, Pixels, decode};
-pub use preprocessing::{Channels, Filter, PixelScale, Preprocessing};
+pub use pixels::{DecodeLimits, Pixels};
 pub use render::{Images, image_from_bytes, load_image};
 pub use sets::{
     Attributes, ClassProtocol, Dataset, FlowersProtocol, Regions, detect, photographs_in,
     read_attributes,
 };
 pub use table::{Packed, PixelBox, Roles, Row, Source, Split, Table};
-pub use view::{DrawKey, Draws, View};
+pub use view::View;

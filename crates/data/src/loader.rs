@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use lodestone_files::Preprocessing;
 use lodestone_files::told;
 
 use crate::cache::{Cache, CacheConfig};
 use crate::error::DataError;
 use crate::pixels::DecodeLimits;
-use crate::preprocessing::Preprocessing;
+use crate::preprocessing::check;
 use crate::render::{Images, Workspace};
 use crate::renderer::{Job, Renderer};
 use crate::table::Table;
@@ -125,7 +126,7 @@ impl Loader {
             let problem = format!("{} is not within 1..={MOST_THREADS}", config.threads);
             return Err(DataError::setting("data.threads", problem));
         }
-        preprocessing.validate()?;
+        check(&preprocessing)?;
         let renderer = Renderer {
             table,
             preprocessing,

@@ -1,15 +1,17 @@
 //! Decoding the part of a file that a view looks at, and no more where the format allows it.
 
+use lodestone_files::{Orientation, Preprocessing};
 use std::path::Path;
 
 use crate::augmentation::Draw;
+use crate::decode::{decode, decode_stored};
 use crate::error::DataError;
 use crate::jpeg::{Jpeg, Shrink};
 use crate::photograph::Photograph;
-use crate::pixels::{DecodeLimits, Orientation, Pixels, decode, decode_stored};
-use crate::preprocessing::Preprocessing;
-use crate::resize::{Window, centre_window};
+use crate::pixels::{DecodeLimits, Pixels};
+use crate::resize::centre_window;
 use crate::table::PixelBox;
+use crate::window::Window;
 
 /// A photograph is decoded at a reduced scale only if it keeps this many times the size that is asked for, so that the
 /// filter still does the rest. Pillow names 2 as "close to fair resampling".
@@ -170,7 +172,7 @@ mod tests {
     use image::{DynamicImage, ImageFormat};
 
     use super::*;
-    use crate::pixels::tests::{encode, gradient};
+    use crate::decode::tests::{encode, gradient};
 
     /// The stream with an EXIF note that a quarter turn to the right is missing.
     fn lying(jpeg: &[u8]) -> Vec<u8> {

@@ -6,10 +6,11 @@
 use std::path::Path;
 
 use fast_image_resize::Resizer;
+use lodestone_files::{Orientation, Preprocessing};
 use serde_json::Value;
 
-use crate::pixels::{DecodeLimits, Orientation, Pixels, decode};
-use crate::preprocessing::Preprocessing;
+use crate::decode::decode;
+use crate::pixels::{DecodeLimits, Pixels};
 use crate::render::image_from_bytes;
 use crate::resize;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::jpeg;
 use crate::pixels::Pixels;
-use crate::resize::Window;
 #[cfg(test)]
 use crate::table::PixelBox;
+use crate::window::Window;
 
 /// Pixels, and where they lie in the photograph they stand for.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl From<Pixels> for Photograph {
 
 impl Photograph {
     /// A region of a file as far as it was decoded.
-    pub(crate) fn of_part(part: jpeg::Part, region: Window) -> Self {
+    pub(crate) fn of_part(part: jpeg::Cutout, region: Window) -> Self {
         let factor = part.shrink.factor() as f64;
         let corner = |first: usize, decoded: usize| first as f64 / factor - decoded as f64;
         Photograph {

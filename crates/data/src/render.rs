@@ -4,15 +4,18 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fast_image_resize::Resizer;
+use lodestone_files::Preprocessing;
 
 use crate::augmentation::Draw;
+use crate::decode::read_file;
 use crate::error::DataError;
 use crate::look::Encoded;
 use crate::photograph::Photograph;
-use crate::pixels::{DecodeLimits, read_file};
-use crate::preprocessing::Preprocessing;
-use crate::resize::{self, Window};
+use crate::pixels::DecodeLimits;
+use crate::preprocessing::{check, normalise};
+use crate::resize;
 use crate::rotate::rotate;
+use crate::window::Window;
 
 /// Images on the host, ready for a network: `[n, channels, height, width]`, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +78,7 @@ pub fn image_from_bytes(
     name: &Path,
     preprocessing: &Preprocessing,
 ) -> Result<Images, DataError> {
-    preprocessing.validate()?;
+    check(preprocessing)?;
     let file = Encoded {
         bytes,
         name,
@@ -144,7 +147,7 @@ impl Workspace {
         for adjustment in &draw.adjustments {
             adjustment.apply(square);
         }
-        preprocessing.normalise(square, draw.mirror, values);
+        normalise(preprocessing, square, draw.mirror, values);
         if let Some(erased) = draw.erased {
             erase(values, crop, erased);
         }
@@ -165,8 +168,8 @@ mod tests {
     use image::ImageFormat;
 
     use super::*;
+    use crate::decode::tests::{encode, gradient};
     use crate::pixels::Pixels;
-    use crate::pixels::tests::{encode, gradient};
 
     fn render(pixels: &Pixels, preprocessing: &Preprocessing, draw: &Draw) -> Vec<f32> {
         let mut values = vec![0.0; preprocessing.values()];
@@ -211,7 +214,7 @@ mod tests {
         let preprocessing = Preprocessing {
             resize: 8,
             crop: 8,
-            ..Preprocessing::bvlc()
+            ..Preprocessing::caffe(256, 224)
         };
         let erased = Window {
             left: 5,

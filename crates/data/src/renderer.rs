@@ -1,18 +1,20 @@
 //! From a row of a table to the values of a view.
 
+use lodestone_files::Preprocessing;
 use std::sync::Arc;
 
 use crate::augmentation::Draw;
 use crate::cache::{Cache, CacheContent};
+use crate::decode::read_file;
+use crate::draws::DrawKey;
 use crate::error::DataError;
 use crate::look::Encoded;
 use crate::photograph::Photograph;
-use crate::pixels::{DecodeLimits, Pixels, read_file};
-use crate::preprocessing::Preprocessing;
+use crate::pixels::{DecodeLimits, Pixels};
 use crate::render::Workspace;
 use crate::resize;
 use crate::table::{Source, Table};
-use crate::view::{DrawKey, View};
+use crate::view::View;
 
 /// What all streams of a loader read.
 #[derive(Debug)]

@@ -9,15 +9,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 
 use crate::photograph::Photograph;
 use crate::pixels::Pixels;
-
-/// A rectangle of whole pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub(crate) left: usize,
-    pub(crate) top: usize,
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-}
+use crate::window::Window;
 
 /// Size after resizing the shorter side to `side`: the longer side is rounded down.
 pub(crate) fn resized_size(width: usize, height: usize, side: usize) -> (usize, usize) {

@@ -1,4 +1,4 @@
-//! Squared Euclidean distances between the rows of two matrices, on the host.
+//! Squared Euclidean distances between the rows of two matrices, on the host, and what K-means makes of them.
 //!
 #![doc = include_str!("../README.md")]
 //!
@@ -14,9 +14,11 @@
 //! common mean from both sides before the call leaves distances as they are and makes the norms, and with them the error, as
 //! small as possible. Where a single pair must be exact, [`squared_distance`] is.
 
+mod kmeans;
 mod rows;
 mod squared;
 
+pub use kmeans::{Repair, add_centres, draw, fill_empty, plus_plus};
 pub use rows::{RaggedRows, Rows};
 pub use squared::{
     squared_distance, squared_distances, squared_distances_to_columns, squared_norms,

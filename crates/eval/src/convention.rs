@@ -2,7 +2,7 @@
 //!
 //! Read in pytorch-metric-learning 2.9 (`utils/accuracy_calculator.py`), OML 3 and 4 (`functional/metrics.py`) and scikit-learn 1.9.
 
-use crate::retrieval::{Depth, RankingMetric, RetrievalConfig};
+use crate::ranking_metric::{Depth, RankingMetric, RetrievalConfig};
 use crate::scores::{AtCut, QueryScores};
 
 /// Whose divisors, and whose treatment of lone queries.

@@ -1,6 +1,6 @@
 //! What a caller can get wrong, said with the place and both values.
 
-use crate::memory::Bytes;
+use crate::bytes::Bytes;
 
 /// Which of the two sides of a search a row belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

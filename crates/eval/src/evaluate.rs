@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::labelled::distinct;
 use crate::{
-    Bootstrap, Convention, Depth, Distance, EvalError, Labelled, Mode, Predictions, RankingMetric,
-    Report, Retrieval, RetrievalConfig, Search, Setting, SoftVote,
+    Bootstrap, Convention, Depth, EvalError, Labelled, Mode, Predictions, RankingDistance,
+    RankingMetric, Report, Retrieval, RetrievalConfig, Search, Setting, SoftVote,
 };
 
 /// What a report of a search shows.
@@ -14,7 +14,7 @@ pub struct ReportConfig {
     /// Where queries and gallery come from: noted, not acted on.
     pub mode: Mode,
     /// The distance that the caller's rows rank by: noted, not acted on.
-    pub distance: Distance,
+    pub distance: RankingDistance,
     /// Cut-offs and depth.
     pub retrieval: RetrievalConfig,
     /// Every metric of the contract instead of [`RankingMetric::standard`].
@@ -34,7 +34,7 @@ impl ReportConfig {
     pub fn new(mode: Mode, retrieval: RetrievalConfig) -> Self {
         Self {
             mode,
-            distance: Distance::SquaredEuclidean,
+            distance: RankingDistance::SquaredEuclidean,
             retrieval,
             all_metrics: false,
             conventions: Vec::new(),

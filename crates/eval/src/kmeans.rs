@@ -4,10 +4,9 @@
 //! SODA 2007. Points are assigned through [`Search`](crate::Search), so that ties go to the lower cluster, the memory limit
 //! holds, and neither tile size nor engine nor threads change a cluster.
 
-use lodestone_distances::{Rows, squared_distance};
-use rand::{RngExt, SeedableRng};
+use lodestone_distances::{Rows, fill_empty, plus_plus};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{EvalError, Search};
@@ -122,26 +121,28 @@ impl Search<'_> {
         let rows = self.queries();
         let mut clusters = Vec::new();
         for pass in 1.. {
-            let mut nearest = self.nearest_centres(&centres)?;
-            fill_empty(centres.len() / rows.dim(), &mut nearest);
-            let next: Vec<usize> = nearest.iter().map(|n| n.0).collect();
+            let (mut next, mut distances) = self.nearest_centres(&centres)?;
+            let count = centres.len() / rows.dim();
+            for row in fill_empty(count, &mut next, |row, _| distances[row]).moved {
+                distances[row] = 0.0;
+            }
             let converged = next == clusters;
             clusters = next;
             if converged || pass == iterations {
                 return Ok(KMeans {
-                    inertia: nearest.iter().map(|n| n.1).sum(),
+                    inertia: distances.iter().sum(),
                     clusters,
                     passes: pass,
                     converged,
                 });
             }
-            centres = means(rows, &clusters, centres.len() / rows.dim());
+            centres = means(rows, &clusters, count);
         }
         unreachable!("the loop ends at the latest after {iterations} passes")
     }
 
-    /// The nearest centre of each row, and its squared distance.
-    fn nearest_centres(&self, centres: &[f32]) -> Result<Vec<(usize, f64)>, EvalError> {
+    /// The nearest centre of each row, and the squared distances to them.
+    fn nearest_centres(&self, centres: &[f32]) -> Result<(Vec<usize>, Vec<f64>), EvalError> {
         let dim = self.queries().dim();
         let centres = Rows::new(centres, dim).map_err(|_| EvalError::Empty("centres"))?;
         let nearest = self
@@ -149,63 +150,7 @@ impl Search<'_> {
             .nearest_map(1, 16.0, |_, neighbours| {
                 (neighbours[0].row, neighbours[0].squared_distance)
             })?;
-        Ok(nearest)
-    }
-}
-
-/// K-means++: the first centre is any row, each further one a row drawn with probability proportional to its squared distance
-/// to the nearest centre so far. Ends early when every row is a centre's copy.
-fn plus_plus(rows: Rows, count: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
-    let mut centres = Vec::with_capacity(count * rows.dim());
-    let mut nearest = vec![f32::INFINITY; rows.len()];
-    let mut next = random.random_range(0..rows.len());
-    for _ in 0..count {
-        let centre = rows.row(next);
-        centres.extend_from_slice(centre);
-        nearest
-            .par_iter_mut()
-            .with_min_len(256)
-            .enumerate()
-            // By subtraction, so that a copy of a centre is at 0 and can never be drawn.
-            .for_each(|(i, d)| *d = d.min(squared_distance(rows.row(i), centre)));
-        let total: f64 = nearest.iter().map(|&d| f64::from(d)).sum();
-        if total == 0.0 {
-            break;
-        }
-        let mut left = random.random::<f64>() * total;
-        let drawn = nearest.iter().position(|&d| {
-            left -= f64::from(d);
-            d > 0.0 && left <= 0.0
-        });
-        // Rounding can leave a rest behind the last row; the farthest row is then as good a draw as any.
-        next = drawn.unwrap_or_else(|| farthest(nearest.iter().map(|&d| f64::from(d))));
-    }
-    centres
-}
-
-/// The first of the largest values.
-fn farthest(distances: impl Iterator<Item = f64>) -> usize {
-    let mut best = (0, f64::NEG_INFINITY);
-    for (i, distance) in distances.enumerate() {
-        if distance > best.1 {
-            best = (i, distance);
-        }
-    }
-    best.0
-}
-
-/// Gives each cluster without a row the row that is farthest from its own centre, if a cluster of several can spare it.
-fn fill_empty(count: usize, nearest: &mut [(usize, f64)]) {
-    let mut sizes = vec![0_usize; count];
-    nearest.iter().for_each(|n| sizes[n.0] += 1);
-    for empty in (0..count).filter(|&c| sizes[c] == 0).collect::<Vec<_>>() {
-        let spare = |n: &(usize, f64)| if sizes[n.0] > 1 { n.1 } else { -1.0 };
-        let row = farthest(nearest.iter().map(spare));
-        if nearest[row].1 > 0.0 && sizes[nearest[row].0] > 1 {
-            sizes[nearest[row].0] -= 1;
-            sizes[empty] = 1;
-            nearest[row] = (empty, 0.0);
-        }
+        Ok(nearest.into_iter().unzip())
     }
 }
 
@@ -272,17 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn copies_make_fewer_clusters_and_an_empty_one_is_filled() {
+    fn copies_make_fewer_clusters() {
         let values = [1.0, 1.0, 1.0, 2.0, 2.0];
         let search = Search::leave_one_out(Rows::new(&values, 1).unwrap()).unwrap();
         let found = search.k_means(&KMeansConfig::new(4, 0)).unwrap();
         assert_eq!(found.inertia, 0.0);
         assert_eq!(found.clusters[0], found.clusters[2]);
         assert_ne!(found.clusters[0], found.clusters[3]);
-        let mut nearest = [(0, 1.0), (0, 5.0), (1, 9.0)];
-        fill_empty(3, &mut nearest);
-        // Row 2 is farther, but the only one of its cluster.
-        assert_eq!(nearest, [(0, 1.0), (2, 0.0), (1, 9.0)]);
     }
 
     #[test]

@@ -65,6 +65,7 @@
 mod approximate;
 mod attributes;
 mod bootstrap;
+mod bytes;
 mod clustering;
 mod convention;
 mod cosine;
@@ -83,6 +84,7 @@ mod pair_sample;
 mod parts;
 mod per_query;
 mod predictions;
+mod ranking_metric;
 mod ranks;
 mod relevance;
 pub mod report;
@@ -104,6 +106,7 @@ mod visibility;
 pub use approximate::{Approximate, ApproximateConfig};
 pub use attributes::{Attribute, Concentration, Curve, concentration};
 pub use bootstrap::Bootstrap;
+pub use bytes::Bytes;
 pub use clustering::{ClusteringScores, clustering_scores};
 pub use convention::Convention;
 pub use cosine::QueryOutcome;
@@ -116,14 +119,17 @@ pub use hierarchy::{
 pub use kmeans::{KMeans, KMeansConfig};
 pub use labelled::Labelled;
 pub use lodestone_distances::Rows;
-pub use memory::{Bytes, Forecast};
+pub use memory::Forecast;
 pub use mode::{Mode, Protocol};
 pub use nearest::Neighbour;
 pub use pair_sample::sample_pairs;
 pub use parts::{PartError, RetrievalPart};
 pub use predictions::{Confusion, Errors, Predictions};
-pub use report::{ApproximateNote, Clustering, Distance, KMeansRun, Measure, Report, Setting};
-pub use retrieval::{Depth, Mean, RankingMetric, Retrieval, RetrievalConfig};
+pub use ranking_metric::{Depth, RankingMetric, RetrievalConfig};
+pub use report::{
+    ApproximateNote, Clustering, KMeansRun, Measure, RankingDistance, Report, Setting,
+};
+pub use retrieval::{Mean, Retrieval};
 pub use roles::Roles;
 pub use scores::{AtCut, QueryScores};
 pub use search::Search;

@@ -103,7 +103,7 @@ pub struct Report {
 /// The distance that ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Distance {
+pub enum RankingDistance {
     /// `‖x - y‖²`.
     #[default]
     SquaredEuclidean,
@@ -118,7 +118,7 @@ pub struct Setting {
     /// Where queries and gallery come from.
     pub mode: Mode,
     /// The distance that ranks.
-    pub distance: Distance,
+    pub distance: RankingDistance,
     /// Length of an embedding.
     pub dim: usize,
     /// Number of queries.
@@ -419,7 +419,7 @@ pub(crate) mod tests {
     pub(crate) fn report() -> Report {
         Report::new(Setting {
             mode: Mode::TrainGallery,
-            distance: Distance::SquaredEuclidean,
+            distance: RankingDistance::SquaredEuclidean,
             dim: 8,
             queries: 4,
             gallery: 9,

@@ -6,7 +6,6 @@
 use lodestone_distances::Rows;
 
 use crate::labelled::check_finite;
-use crate::sweep::{Collector, Tiles};
 use crate::tile::Engine;
 use crate::{Bytes, EvalError, Forecast, Side, Visibility};
 
@@ -268,33 +267,20 @@ impl<'a> Search<'a> {
             rows = rows.div_ceil(2);
         }
     }
-
-    /// Runs a collector for each query over all rows that the query may see, and finishes it.
-    pub(crate) fn sweep<C: Collector, T: Send>(
-        &self,
-        plan: &Plan,
-        start: impl Fn(usize) -> C + Sync,
-        finish: impl Fn(usize, C) -> T + Sync,
-    ) -> Vec<T> {
-        let tiles = Tiles::new(self, plan.rows);
-        match plan.order {
-            Order::QueryBlocks => tiles.query_blocks(start, finish),
-            Order::EachPairOnce => tiles.each_pair_once(start, finish),
-        }
-    }
 }
 
 /// How the pairs will be walked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Plan {
-    rows: usize,
-    order: Order,
+    /// Rows of a block.
+    pub(crate) rows: usize,
+    pub(crate) order: Order,
     /// What it will cost.
     pub(crate) forecast: Forecast,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Order {
+pub(crate) enum Order {
     /// Each thread takes a block of queries through the whole gallery.
     QueryBlocks,
     /// The queries are the gallery, and a tile serves both of its sides.

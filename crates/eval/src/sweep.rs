@@ -9,6 +9,7 @@ use lodestone_distances::squared_norms;
 use rayon::prelude::*;
 
 use crate::Search;
+use crate::search::{Order, Plan};
 
 /// A pair whose squared distance lies between `lower` and `upper`.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +27,24 @@ pub(crate) trait Collector: Send {
     fn offer(&mut self, candidate: Candidate, exact: impl Fn(u32) -> f64);
 }
 
+impl Search<'_> {
+    /// Runs a collector for each query over all rows that the query may see, and finishes it.
+    pub(crate) fn sweep<C: Collector, T: Send>(
+        &self,
+        plan: &Plan,
+        start: impl Fn(usize) -> C + Sync,
+        finish: impl Fn(usize, C) -> T + Sync,
+    ) -> Vec<T> {
+        let tiles = Tiles::new(self, plan.rows);
+        match plan.order {
+            Order::QueryBlocks => tiles.query_blocks(start, finish),
+            Order::EachPairOnce => tiles.each_pair_once(start, finish),
+        }
+    }
+}
+
 /// A search cut into blocks of rows, with what all tiles share.
-pub(crate) struct Tiles<'s, 'a> {
+struct Tiles<'s, 'a> {
     search: &'s Search<'a>,
     rows: usize,
     query_norms: Vec<f32>,

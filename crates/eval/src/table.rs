@@ -6,17 +6,17 @@ use crate::table_parts::{
     alias, approximate, classes, clusters, concentration, mistakes, percent, shape, verification,
     vote_note,
 };
-use crate::{Distance, Report};
+use crate::{RankingDistance, Report};
 
 impl Report {
     /// The report as a Markdown table, in percent, with the number of rows behind each number.
     ///
     /// # Example
     /// ```
-    /// use lodestone_eval::{Distance, Mode, Report, Setting};
+    /// use lodestone_eval::{RankingDistance, Mode, Report, Setting};
     ///
     /// let mut report = Report::new(Setting {
-    ///     mode: Mode::LeaveOneOut, distance: Distance::SquaredEuclidean, dim: 64,
+    ///     mode: Mode::LeaveOneOut, distance: RankingDistance::SquaredEuclidean, dim: 64,
     ///     queries: 1000, gallery: 1000, classes: 10, n_lone: 0,
     /// });
     /// report.add("recall_at_2", Some(0.8765), 1000);
@@ -26,8 +26,8 @@ impl Report {
         let s = &self.setting;
         let mode = s.mode.words();
         let distance = match s.distance {
-            Distance::SquaredEuclidean => "squared Euclidean",
-            Distance::Cosine => "cosine",
+            RankingDistance::SquaredEuclidean => "squared Euclidean",
+            RankingDistance::Cosine => "cosine",
         };
         let mut text = format!(
             "{} queries of {} classes, {} gallery rows, {} dimensions; {mode}; {distance} distance; {} lone queries left out.\n\n",

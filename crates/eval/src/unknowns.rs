@@ -79,12 +79,12 @@ impl Report {
     ///
     /// # Example
     /// ```
-    /// use lodestone_eval::{Bootstrap, Distance, Mode, Report, Setting, Unknowns};
+    /// use lodestone_eval::{Bootstrap, RankingDistance, Mode, Report, Setting, Unknowns};
     ///
     /// let known = (0..40).map(|i| (i % 4, f64::from(i as u32))).collect();
     /// let unknown = (0..40).map(|i| (4 + i % 4, f64::from(30 + i as u32))).collect();
     /// let mut report = Report::new(Setting {
-    ///     mode: Mode::LeaveOneOut, distance: Distance::SquaredEuclidean, dim: 1,
+    ///     mode: Mode::LeaveOneOut, distance: RankingDistance::SquaredEuclidean, dim: 1,
     ///     queries: 80, gallery: 80, classes: 8, n_lone: 0,
     /// });
     /// report.add_unknowns(&Unknowns { known, unknown }, 0.95, Bootstrap::new(0))?;

@@ -7,8 +7,10 @@
 //! a person may have edited is read by [`read_text`].
 //!
 //! What goes with writing is here too: a lock that keeps a second process away ([`Lock`]), and errors on one line ([`told`]).
+//! So is the one type that travels in weight files and that loaders of photographs obey: [`Preprocessing`].
 
 mod lock;
+mod preprocessing;
 mod text;
 mod told;
 
@@ -17,6 +19,7 @@ pub use lock::{Lock, LockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+pub use preprocessing::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use text::{TextError, read_text, text};
 pub use told::told;
 

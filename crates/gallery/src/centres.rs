@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lodestone_eval::{KMeansConfig, Rows, Search};
 
 use crate::GalleryError;
-use crate::gallery::Settings;
+use crate::settings::Settings;
 
 /// Centres and what they were computed from.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::{Calibration, Probes};
 use crate::centres::Centres;
-use crate::gallery::Settings;
+use crate::settings::Settings;
 use crate::{Gallery, GalleryError};
 
 /// The key of the metadata that the rest stands under.

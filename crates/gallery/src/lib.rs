@@ -37,9 +37,11 @@ mod gallery;
 #[cfg(feature = "graph")]
 mod graph;
 mod search;
+mod settings;
 
 pub use error::GalleryError;
-pub use gallery::{Entry, Gallery, Kind, Settings};
+pub use gallery::{Entry, Gallery};
 #[cfg(feature = "graph")]
 pub use graph::Graph;
 pub use search::{Answer, ClassVote, Near};
+pub use settings::{Kind, Settings};

@@ -8,7 +8,7 @@ use burn::tensor::{DType, Tensor, module};
 
 #[cfg(feature = "cpu")]
 use crate::{
-    flex::{Bias, FastBackend, Fork, Parts, is_fast},
+    flex::{Bias, FastBackend, Fork, Joined, is_fast},
     pool::PoolWindow,
 };
 #[cfg(feature = "cpu")]
@@ -444,9 +444,9 @@ pub fn concatenate(inputs: Vec<Tensor<4>>) -> Tensor<4> {
         let mut joined = inputs.next().expect("there are at least two");
         loop {
             let parts = match (inputs.next(), inputs.next(), inputs.next()) {
-                (Some(b), Some(c), Some(d)) => Parts::Four(joined, b, c, d),
-                (Some(b), Some(c), None) => Parts::Three(joined, b, c),
-                (Some(b), None, _) => Parts::Two(joined, b),
+                (Some(b), Some(c), Some(d)) => Joined::Four(joined, b, c, d),
+                (Some(b), Some(c), None) => Joined::Three(joined, b, c),
+                (Some(b), None, _) => Joined::Two(joined, b),
                 (None, ..) => return Tensor::from_dispatch(joined),
             };
             joined = Dispatch::concatenate(parts);

@@ -383,12 +383,12 @@ fn batch_norm_agrees_with_burn() {
 type Added = (Tensor<4>, [Tensor<4>; 2], Vec<Tensor<1>>);
 
 fn assert_added_close(what: &str, have: Added, want: Added) {
-    assert_close_to_largest(what, have.0, want.0, FORWARD);
+    assert_tensors_close(what, have.0, want.0, FORWARD);
     for (have, want) in have.1.into_iter().zip(want.1) {
-        assert_close_to_largest(what, have, want, GRADIENT);
+        assert_tensors_close(what, have, want, GRADIENT);
     }
     for (have, want) in have.2.into_iter().zip(want.2) {
-        assert_close_to_largest(what, have, want, GRADIENT);
+        assert_tensors_close(what, have, want, GRADIENT);
     }
 }
 
@@ -435,7 +435,7 @@ fn a_convolution_added_to_its_input_agrees_with_burn() {
         let ((have, weights), (want, weights_want)) = (run(true), run(false));
         let what = format!("{kernel} x {kernel}, stride {stride}, and maps");
         assert_added_close(&what, have, want);
-        assert_close_to_largest(&what, weights, weights_want, GRADIENT);
+        assert_tensors_close(&what, weights, weights_want, GRADIENT);
     }
 }
 

@@ -9,7 +9,7 @@ use lodestone_kernels::global_average;
 use crate::conv_unit::{ConvUnit, ConvUnitConfig};
 use crate::dense::Dense;
 use crate::initialise::Initialiser;
-use crate::layer::LayerCost;
+use crate::layer_cost::LayerCost;
 use crate::pool::{AveragePool, adaptive_average};
 use crate::weights::Slot;
 

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use lodestone_kernels::global_average;
 
 use crate::auxiliary::AuxiliaryHead;
-use crate::layer::LayerCost;
+use crate::layer_cost::LayerCost;
 use crate::trunk::{InputError, Trunk};
 
 /// Classifiers on maps below the top of a trunk, made by [`NetworkConfig::auxiliary`](crate::NetworkConfig::auxiliary).

@@ -10,7 +10,7 @@ use lodestone_kernels::{Activation, conv2d, conv2d_add};
 
 use crate::batch_norm::BatchNorm;
 use crate::initialise::Initialiser;
-use crate::layer::{LayerCost, window_count};
+use crate::layer_cost::{LayerCost, window_count};
 use crate::weights::Slot;
 
 /// What follows the sums of a convolution, before ReLU.

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::initialise::Initialiser;
-use crate::layer::LayerCost;
+use crate::layer_cost::LayerCost;
 use crate::weights::Slot;
 
 /// `x · weight + bias`, with `weight` as `[input, output]`; weight files hold its transpose.

@@ -10,7 +10,7 @@ use crate::batch_norm::BatchNorm;
 use crate::dense::Dense;
 use crate::discriminant::discriminants;
 use crate::initialise::Initialiser;
-use crate::layer::LayerCost;
+use crate::layer_cost::LayerCost;
 use crate::weights::Slot;
 use crate::whiten::whitening;
 

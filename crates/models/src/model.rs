@@ -1,5 +1,6 @@
 //! A model as a file: weights under their published names, and beside them all that is needed to embed a picture.
 
+use lodestone_files::Preprocessing;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::embedder::{Embedder, EmbedderConfig};
-use crate::preprocessing::Preprocessing;
 use crate::weights::{self, WeightFile, WeightsError};
 
 /// What a weight file says about its model.
@@ -20,7 +20,7 @@ pub struct ModelDescription {
     /// How a picture becomes the network's input.
     pub preprocessing: Preprocessing,
     /// How embeddings are to be compared.
-    pub distance: Distance,
+    pub distance: Comparison,
     /// Names of the classes it was trained on, in the order of their labels.
     pub class_names: Vec<String>,
 }
@@ -28,7 +28,7 @@ pub struct ModelDescription {
 /// How embeddings are to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Distance {
+pub enum Comparison {
     /// By the length of their difference.
     Euclidean,
     /// By their angle.
@@ -41,7 +41,7 @@ pub enum Distance {
 /// ```
 /// # use burn::tensor::{Device, Tensor};
 /// use lodestone_models::{
-///     ConvNetConfig, Distance, EmbedderConfig, HeadConfig, Model, ModelDescription, NetworkConfig, Preprocessing,
+///     ConvNetConfig, Comparison, EmbedderConfig, HeadConfig, Model, ModelDescription, NetworkConfig, Preprocessing,
 /// };
 ///
 /// let device = Device::flex();
@@ -51,7 +51,7 @@ pub enum Distance {
 ///         head: HeadConfig::new(16),
 ///     },
 ///     preprocessing: Preprocessing::grey(28, 0.286, 0.353),
-///     distance: Distance::Euclidean,
+///     distance: Comparison::Euclidean,
 ///     class_names: vec!["boot".to_owned(), "shirt".to_owned()],
 /// };
 /// let embedder = description.embedder.init(7, &device);

@@ -1,6 +1,7 @@
 //! The closed list of networks.
 
 use burn::tensor::Device;
+use lodestone_files::Preprocessing;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary_classifiers::AuxiliaryClassifiers;
@@ -8,7 +9,6 @@ use crate::convnet::ConvNetConfig;
 use crate::googlenet::{GoogLeNetConfig, GoogLeNetForm};
 use crate::inception_v3::{self, InceptionV3Config};
 use crate::initialise::Initialiser;
-use crate::preprocessing::Preprocessing;
 use crate::resnet::{self, Depth, ResNetConfig};
 use crate::trunk::Trunk;
 use crate::weights::WeightFile;

@@ -6,7 +6,7 @@ use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use lodestone_kernels::{avg_pool2d, max_pool2d};
 
-use crate::layer::window_count;
+use crate::layer_cost::window_count;
 
 /// Maximum over square windows.
 #[derive(Module, Debug)]

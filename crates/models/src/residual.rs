@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use lodestone_kernels::fork;
 
 use crate::conv_unit::ConvUnit;
-use crate::layer::LayerCost;
+use crate::layer_cost::LayerCost;
 
 /// `relu(last(first(x)) + shortcut(x))`, the last unit and the shortcut without a ReLU of their own.
 #[derive(Module, Debug)]

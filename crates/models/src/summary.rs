@@ -2,7 +2,7 @@
 
 use crate::classifier::Classifier;
 use crate::embedder::Embedder;
-use crate::layer::LayerCost;
+use crate::layer_cost::LayerCost;
 use crate::trunk::{InputError, Trunk};
 
 /// Size and cost of a network for one image.

@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use lodestone_kernels::global_average;
 
-use crate::layer::{Layer, LayerCost, forward_chain, trace_chain};
+use crate::layer::{Layer, forward_chain, trace_chain};
+use crate::layer_cost::LayerCost;
 use crate::network::NetworkConfig;
 use crate::weights::Slot;
 

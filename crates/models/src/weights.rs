@@ -4,6 +4,7 @@
 //! about it. Published names are those of torchvision, or of Caffe for the network that came from there.
 
 pub(crate) mod caffe;
+mod contents;
 mod error;
 mod file;
 mod load;
@@ -13,8 +14,8 @@ mod slot;
 mod tests;
 mod write;
 
+pub use contents::{FileDtype, FileTensor, WeightFile};
 pub use error::{Mismatch, Misshaped, WeightsError};
-pub use file::{FileDtype, FileTensor, WeightFile};
 pub use load::{LoadOptions, LoadReport};
 pub(crate) use load::{LoadRules, load};
 pub(crate) use slot::Slot;

@@ -1,12 +1,12 @@
 //! Clustering the rows of one class, and joining the classes under one numbering.
 
-use lodestone_distances::Rows;
+use lodestone_distances::{Rows, add_centres, plus_plus};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cluster_count::choose;
 use crate::cluster_sums::ClusterSums;
 use crate::index_config::Auto;
-use crate::kmeans::{Clustering, add_centres, lloyd, plus_plus};
+use crate::kmeans::{Clustering, lloyd};
 use crate::random::{Purpose, stream};
 use crate::{ClusterCount, IndexConfig};
 

@@ -96,10 +96,11 @@ fn bic(points: Rows, found: &Clustering) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use lodestone_distances::plus_plus;
     use rand::RngExt;
 
     use super::*;
-    use crate::kmeans::{lloyd, plus_plus};
+    use crate::kmeans::lloyd;
     use crate::random::{Purpose, stream};
 
     /// Blobs of 30 points with spread 1 around the given places on a plane.

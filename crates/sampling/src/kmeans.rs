@@ -1,4 +1,4 @@
-//! K-means of the points of one class: K-means++ seeding and Lloyd iterations, with empty clusters repaired.
+//! K-means of the points of one class: Lloyd's iterations, with empty clusters repaired.
 //!
 //! Deterministic: equal distances go to the lower cluster number, sums run in row order, and the only random draws are those
 //! of the seeding. Points are expected to be centred on their mean (see `lodestone_distances`, accuracy).
@@ -6,12 +6,11 @@
 //! Sources: Lloyd, *Least squares quantization in PCM*, 1982; Arthur and Vassilvitskii, *k-means++: the advantages of
 //! careful seeding*, SODA 2007.
 
-use lodestone_distances::{Rows, squared_distance, squared_distances_to_columns, squared_norms};
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+use lodestone_distances::{
+    Rows, fill_empty, squared_distance, squared_distances_to_columns, squared_norms,
+};
 
 use crate::cluster_sums::ClusterSums;
-use crate::random::draw;
 
 /// Clusters of one set of points. Every cluster has at least one member and its centre is the mean of its members.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,48 +41,6 @@ impl Clustering {
     }
 }
 
-/// K-means++: the first centre is any point, each further one a point drawn with probability proportional to its squared
-/// distance to the nearest centre so far. Returns fewer than `count` centres when no further distinct point is left.
-pub(crate) fn plus_plus(points: Rows, count: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
-    let mut centres = points.row(random.random_range(0..points.len())).to_vec();
-    add_centres(points, &mut centres, count, random);
-    centres
-}
-
-/// Draws further centres as K-means++ does, until there are `count` or no further distinct point is left.
-pub(crate) fn add_centres(
-    points: Rows,
-    centres: &mut Vec<f32>,
-    count: usize,
-    random: &mut ChaCha8Rng,
-) {
-    let dim = points.dim();
-    let mut nearest = vec![f32::INFINITY; points.len()];
-    let mut seen = 0;
-    loop {
-        for centre in centres[seen * dim..].chunks_exact(dim) {
-            // By subtraction, so that a copy of a centre has distance 0 and can never be drawn.
-            for (distance, point) in nearest.iter_mut().zip(points.iter()) {
-                *distance = distance.min(squared_distance(point, centre));
-            }
-        }
-        seen = centres.len() / dim;
-        let total: f64 = nearest.iter().map(|&distance| f64::from(distance)).sum();
-        if total == 0.0 {
-            return;
-        }
-        let next = draw(
-            nearest.iter().map(|&distance| f64::from(distance)),
-            total,
-            random,
-        );
-        if seen >= count {
-            return;
-        }
-        centres.extend_from_slice(points.row(next));
-    }
-}
-
 /// Lloyd's iterations from `centres` until no point changes its cluster, at most `iterations` of them.
 ///
 /// # Panics
@@ -103,8 +60,11 @@ pub(crate) fn lloyd(points: Rows, mut centres: Vec<f32>, iterations: usize) -> C
         let rows = Rows::new(&centres, dim).expect("centres are whole rows");
         squared_distances_to_columns(rows, &columns, &norms, &mut tile);
         let mut next = nearest_centres(&tile, points.len());
-        let repair = fill_empty(points, rows, &mut next);
-        repaired += repair.filled;
+        // By subtraction: a point on its centre must be at distance 0, or copies of one point would be split among clusters.
+        let repair = fill_empty(rows.len(), &mut next, |point, cluster| {
+            f64::from(squared_distance(points.row(point), rows.row(cluster)))
+        });
+        repaired += repair.moved.len();
         let first = assignment.is_empty();
         let previous = std::mem::replace(&mut assignment, next);
         if !repair.unfilled.is_empty() {
@@ -172,56 +132,6 @@ fn nearest_centres(tile: &[f32], points: usize) -> Vec<usize> {
     nearest
 }
 
-struct Repair {
-    filled: usize,
-    /// Clusters for which no point was left that lies off its own centre.
-    unfilled: Vec<usize>,
-}
-
-/// Gives each empty cluster the point that is farthest from its centre, of those that do not leave another cluster empty.
-fn fill_empty(points: Rows, centres: Rows, assignment: &mut [usize]) -> Repair {
-    let mut sizes = vec![0; centres.len()];
-    for &cluster in assignment.iter() {
-        sizes[cluster] += 1;
-    }
-    let mut repair = Repair {
-        filled: 0,
-        unfilled: Vec::new(),
-    };
-    if !sizes.contains(&0) {
-        return repair;
-    }
-    // By subtraction: a point on its centre must be at distance 0, or copies of one point would be split among clusters.
-    let mut distances: Vec<f32> = points
-        .iter()
-        .zip(assignment.iter())
-        .map(|(point, &cluster)| squared_distance(point, centres.row(cluster)))
-        .collect();
-    for empty in 0..centres.len() {
-        if sizes[empty] > 0 {
-            continue;
-        }
-        let mut farthest: Option<usize> = None;
-        for point in 0..assignment.len() {
-            let movable = sizes[assignment[point]] > 1 && distances[point] > 0.0;
-            if movable && farthest.is_none_or(|best| distances[point] > distances[best]) {
-                farthest = Some(point);
-            }
-        }
-        match farthest {
-            Some(point) => {
-                sizes[assignment[point]] -= 1;
-                sizes[empty] = 1;
-                assignment[point] = empty;
-                distances[point] = 0.0;
-                repair.filled += 1;
-            }
-            None => repair.unfilled.push(empty),
-        }
-    }
-    repair
-}
-
 /// Removes clusters without members and closes the gaps in the numbering.
 fn drop_clusters(
     gone: &[usize],
@@ -246,6 +156,8 @@ fn drop_clusters(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use lodestone_distances::plus_plus;
 
     use super::*;
     use crate::random::{Purpose, stream};

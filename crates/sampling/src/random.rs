@@ -4,7 +4,7 @@
 //! four numbers are the key of the ChaCha cipher as they are, so no two streams meet, and neither threads nor a resumed run
 //! can change what is drawn.
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// What a stream is used for.
@@ -32,31 +32,10 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, major: u64, minor: u64) -> Cha
     ChaCha8Rng::from_seed(key)
 }
 
-/// A position drawn with probability `weight / total`; never one of weight 0.
-///
-/// `total` must be positive and the sum of the weights.
-pub(crate) fn draw(
-    weights: impl Iterator<Item = f64>,
-    total: f64,
-    random: &mut ChaCha8Rng,
-) -> usize {
-    let mut left = random.random::<f64>() * total;
-    let mut last = 0;
-    for (position, weight) in weights.enumerate() {
-        if weight > 0.0 {
-            if left < weight {
-                return position;
-            }
-            left -= weight;
-            last = position;
-        }
-    }
-    // Rounding may leave a crumb after the last weight.
-    last
-}
-
 #[cfg(test)]
 mod tests {
+    use rand::RngExt;
+
     use super::*;
 
     #[test]
@@ -73,20 +52,5 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
-    }
-
-    #[test]
-    fn a_weight_of_zero_is_never_drawn_and_others_by_their_share() {
-        let mut random = stream(1, Purpose::Batch, 0, 0);
-        let weights = [0.0, 1.0, 0.0, 3.0, 0.0];
-        let mut counts = [0; 5];
-        for _ in 0..4000 {
-            counts[draw(weights.into_iter(), 4.0, &mut random)] += 1;
-        }
-        assert_eq!(counts[0] + counts[2] + counts[4], 0);
-        // 1000 expected, one standard deviation is 27.
-        assert!((900..1100).contains(&counts[1]), "{counts:?}");
-        // A total that rounding made too large still ends at a drawable weight.
-        assert_eq!(draw([1.0, 0.0].into_iter(), 1e9, &mut random), 0);
     }
 }

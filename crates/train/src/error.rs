@@ -6,8 +6,8 @@ use lodestone_files::WriteError;
 use lodestone_models::{InputError, UnknownStage, WeightsError};
 use lodestone_sampling::SamplingError;
 
-use crate::checkpoint::CheckpointError;
-use crate::growing::LogError;
+use crate::record::append_log::LogError;
+use crate::run::checkpoint::CheckpointError;
 
 impl TrainError {
     /// The error of rows that are all left out as broken, with the reasons.

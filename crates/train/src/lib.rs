@@ -50,88 +50,44 @@
 //! takes 1.1 %, waiting for photographs 0.5 %. Over 10 000 small steps with checkpoints the process grows from 41.2 MB after the
 //! first thousand to 41.5 MB. Commit e283cee, on a machine with other work, which lengthens all parts of a step.
 
-mod afterwards;
-mod auxiliary;
-mod average;
-mod batch_loss;
-mod batch_norm;
-mod best;
-mod bounds;
-mod checkpoint;
-mod clip;
 mod config;
-mod documented;
 mod error;
-mod evaluate;
-mod events;
-mod explain;
-mod fetch;
-mod frozen;
-mod gradients;
-mod growing;
-mod health;
-mod judging;
-mod kept;
-mod learner;
-mod left_out;
-mod log;
-mod look;
-mod mend;
-mod not_finite;
-mod observer;
-mod optimizer;
-mod outcomes;
-mod pick;
-mod precision;
-mod preprocess;
+mod input;
+mod judge;
+mod learn;
 mod random;
-mod refresh;
-mod results;
-pub mod run_file;
-mod save;
-mod schedule;
-mod setup;
-mod source;
-mod state;
-mod step_start;
-mod stopping;
-mod strips;
-mod suggest;
-mod survey;
+mod record;
+mod run;
 #[cfg(test)]
 mod testing;
-mod timing;
-mod trainer;
-mod training;
-mod variance;
-mod watch;
-mod workers;
 
-pub use auxiliary::AuxiliaryConfig;
-pub use checkpoint::{CheckpointError, CheckpointFolder};
-pub use config::{
+pub use config::auxiliary::AuxiliaryConfig;
+pub use config::documented::documented;
+pub use config::explain::{Explanation, Meaning, UnknownKey, explain, keys};
+pub use config::optimizer::{OptimizerConfig, RuleConfig};
+pub use config::precision::Precision;
+pub use config::run_config::{
     BatchNormUse, CoarseConfig, DataConfig, EvaluationConfig, FrozenCache, ModelConfig, RunConfig,
     TrainConfig,
 };
-pub use documented::documented;
+pub use config::run_file;
+pub use config::schedule::{AnnealingConfig, ScheduleConfig};
+pub use config::suggest::{Goal, Wishes, suggest};
+pub use config::survey::Survey;
 pub use error::TrainError;
-pub use evaluate::{Judged, Part, headline, judge, rule_name};
-pub use explain::{Explanation, Meaning, UnknownKey, explain, keys};
-pub use health::{Condition, Warning};
-pub use kept::{KEPT, report_of_kept};
-pub use observer::{Event, Observer, Phase, Silent, StepReport};
-pub use optimizer::{OptimizerConfig, RuleConfig};
-pub use outcomes::is_outcomes;
-pub use precision::Precision;
-pub use preprocess::loader_preprocessing;
-pub use results::in_the_way;
-pub use schedule::{AnnealingConfig, ScheduleConfig};
-pub use setup::{Parts, Places};
-pub use suggest::{Goal, Wishes, suggest};
-pub use survey::Survey;
-pub use timing::{Lap, Times};
-pub use trainer::{Outcome, Trainer};
-pub use variance::VarianceAverage;
+pub use input::columns::Part;
+pub use input::parts::Parts;
+pub use judge::evaluate::{Judged, headline, judge, rule_name};
+pub use judge::outcomes::is_outcomes;
+pub use judge::saved_embeddings::{KEPT, report_of_kept};
+pub use learn::variance::VarianceAverage;
+pub use record::health::{Condition, Warning};
+pub use record::observer::{Event, Observer, Phase, Silent, StepReport};
+pub use record::results::in_the_way;
+pub use record::timing::{Lap, Times};
+pub use run::checkpoint::{CheckpointError, CheckpointFolder};
+pub use run::setup::Places;
+pub use run::trainer::{Outcome, Trainer};
 
 /// The snippets of the README, which shows crates that meet here alone: they compile, and those that can do run.
 #[cfg(doctest)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::RunConfig;
-use crate::run_file;
+use crate::config::run_config::RunConfig;
+use crate::config::run_file;
 
 /// A small network on fashion-mini with triplet loss, with `settings` on top.
 pub(crate) fn small_config(settings: &[&str]) -> RunConfig {

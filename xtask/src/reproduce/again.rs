@@ -119,7 +119,7 @@ fn beside(
     measures: &std::collections::BTreeMap<String, f64>,
     ledger: &Ledger,
 ) -> Result<Verdict> {
-    let distance = row.outcome.distance.unwrap_or(super::ledger::Distance::Own);
+    let distance = row.outcome.distance.unwrap_or(super::ledger::JudgedIn::Own);
     let mut worst = Verdict::Same;
     for rule in Rule::of(Task::Closed) {
         let key = distance.key(rule.measure().0);

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::alone::Alone;
 use super::cell::{Cell, Stage};
-use super::ledger::{Distance, Ledger, Row};
+use super::ledger::{JudgedIn, Ledger, Row};
 use super::loss::Loss;
 use super::options::Options;
 use super::outcomes::Outcomes;
@@ -118,7 +118,7 @@ fn record(
         let winner = plan
             .winner(task.searched(), loss)
             .and_then(|row| row.outcome.distance);
-        let distance = winner.unwrap_or(Distance::Own);
+        let distance = winner.unwrap_or(JudgedIn::Own);
         outcome.distance = Some(distance);
         let file = folder.as_ref().map(|folder| folder.join("outcomes.csv"));
         if let Some(file) = file.filter(|_| task.is_searched() || task == Task::AllLayers) {

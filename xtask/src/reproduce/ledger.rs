@@ -17,13 +17,13 @@ use crate::files::{read_text, write_whole};
 /// The two distances that every run is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Distance {
+pub(crate) enum JudgedIn {
     /// Euclidean, of embeddings as the loss makes them: of length 1 where the loss wants it.
     Own,
     Cosine,
 }
 
-impl Distance {
+impl JudgedIn {
     pub(crate) const ALL: [Self; 2] = [Self::Own, Self::Cosine];
 
     /// Name of a measure in this distance.
@@ -53,7 +53,7 @@ pub(crate) struct Outcome {
     pub(crate) held_out: Option<f64>,
     /// The better distance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) distance: Option<Distance>,
+    pub(crate) distance: Option<JudgedIn>,
     /// Why there are no numbers: the training broke down, which is a result of a setting too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<String>,
@@ -270,7 +270,7 @@ mod tests {
         let mut one = row(Loss::Magnet, Stage::Quarter, "point 0", 0, Some(0.25));
         ledger.record(one.clone()).unwrap();
         one.key = "other".into();
-        one.outcome.distance = Some(Distance::Cosine);
+        one.outcome.distance = Some(JudgedIn::Cosine);
         ledger.record(one.clone()).unwrap();
         let again = Ledger::open(&path, Set::FashionMini).unwrap();
         assert_eq!(again.rows, [one.clone()]);

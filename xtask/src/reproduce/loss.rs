@@ -1,7 +1,15 @@
 //! The losses that are compared, how each is trained, and what its search may change beside the levers that all share.
 
 use super::draw::Draw;
-use super::set::Scale;
+
+/// What is trained, which decides the ranges of rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// A small network from random weights, on small grey images.
+    Small,
+    /// The upper blocks of a pretrained trunk, on photographs.
+    Photographs,
+}
 
 /// A loss of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

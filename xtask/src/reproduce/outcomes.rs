@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::ledger::Distance;
+use super::ledger::JudgedIn;
 use super::set::{Set, Task};
 use crate::files::{read_text, write_whole};
 
@@ -123,7 +123,7 @@ impl Outcomes {
         key: &str,
         file: &Path,
         task: Task,
-        distance: Distance,
+        distance: JudgedIn,
         alive: &dyn Fn(&str) -> bool,
     ) -> Result<()> {
         let line = read(key, file, task, distance)?;
@@ -166,7 +166,7 @@ impl Outcomes {
 }
 
 /// Reads `outcomes.csv`.
-fn read(key: &str, file: &Path, task: Task, distance: Distance) -> Result<Line> {
+fn read(key: &str, file: &Path, task: Task, distance: JudgedIn) -> Result<Line> {
     let text = read_text(file)?;
     let mut lines = text.lines();
     let heading: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
@@ -181,8 +181,8 @@ fn read(key: &str, file: &Path, task: Task, distance: Distance) -> Result<Line> 
     let mut columns = Vec::new();
     for &rule in Rule::of(task) {
         let name = match distance {
-            Distance::Own => rule.column().to_owned(),
-            Distance::Cosine => format!("{}_cosine", rule.column()),
+            JudgedIn::Own => rule.column().to_owned(),
+            JudgedIn::Cosine => format!("{}_cosine", rule.column()),
         };
         columns.push((rule, from_end(&name)?));
     }
@@ -266,7 +266,7 @@ mod tests {
         e.jpg,y,1,false,1,0.5000,,1,0.5000,\n\
         f.jpg,z,2,false,,,,,,\n";
 
-    fn outcomes(task: Task, distance: Distance) -> Outcomes {
+    fn outcomes(task: Task, distance: JudgedIn) -> Outcomes {
         let folder = std::env::temp_dir().join(format!(
             "lodestone-outcomes-{}-{task:?}-{distance:?}",
             std::process::id()
@@ -294,19 +294,19 @@ mod tests {
 
     #[test]
     fn images_of_trained_classes_are_units_themselves() {
-        let own = outcomes(Task::Closed, Distance::Own);
+        let own = outcomes(Task::Closed, JudgedIn::Own);
         let values = |rule| own.units("abc", rule).unwrap().values;
         assert_eq!(values(Rule::NearestNeighbour), [1.0, 1.0]);
         assert_eq!(values(Rule::NearestClassMean), [0.0, 1.0]);
         assert_eq!(values(Rule::MapAtR), [128.0 / 255.0, 1.0]);
-        let cosine = outcomes(Task::Closed, Distance::Cosine);
+        let cosine = outcomes(Task::Closed, JudgedIn::Cosine);
         let values = cosine.units("abc", Rule::NearestNeighbour).unwrap().values;
         assert_eq!(values, [0.0, 1.0]);
     }
 
     #[test]
     fn classes_that_were_never_seen_are_units_with_their_images_as_weight() {
-        let own = outcomes(Task::Unseen, Distance::Own);
+        let own = outcomes(Task::Unseen, JudgedIn::Own);
         let units = own.units("abc", Rule::MapAtR).unwrap();
         // The lone image of class 2 has no outcome, and classes 0 was trained on.
         assert_eq!((units.values, units.weights), (vec![0.25], vec![2.0]));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use super::cell::Stage;
-use super::ledger::{Distance, Ledger, Row};
+use super::ledger::{JudgedIn, Ledger, Row};
 use super::loss::Loss;
 use super::outcomes::{Outcomes, Rule};
 use super::plan::{KEPT, POINTS, Plan, own_ranges, shared_ranges};
@@ -79,7 +79,7 @@ fn compared(ledger: &Ledger, outcomes: &Outcomes, task: Task) -> String {
         let loss = standing.loss;
         let of_loss = |place: usize| all[place].iter().find(|one| one.loss == loss);
         let rows = reported(ledger, task, loss);
-        let distance = rows[0].outcome.distance.unwrap_or(Distance::Own);
+        let distance = rows[0].outcome.distance.unwrap_or(JudgedIn::Own);
         let values = (0..rules.len()).map(|place| {
             of_loss(place).map_or("–".into(), |one| match rules[place].measure().1 {
                 true => spread(
@@ -177,7 +177,7 @@ fn differences(all: &[Vec<Standing>], rules: &[Rule]) -> String {
 fn both_distances(ledger: &Ledger, task: Task) -> String {
     let mut heading = String::from("| loss |");
     for rule in Rule::of(task) {
-        for distance in Distance::ALL {
+        for distance in JudgedIn::ALL {
             let _ = write!(
                 heading,
                 " {}, {} |",
@@ -197,7 +197,7 @@ fn both_distances(ledger: &Ledger, task: Task) -> String {
         }
         let _ = write!(text, "| {} |", loss.name());
         for rule in Rule::of(task) {
-            for distance in Distance::ALL {
+            for distance in JudgedIn::ALL {
                 let key = distance.key(rule.measure().0);
                 let key = if task == Task::Unseen {
                     format!("unseen.{key}")

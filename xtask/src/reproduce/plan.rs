@@ -9,7 +9,8 @@ use super::cell::{Cell, Label, Stage, fit};
 use super::draw::{Draw, points};
 use super::ledger::{Ledger, Row};
 use super::loss::Loss;
-use super::set::{REPORTED, Scale, Set, TRIAL, Task};
+use super::loss::Scale;
+use super::set::{REPORTED, Set, TRIAL, Task};
 
 /// Settings of a loss that are tried at a quarter of the length.
 pub(crate) const POINTS: usize = 16;

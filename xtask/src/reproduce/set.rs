@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::loss::Loss;
+use super::loss::{Loss, Scale};
 use crate::process::root;
 
 /// A data set of the comparison.
@@ -12,15 +12,6 @@ pub(crate) enum Set {
     OxfordIiitPet,
     Flowers102,
     StanfordDogs,
-}
-
-/// What is trained, which decides the ranges of rates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scale {
-    /// A small network from random weights, on small grey images.
-    Small,
-    /// The upper blocks of a pretrained trunk, on photographs.
-    Photographs,
 }
 
 /// What is asked of the losses.

@@ -13,11 +13,12 @@ use sha2::{Digest, Sha256};
 
 use super::cell::{Cell, Stage, hex};
 use super::company::Company;
-use super::ledger::{Distance, Outcome};
+use super::ledger::{JudgedIn, Outcome};
 use super::loss::Loss;
+use super::loss::Scale;
 use super::options::Options;
 use super::outcomes::Rule;
-use super::set::{Scale, Set, Task};
+use super::set::{Set, Task};
 use crate::files::read_json;
 use crate::machine::{commit, machine};
 use crate::process::{root, shown, target};
@@ -58,11 +59,11 @@ struct Report {
     notes: BTreeMap<String, String>,
     measures: BTreeMap<String, Measure>,
     #[serde(default)]
-    parts: BTreeMap<String, Part>,
+    parts: BTreeMap<String, ReportPart>,
 }
 
 #[derive(Deserialize)]
-struct Part {
+struct ReportPart {
     measures: BTreeMap<String, Measure>,
 }
 
@@ -277,17 +278,17 @@ fn outcome(folder: &Path, cell: &Cell) -> Result<Outcome> {
 }
 
 /// The better distance of a trial, and its error or 1 − MAP@R.
-fn held_out(measures: &BTreeMap<String, f64>, task: &str) -> Option<(Distance, f64)> {
+fn held_out(measures: &BTreeMap<String, f64>, task: &str) -> Option<(JudgedIn, f64)> {
     let rule = match task == Task::Unseen.name() {
         true => Rule::MapAtR,
         false => Rule::NearestClassMean,
     };
     let (measure, error) = rule.measure();
-    let value = |distance: Distance| {
+    let value = |distance: JudgedIn| {
         let value = *measures.get(&distance.key(measure))?;
         Some((distance, if error { value } else { round(1.0 - value) }))
     };
-    let both = Distance::ALL.into_iter().filter_map(value);
+    let both = JudgedIn::ALL.into_iter().filter_map(value);
     both.min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
@@ -482,9 +483,9 @@ mod tests {
             ("nearest_class_mean_error_at_1", 0.2),
             ("nearest_class_mean_error_at_1.cosine", 0.1),
         ]);
-        assert_eq!(held_out(&closed, "closed"), Some((Distance::Cosine, 0.1)));
+        assert_eq!(held_out(&closed, "closed"), Some((JudgedIn::Cosine, 0.1)));
         let unseen = measures(&[("map_at_r", 0.75), ("map_at_r.cosine", 0.5)]);
-        assert_eq!(held_out(&unseen, "unseen"), Some((Distance::Own, 0.25)));
+        assert_eq!(held_out(&unseen, "unseen"), Some((JudgedIn::Own, 0.25)));
         assert_eq!(held_out(&unseen, "closed"), None);
     }
 

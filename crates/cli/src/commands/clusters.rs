@@ -10,15 +10,15 @@ use anyhow::{Context, Result, ensure};
 use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
 use lodestone_models::Model;
 use lodestone_sampling::{Classes, Index, IndexConfig, Mode, Rows};
-use lodestone_train::{Parts, RunConfig, loader_preprocessing, run_file};
+use lodestone_train::{Parts, RunConfig, run_file};
 
 use crate::args::ClustersArguments;
 use crate::commands::cache_folder;
-use crate::commands::embed::model_file;
 use crate::commands::embed_rows::embed_rows;
 use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::evaluate::Matrix;
 use crate::commands::open_table::open_table;
+use crate::commands::opened::model_file;
 use crate::overwrite;
 use crate::progress::Progress;
 
@@ -114,7 +114,7 @@ fn of_run(
     let device = arguments.device.device.open()?;
     let model = Model::read(&model_file(folder), &device)
         .context("only a finished run has clusters to show")?;
-    let preprocessing = loader_preprocessing(&model.description.preprocessing)?;
+    let preprocessing = model.description.preprocessing.clone();
     let loading = LoaderConfig {
         broken: match config.data.skip_broken {
             true => Broken::Skip,

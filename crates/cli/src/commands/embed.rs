@@ -9,7 +9,7 @@ use lodestone_exchange::{Embeddings, Form, LabelTable};
 use lodestone_train::Observer;
 
 use crate::args::EmbedArguments;
-use crate::commands::embed_parts::Parts;
+use crate::commands::embed_parts::PartFolder;
 use crate::commands::opened::Opened;
 use crate::overwrite;
 use crate::progress::Progress;
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     } else {
         Broken::Fail
     };
-    let parts = Parts::open(&arguments.out, &opened, &table, &rows)?;
+    let parts = PartFolder::open(&arguments.out, &opened, &table, &rows)?;
     let start = progress.elapsed();
     let made = parts.embed(&opened, &table, broken, arguments.batch, progress)?;
     let seconds = (progress.elapsed() - start).as_secs_f64();
@@ -99,15 +99,6 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         (embeddings.len() - made.reused) as f64 / seconds.max(1e-9),
     )?;
     Ok(())
-}
-
-/// A run folder stands for the model it ended with.
-pub(crate) fn model_file(model: &Path) -> PathBuf {
-    if model.is_dir() {
-        model.join("model.safetensors")
-    } else {
-        model.to_path_buf()
-    }
 }
 
 /// Whether a file is a table of photographs, not one of them.

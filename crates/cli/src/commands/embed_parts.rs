@@ -53,7 +53,7 @@ pub(crate) struct Made {
 }
 
 /// The folder, with what is to be in it.
-pub(crate) struct Parts {
+pub(crate) struct PartFolder {
     folder: PathBuf,
     rows: Vec<usize>,
     /// Whether parts are written at all.
@@ -62,7 +62,7 @@ pub(crate) struct Parts {
     whole: String,
 }
 
-impl Parts {
+impl PartFolder {
     /// Finds the folder of an earlier start with the same model and images, or begins a new one.
     pub(crate) fn open(out: &Path, opened: &Opened, table: &Table, rows: &[usize]) -> Result<Self> {
         let mut name = out.file_name().unwrap_or_default().to_os_string();

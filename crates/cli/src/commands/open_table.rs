@@ -9,10 +9,7 @@ use lodestone_data::{DecodeLimits, Table, find_broken};
 use lodestone_train::DataConfig;
 
 use crate::progress::Progress;
-use crate::run_folder::RunFolder;
-
-/// Rows with the reason why they are left out.
-pub(crate) type LeftOut = Vec<(usize, String)>;
+use crate::run_folder::{LeftOut, RunFolder};
 
 /// The table, with the files of big folders remembered in `cache`, and without what is broken if the run file says so. What a run
 /// has left out at its beginning, which its folder knows, is what is left out, and nothing else: its rows keep their numbers. Beside

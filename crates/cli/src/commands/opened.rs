@@ -1,16 +1,14 @@
 //! A model that is ready to embed photographs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use lodestone_data::{Broken, Loader, LoaderConfig, Preprocessing, Table, image_from_bytes};
 use lodestone_models::{InferenceEmbedder, Model};
-use lodestone_train::loader_preprocessing;
 use sha2::{Digest, Sha256};
 
-use crate::commands::embed::model_file;
 use crate::commands::embed_rows::{Embedded, embed_rows};
 use crate::device::DeviceName;
 use crate::progress::Progress;
@@ -31,7 +29,7 @@ impl Opened {
         let device = device.open()?;
         let file = model_file(path);
         let model = Model::read(&file, &device)?;
-        let preprocessing = loader_preprocessing(&model.description.preprocessing)?;
+        let preprocessing = model.description.preprocessing.clone();
         model.embedder.trunk.check_input(preprocessing.shape())?;
         Ok(Self {
             embedder: model.embedder.for_inference(),
@@ -95,4 +93,13 @@ fn checksum(file: &Path) -> Result<String> {
 pub(crate) fn short_hex(digest: &[u8]) -> String {
     let bytes = digest.iter().take(16);
     bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A run folder stands for the model it ended with.
+pub(crate) fn model_file(model: &Path) -> PathBuf {
+    if model.is_dir() {
+        model.join("model.safetensors")
+    } else {
+        model.to_path_buf()
+    }
 }

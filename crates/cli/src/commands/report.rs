@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &ReportArguments, progress: &mut Progress) -> Resul
 }
 
 /// Embedded photographs of one side.
-pub(crate) struct Part {
+pub(crate) struct SideRows {
     /// `[rows, dim]`.
     pub(crate) values: Vec<f32>,
     pub(crate) dim: usize,
@@ -56,7 +56,7 @@ pub(crate) struct Part {
     pub(crate) rows: Vec<usize>,
 }
 
-impl Part {
+impl SideRows {
     pub(crate) fn embeddings(&self) -> Rows<'_> {
         Rows::new(&self.values, self.dim).expect("embeddings are whole rows")
     }
@@ -95,8 +95,8 @@ pub(crate) struct Gathered {
     table: Table,
     /// Whether anybody says where the photographs lie.
     has_paths: bool,
-    pub(crate) queries: Part,
-    pub(crate) gallery: Option<Part>,
+    pub(crate) queries: SideRows,
+    pub(crate) gallery: Option<SideRows>,
     /// Clusters of the gallery, or of the queries where there is none.
     index: Index,
     report: Option<Report>,
@@ -121,7 +121,7 @@ impl Gathered {
     }
 
     /// The photographs that are found.
-    pub(crate) fn found(&self) -> &Part {
+    pub(crate) fn found(&self) -> &SideRows {
         self.gallery.as_ref().unwrap_or(&self.queries)
     }
 
@@ -157,7 +157,7 @@ impl Gathered {
             facts,
             class_names: &self.class_names,
             queries: self.queries.side()?,
-            gallery: self.gallery.as_ref().map(Part::side).transpose()?,
+            gallery: self.gallery.as_ref().map(SideRows::side).transpose()?,
             clusters: self.clusters()?,
             cluster_of: self.cluster_of()?,
             report: self.report.clone(),

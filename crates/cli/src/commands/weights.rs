@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use lodestone_models::{
-    Distance, EmbedderConfig, HeadConfig, HeadKind, LoadOptions, Model, ModelDescription,
+    Comparison, EmbedderConfig, HeadConfig, HeadKind, LoadOptions, Model, ModelDescription,
     NetworkConfig, WeightFile,
 };
 use serde_json::json;
@@ -96,7 +96,7 @@ fn model(file: &WeightFile, network: NetworkConfig, arguments: &ConvertArguments
         description: ModelDescription {
             embedder: config,
             preprocessing,
-            distance: Distance::Euclidean,
+            distance: Comparison::Euclidean,
             class_names: Vec::new(),
         },
     })

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use self::disk::DiskCache;
 use self::memory::MemoryCache;
+use lodestone_files::Preprocessing;
+
 use crate::error::DataError;
 use crate::pixels::Pixels;
-use crate::preprocessing::Preprocessing;
 use crate::sums::sha256;
 use crate::table::{Source, Table};
 

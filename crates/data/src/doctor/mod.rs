@@ -19,11 +19,14 @@ pub use self::archives::{SumCheck, verify_archives};
 pub use self::balance::ClassCount;
 use self::duplicates::{exact, near};
 use self::fingerprint::visual;
+use lodestone_files::Orientation;
+
+use crate::decode::{decode, read_file};
 use crate::error::DecodeError;
 use crate::jpeg;
 use crate::kinds;
 use crate::official::Official;
-use crate::pixels::{DecodeLimits, Orientation, Pixels, decode, read_file};
+use crate::pixels::{DecodeLimits, Pixels};
 use crate::sums;
 use crate::table::{Source, Split, Table};
 

@@ -3,8 +3,8 @@
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 
 use super::*;
+use crate::decode::tests::encode;
 use crate::official::official;
-use crate::pixels::tests::encode;
 use crate::sets::{Dataset, cars, cub, in_shop, products};
 use crate::table::{PixelBox, Row};
 

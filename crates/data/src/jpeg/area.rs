@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Shrink;
 use super::header::{Component, Frame};
-use crate::resize::Window;
+use crate::window::Window;
 
 /// Whole units of the picture, and the pixels of them that are handed out. A unit holds as many blocks of each component as
 /// its sampling factors say.

@@ -1,5 +1,8 @@
 //! Bits of entropy-coded data, most significant first, with stuffed zero bytes taken out.
 
+/// Why coded data are broken.
+pub(super) type Damage = &'static str;
+
 /// A reader that never fails: past the end, or past a mark, it delivers zeros and remembers that it did.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use image::metadata::Orientation;
 
+use super::bits::Damage;
 use super::colour::Colour;
 use super::huffman::Huffman;
 use super::outline::next_mark;
 use super::usual;
-use super::walk::Damage;
 use crate::error::DecodeError;
 use crate::pixels::DecodeLimits;
 

@@ -1,7 +1,7 @@
 //! Huffman tables, made so that most symbols with their value are found in one look at the next ten bits.
 
+use super::bits::Damage;
 use super::bits::{Bits, extend};
-use super::walk::Damage;
 
 /// What is wrong where a table gives nothing.
 pub(super) const NO_CODE: Damage = "coded data that are no code of their table";

@@ -35,7 +35,7 @@ use self::header::{Frame, Scan, Segments};
 use self::progressive::Coefficients;
 use crate::error::DecodeError;
 use crate::pixels::{DecodeLimits, Pixels};
-use crate::resize::Window;
+use crate::window::Window;
 
 /// How much smaller than stored a photograph is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,7 +82,7 @@ pub(crate) struct Jpeg<'a> {
 }
 
 /// Pixels of a part of a photograph.
-pub(crate) struct Part {
+pub(crate) struct Cutout {
     pub(crate) pixels: Pixels,
     /// First column and row of the part among the decoded columns and rows of the whole.
     pub(crate) left: usize,
@@ -138,7 +138,7 @@ impl<'a> Jpeg<'a> {
     ///
     /// # Panics
     /// If the window is empty or leaves the photograph.
-    pub(crate) fn decode(&self, window: Window, shrink: Shrink) -> Result<Part, DecodeError> {
+    pub(crate) fn decode(&self, window: Window, shrink: Shrink) -> Result<Cutout, DecodeError> {
         let (width, height) = self.size();
         let inside = window.left + window.width <= width && window.top + window.height <= height;
         assert!(
@@ -175,7 +175,7 @@ struct Decoding<'a> {
 }
 
 impl pulp::WithSimd for Decoding<'_> {
-    type Output = Result<Part, DecodeError>;
+    type Output = Result<Cutout, DecodeError>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {

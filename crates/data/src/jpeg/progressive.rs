@@ -6,11 +6,12 @@ use std::num::Wrapping;
 
 use super::area::{Area, Plane};
 use super::bits::Bits;
+use super::bits::Damage;
 use super::header::{Quantisers, Scan, place};
 use super::huffman::{Huffman, NO_CODE};
 use super::idct::{Block, transform};
 use super::sequential::first;
-use super::walk::{Blocks, Damage, Memory, walk};
+use super::walk::{Blocks, Memory, walk};
 
 const ORDER: Damage = "a progressive scan that does not follow from those before it";
 

@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use super::area::{Area, Plane};
 use super::bits::Bits;
+use super::bits::Damage;
 use super::header::{Quantisers, Scan, place};
 use super::huffman::{Huffman, NO_CODE};
 use super::idct::{Block, transform};
-use super::walk::{Blocks, Damage, Memory, walk};
+use super::walk::{Blocks, Memory, walk};
 
 /// Reads a scan into the planes of its components.
 #[cfg_attr(not(debug_assertions), inline(always))]
@@ -17,7 +18,7 @@ pub(super) fn decode(scan: &Scan<'_>, area: &Area, planes: &mut [Plane]) -> Resu
     let mut parts = Vec::new();
     for coded in &scan.parts {
         let [columns, rows] = area.blocks(coded.component);
-        parts.push(Part {
+        parts.push(ScanComponent {
             component: coded.component,
             side: area.layouts[coded.component].side,
             columns,
@@ -36,7 +37,7 @@ pub(super) fn decode(scan: &Scan<'_>, area: &Area, planes: &mut [Plane]) -> Resu
 }
 
 /// A component of the scan, with the blocks of it that are requested.
-struct Part<'a> {
+struct ScanComponent<'a> {
     component: usize,
     side: usize,
     columns: Range<usize>,
@@ -47,7 +48,7 @@ struct Part<'a> {
 }
 
 struct ToPixels<'a> {
-    parts: Vec<Part<'a>>,
+    parts: Vec<ScanComponent<'a>>,
     planes: &'a mut [Plane],
     /// Zero between two blocks.
     block: Block,
@@ -95,7 +96,7 @@ pub(super) fn first(table: &Huffman, bits: &mut Bits<'_>, before: &mut i32) -> O
 /// Reads a block into `block`, which is zero before, multiplied by the quantisers; returns its last position.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn read(
-    part: &Part<'_>,
+    part: &ScanComponent<'_>,
     bits: &mut Bits<'_>,
     before: &mut i32,
     block: &mut Block,
@@ -120,7 +121,7 @@ fn read(
 
 /// Reads a block that nobody looks at.
 #[cfg_attr(not(debug_assertions), inline(always))]
-fn pass_over(part: &Part<'_>, bits: &mut Bits<'_>, before: &mut i32) -> Option<()> {
+fn pass_over(part: &ScanComponent<'_>, bits: &mut Bits<'_>, before: &mut i32) -> Option<()> {
     first(part.first, bits, before)?;
     let mut position = 1;
     while position < 64 {

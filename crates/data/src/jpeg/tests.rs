@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::pixels::{Orientation, decode_any};
+use lodestone_files::Orientation;
+
+use crate::decode::decode_any;
 use crate::table::PixelBox;
 
 mod encoder;

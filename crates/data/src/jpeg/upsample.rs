@@ -1,13 +1,13 @@
 //! From planes to RGB: every component is brought to the size of the picture as libjpeg does it, line by line.
 
-use super::Part;
+use super::Cutout;
 use super::area::{Area, Layout, Plane};
 use super::colour::{Colour, convert};
 use crate::pixels::Pixels;
 
 /// Cuts the area out of the planes and converts it.
 #[cfg_attr(not(debug_assertions), inline(always))]
-pub(super) fn to_rgb(colour: Colour, area: &Area, planes: &[Plane]) -> Part {
+pub(super) fn to_rgb(colour: Colour, area: &Area, planes: &[Plane]) -> Cutout {
     let (width, height) = (area.right - area.left, area.bottom - area.top);
     let mut bytes = vec![0; 3 * width * height];
     let mut components: Vec<Spread> = planes
@@ -30,7 +30,7 @@ pub(super) fn to_rgb(colour: Colour, area: &Area, planes: &[Plane]) -> Part {
         }
         convert(colour, lines, line);
     }
-    Part {
+    Cutout {
         pixels: Pixels {
             width,
             height,

@@ -1,11 +1,8 @@
 //! The order in which a scan brings its blocks, and the restart marks between them.
 
 use super::area::Area;
-use super::bits::Bits;
+use super::bits::{Bits, Damage};
 use super::header::Scan;
-
-/// Why coded data are broken.
-pub(super) type Damage = &'static str;
 
 /// What a scan knows of the blocks before; forgotten at a restart mark.
 #[derive(Default)]

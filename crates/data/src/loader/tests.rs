@@ -5,11 +5,11 @@ use image::ImageFormat;
 use super::*;
 use crate::augmentation::{Augmentation, Draw};
 use crate::cache::{CacheContent, CachePlace};
+use crate::decode::decode;
+use crate::decode::tests::{encode, gradient};
+use crate::draws::Draws;
 use crate::photograph::Photograph;
-use crate::pixels::decode;
-use crate::pixels::tests::{encode, gradient};
 use crate::table::{PixelBox, Row, Split};
-use crate::view::Draws;
 
 /// Nine photographs of different sizes; `broken` of them are text.
 fn photographs(broken: &[usize]) -> (tempfile::TempDir, Arc<Table>) {

@@ -38,10 +38,13 @@ pub(crate) fn open(
     let (names, lists) = if later {
         let test = TEST.iter().find(|name| root.join(name).exists());
         let lists = vec![
-            (MatList::open(&root.join(TRAINING))?, Some(Part::Training)),
+            (
+                MatList::open(&root.join(TRAINING))?,
+                Some(ListedSplit::Training),
+            ),
             (
                 MatList::open(&root.join(test.unwrap_or(&TEST[0])))?,
-                Some(Part::Test),
+                Some(ListedSplit::Test),
             ),
         ];
         (MatList::open(&root.join(NAMES))?, lists)
@@ -76,7 +79,7 @@ pub(crate) fn open(
 
 /// Which photographs a list of the later layout is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum ListedSplit {
     Training,
     Test,
 }
@@ -84,7 +87,7 @@ enum Part {
 /// The rows of a list. One without a part tells of each photograph which it belongs to.
 fn photographs(
     list: &MatList,
-    part: Option<Part>,
+    part: Option<ListedSplit>,
     protocol: ClassProtocol,
     regions: Regions,
     first_seen: &mut BTreeMap<PathBuf, String>,
@@ -92,14 +95,14 @@ fn photographs(
     let numbers = |field, lowest, highest| list.field_numbers(LIST, field, lowest, highest);
     let (folder, field) = match part {
         None => ("", "relative_im_path"),
-        Some(Part::Training) => ("cars_train", "fname"),
-        Some(Part::Test) => ("cars_test", "fname"),
+        Some(ListedSplit::Training) => ("cars_train", "fname"),
+        Some(ListedSplit::Test) => ("cars_test", "fname"),
     };
     let files = list.field_texts(LIST, field)?;
     let classes = numbers("class", 1, CLASSES)?;
     let tested = match part {
         None => numbers("test", 0, 1)?,
-        Some(part) => vec![usize::from(part == Part::Test); files.len()],
+        Some(part) => vec![usize::from(part == ListedSplit::Test); files.len()],
     };
     let corners = match regions {
         Regions::Whole => None,

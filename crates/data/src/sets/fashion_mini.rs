@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::idx::{self, File, Part};
+use super::idx::{self, File, IdxSplit};
 use crate::error::DataError;
 use crate::sums;
 use crate::table::{Split, Table};
@@ -36,12 +36,12 @@ pub(crate) fn open(name: &str) -> Result<Table, DataError> {
         })
     };
     let parts = vec![
-        Part {
+        IdxSplit {
             split: Split::Train,
             images: file("train-images-idx3-ubyte.gz", TRAIN_IMAGES)?,
             labels: file("train-labels-idx1-ubyte.gz", TRAIN_LABELS)?,
         },
-        Part {
+        IdxSplit {
             split: Split::Test,
             images: file("t10k-images-idx3-ubyte.gz", TEST_IMAGES)?,
             labels: file("t10k-labels-idx1-ubyte.gz", TEST_LABELS)?,

@@ -45,7 +45,7 @@ pub(crate) struct File<'a> {
 }
 
 /// Images and labels of one split.
-pub(crate) struct Part<'a> {
+pub(crate) struct IdxSplit<'a> {
     pub(crate) split: Split,
     pub(crate) images: File<'a>,
     pub(crate) labels: File<'a>,
@@ -77,7 +77,7 @@ pub(crate) fn open(name: &str, root: &Path, classes: &[&str; 10]) -> Result<Tabl
     };
     let mut parts = Vec::new();
     for (prefix, split) in PARTS {
-        parts.push(Part {
+        parts.push(IdxSplit {
             split,
             images: file(format!("{prefix}-images-idx3-ubyte"))?,
             labels: file(format!("{prefix}-labels-idx1-ubyte"))?,
@@ -90,7 +90,7 @@ pub(crate) fn open(name: &str, root: &Path, classes: &[&str; 10]) -> Result<Tabl
 pub(crate) fn table(
     name: &str,
     classes: &[&str; 10],
-    parts: Vec<Part<'_>>,
+    parts: Vec<IdxSplit<'_>>,
 ) -> Result<Table, DataError> {
     let mut packed: Option<Packed> = None;
     let mut rows = Vec::new();

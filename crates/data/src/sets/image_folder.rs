@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::layout::{Contents, Layout, Part, layout};
+use super::layout::{Contents, Layout, SplitFolder, layout};
 use super::left_out;
 use crate::error::DataError;
 use crate::listing::{Tree, tree};
@@ -18,7 +18,7 @@ pub(crate) fn open(name: &str, root: &Path, listings: Option<&Path>) -> Result<T
     let Layout { parts, mut notices } = layout(root, &tree)?;
     let mut trees = Vec::new();
     let (mut classes, mut empty) = (BTreeSet::new(), Vec::new());
-    for Part { folder, split } in parts {
+    for SplitFolder { folder, split } in parts {
         let inside = tree.inside(&folder);
         let filled = Contents::of(&tree, &folder).folders;
         for class in class_folders(&root.join(&folder), &inside)? {

@@ -25,7 +25,7 @@ pub(crate) fn split_of(name: &OsStr) -> Option<Split> {
 
 /// A folder whose folders are classes, and the split of their photographs.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct SplitFolder {
     pub(crate) folder: PathBuf,
     pub(crate) split: Split,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Part {
 #[derive(Debug)]
 pub(crate) struct Layout {
     /// In the order training, validation, test.
-    pub(crate) parts: Vec<Part>,
+    pub(crate) parts: Vec<SplitFolder>,
     /// What was decided that might have been meant otherwise.
     pub(crate) notices: Vec<String>,
 }
@@ -151,7 +151,7 @@ pub(crate) fn layout(root: &Path, tree: &Tree) -> Result<Layout, DataError> {
         }
         class_notices(&contents, &mut notices).map_err(wrong)?;
         let (folder, split) = (top, Split::Train);
-        let parts = vec![Part { folder, split }];
+        let parts = vec![SplitFolder { folder, split }];
         return Ok(Layout { parts, notices });
     }
     let kinds: BTreeSet<Split> = splits.iter().map(|&(_, split)| split).collect();
@@ -233,7 +233,7 @@ fn split_parts<'a>(
     tree: &Tree,
     contents: &Contents<'a>,
     mut splits: Vec<(&'a OsStr, Split)>,
-) -> Result<Vec<Part>, Wrong<'a>> {
+) -> Result<Vec<SplitFolder>, Wrong<'a>> {
     splits.sort_by_key(|&(name, split)| (split, name));
     let has_test = splits.iter().any(|&(_, split)| split == Split::Test);
     let mut parts = Vec::new();
@@ -270,7 +270,7 @@ fn split_parts<'a>(
             Split::Validation if !has_test => Split::Test,
             other => other,
         };
-        parts.push(Part { folder, split });
+        parts.push(SplitFolder { folder, split });
     }
     Ok(parts)
 }

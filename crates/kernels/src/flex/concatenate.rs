@@ -7,7 +7,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 
-use super::extension::Parts;
+use super::extension::Joined;
 use super::pixels::Pixels;
 use crate::channels::{join, part};
 
@@ -27,13 +27,13 @@ pub(super) fn forward(inputs: Vec<FlexTensor>) -> FlexTensor {
 }
 
 pub(super) fn tracked<C: CheckpointStrategy>(
-    inputs: Parts<Autodiff<Flex, C>>,
+    inputs: Joined<Autodiff<Flex, C>>,
 ) -> FloatTensor<Autodiff<Flex>> {
     // The number of an operator's inputs is part of its type in burn.
     match inputs {
-        Parts::Two(a, b) => tracked_of::<C, 2>([a, b]),
-        Parts::Three(a, b, c) => tracked_of::<C, 3>([a, b, c]),
-        Parts::Four(a, b, c, d) => tracked_of::<C, 4>([a, b, c, d]),
+        Joined::Two(a, b) => tracked_of::<C, 2>([a, b]),
+        Joined::Three(a, b, c) => tracked_of::<C, 3>([a, b, c]),
+        Joined::Four(a, b, c, d) => tracked_of::<C, 4>([a, b, c, d]),
     }
 }
 

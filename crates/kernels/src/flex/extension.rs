@@ -30,7 +30,7 @@ impl<B: Backend> Bias<B> {
 
 /// Images to join: the macro routes enums of tensors, not vectors.
 #[derive(ExtensionType)]
-pub(crate) enum Parts<B: Backend> {
+pub(crate) enum Joined<B: Backend> {
     Two(FloatTensor<B>, FloatTensor<B>),
     Three(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
     Four(
@@ -41,7 +41,7 @@ pub(crate) enum Parts<B: Backend> {
     ),
 }
 
-impl<B: Backend> Parts<B> {
+impl<B: Backend> Joined<B> {
     fn into_vec(self) -> Vec<FloatTensor<B>> {
         match self {
             Self::Two(a, b) => vec![a, b],
@@ -104,7 +104,7 @@ pub(crate) trait FastBackend: Backend {
     /// One of the tensors that [`crate::fork`] returns.
     fn fork(input: FloatTensor<Self>, fork: Fork) -> FloatTensor<Self>;
     /// See [`crate::concatenate`].
-    fn concatenate(#[extension_type] inputs: Parts<Self>) -> FloatTensor<Self>;
+    fn concatenate(#[extension_type] inputs: Joined<Self>) -> FloatTensor<Self>;
 }
 
 /// Whether the operators above exist for a tensor: `f32` on the CPU backend, tracked or not.
@@ -187,7 +187,7 @@ impl FastBackend for Flex {
         input
     }
 
-    fn concatenate(inputs: Parts<Self>) -> FloatTensor<Self> {
+    fn concatenate(inputs: Joined<Self>) -> FloatTensor<Self> {
         concatenate::forward(inputs.into_vec())
     }
 }
@@ -259,7 +259,7 @@ impl<C: CheckpointStrategy> FastBackend for Autodiff<Flex, C> {
         fork::tracked::<C>(input, fork)
     }
 
-    fn concatenate(inputs: Parts<Self>) -> FloatTensor<Self> {
+    fn concatenate(inputs: Joined<Self>) -> FloatTensor<Self> {
         concatenate::tracked::<C>(inputs)
     }
 }

@@ -9,5 +9,5 @@ mod pixels;
 mod pooling;
 mod response_norm;
 
-pub(crate) use extension::{Bias, FastBackend, Parts, is_fast};
+pub(crate) use extension::{Bias, FastBackend, Joined, is_fast};
 pub(crate) use fork::Fork;

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
-use super::pool::{Part, Pool};
+use super::pool::{Pool, Span};
 
 /// Memory between its uses. It is state of the process, as any allocator's: no result depends on it.
 static POOL: Mutex<Pool> = Mutex::new(Pool::new());
@@ -22,7 +22,7 @@ const SMALLEST: usize = 32 * 1024;
 /// Floats that begin at a cache line, and at a page when there are many.
 #[derive(Default)]
 pub(crate) struct Buffer {
-    part: Option<Part>,
+    part: Option<Span>,
     /// In place of a part, for few floats.
     few: Vec<Line>,
     len: usize,

@@ -11,7 +11,7 @@ const PAGE: usize = 4096;
 
 /// A part of a region that is handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct Span {
     /// Address of its first byte.
     pub(super) address: usize,
     /// A multiple of a page.
@@ -52,7 +52,7 @@ impl Pool {
     }
 
     /// A part of at least `bytes`, at the front of the smallest free one that holds it.
-    pub(super) fn take(&mut self, bytes: usize) -> Part {
+    pub(super) fn take(&mut self, bytes: usize) -> Span {
         let len = bytes.next_multiple_of(PAGE);
         self.used += len;
         self.most_used = self.most_used.max(self.used);
@@ -72,7 +72,7 @@ impl Pool {
         if free > len {
             held.free.insert(address + len, free - len);
         }
-        Part { address, len }
+        Span { address, len }
     }
 
     /// A new region. Unused ones, all too small, go back to the system first where the pool would otherwise hold much more
@@ -96,14 +96,14 @@ impl Pool {
     }
 
     /// Takes back a part that [`take`](Self::take) gave.
-    pub(super) fn give_back(&mut self, part: Part) {
+    pub(super) fn give_back(&mut self, part: Span) {
         self.used -= part.len;
         let (_, held) = self
             .regions
             .range_mut(..=part.address)
             .next_back()
             .expect("parts lie in regions");
-        let Part {
+        let Span {
             mut address,
             mut len,
         } = part;
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn regions_that_touch_are_kept_apart() {
         let mut pool = Pool::new();
-        let parts: Vec<Part> = (0..4).map(|_| pool.take(REGION)).collect();
+        let parts: Vec<Span> = (0..4).map(|_| pool.take(REGION)).collect();
         assert_eq!(pool.regions.len(), 4);
         parts.into_iter().for_each(|part| pool.give_back(part));
         let whole = |held: &Held| held.is_unused() && held.free.len() == 1;

@@ -6,6 +6,7 @@ mod avx2;
 mod avx512;
 mod lanes;
 mod level;
+mod operands;
 mod panel;
 mod portable;
 mod tile;
@@ -13,7 +14,8 @@ mod winograd;
 
 use level::for_lanes;
 pub(crate) use level::{Level, for_level};
-pub(crate) use panel::{Finish, Left, Panel, Right, multiply_panel, panels};
+pub(crate) use operands::{Finish, Left, Right};
+pub(crate) use panel::{Panel, multiply_panel, panels};
 pub(crate) use winograd::{
     PLANES, Pixels, Tiles, transform_gradient, transform_input, transform_output,
 };

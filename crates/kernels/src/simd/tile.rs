@@ -5,7 +5,7 @@
 )]
 
 use super::lanes::Lanes;
-use super::panel::{Finish, Left, Right};
+use super::operands::{Finish, Left, Right};
 
 /// `out[i][j] = finish(Σ_{b,s,k} left(i, b, s, k) · right(b, s, k, j))` for all rows `i < count` and columns `j < columns`.
 ///

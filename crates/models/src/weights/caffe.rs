@@ -9,8 +9,8 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::file::{FileDtype, FileTensor};
-use super::{WeightFile, WeightsError};
+use super::WeightsError;
+use super::contents::{FileDtype, FileTensor, WeightFile};
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Net {

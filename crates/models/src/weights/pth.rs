@@ -11,8 +11,8 @@ use burn::store::pytorch_reader::{
     DType, PickleError, PickleValue, PytorchError, PytorchReader, Tensor,
 };
 
-use super::file::{FileDtype, FileTensor};
-use super::{WeightFile, WeightsError};
+use super::WeightsError;
+use super::contents::{FileDtype, FileTensor, WeightFile};
 
 /// Entries of training checkpoints under which the weights lie.
 const WEIGHT_ENTRIES: [&str; 3] = ["state_dict", "model_state_dict", "model"];

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::weights::{self, LoadOptions, WeightFile, WeightsError};
 use crate::{
-    ConvNetConfig, Distance, Embedder, EmbedderConfig, HeadConfig, Model, ModelDescription,
+    Comparison, ConvNetConfig, Embedder, EmbedderConfig, HeadConfig, Model, ModelDescription,
     NetworkConfig, Preprocessing,
 };
 
@@ -306,7 +306,7 @@ fn a_model_whose_description_asks_for_nonsense_is_refused() {
     let description = ModelDescription {
         embedder: embedder(1).config().clone(),
         preprocessing: Preprocessing::grey(28, 0.5, 0.5),
-        distance: Distance::Euclidean,
+        distance: Comparison::Euclidean,
         class_names: vec![],
     };
     let check = |key: &str, value: &str, reason: &str| {

@@ -2,13 +2,13 @@
 //!
 //! Rippel et al., *Metric Learning with Adaptive Density Discrimination*, ICLR 2016, section 3.2.
 
+use lodestone_distances::draw;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::group::Group;
 use super::{Clusters, SmallGroups};
 use crate::batch::Neighbourhood;
-use crate::random::draw;
 use crate::{Batch, Classes, SamplingError};
 
 /// A batch is one neighbourhood: a seed cluster drawn with the [`probabilities`](crate::probabilities) of the cached losses, the

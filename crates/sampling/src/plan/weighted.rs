@@ -4,6 +4,7 @@
 //! weighted mean of losses has the expectation that drawing by `p` has. It spends compute on easy neighbourhoods, so its spread is
 //! larger; in return seeds need no recent losses to be drawn well.
 
+use lodestone_distances::draw;
 use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +14,6 @@ use super::group::Group;
 use super::{Clusters, SmallGroups};
 use crate::batch::Neighbourhood;
 use crate::error::at_least;
-use crate::random::draw;
 use crate::{Batch, Classes, SamplingError};
 
 /// Below this effective share of the neighbourhoods the largest weights are clipped.

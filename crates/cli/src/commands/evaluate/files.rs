@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use lodestone_eval::{
-    Bootstrap, Convention, Depth, Distance, Engine, Forecast, Labelled, Mode, Predictions, Report,
-    ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, Unknowns, diagnostics, unit_rows,
+    Bootstrap, Convention, Depth, Engine, Forecast, Labelled, Mode, Predictions, RankingDistance,
+    Report, ReportConfig, Retrieval, RetrievalConfig, Search, SoftVote, Unknowns, diagnostics,
+    unit_rows,
 };
 use lodestone_exchange::{EmbeddingFile, LabelTable, numbered};
 use lodestone_train::{Event, Observer};
@@ -147,8 +148,8 @@ fn config(arguments: &FilesArguments) -> ReportConfig {
     });
     ReportConfig {
         distance: match arguments.cosine {
-            true => Distance::Cosine,
-            false => Distance::SquaredEuclidean,
+            true => RankingDistance::Cosine,
+            false => RankingDistance::SquaredEuclidean,
         },
         all_metrics: shown.all_metrics,
         conventions: conventions.collect(),

@@ -5,7 +5,7 @@ use lodestone_data::{Row, Split, Table};
 use lodestone_eval::{Depth, Mode, ReportConfig, RetrievalConfig, Search};
 use lodestone_sampling::{Classes, Index, IndexConfig};
 
-use super::{Gathered, Part, heading};
+use super::{Gathered, SideRows, heading};
 use crate::args::PageArguments;
 use crate::commands::embedded_files::EmbeddedFiles;
 
@@ -20,7 +20,7 @@ pub(super) fn gather(arguments: &PageArguments) -> Result<Gathered> {
         read.class_names.clone(),
         rows.collect(),
     );
-    let all = Part {
+    let all = SideRows {
         dim: read.matrix.dim,
         rows: (0..read.labels.len()).collect(),
         values: read.matrix.values,
@@ -35,7 +35,7 @@ pub(super) fn gather(arguments: &PageArguments) -> Result<Gathered> {
     }
     // A class may have lost all its rows.
     let (labels, class_names) = renumbered(&queries.labels, &read.class_names);
-    let queries = Part { labels, ..queries };
+    let queries = SideRows { labels, ..queries };
     let classes = Classes::named(&queries.labels, class_names.clone())?;
     let config = IndexConfig {
         clusters_per_class: arguments.clusters,

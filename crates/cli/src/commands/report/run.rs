@@ -10,7 +10,7 @@ use lodestone_report::Curve;
 use lodestone_sampling::{Classes, Index};
 use lodestone_train::{Parts, RunConfig, run_file};
 
-use super::{Gathered, Part, heading};
+use super::{Gathered, SideRows, heading};
 use crate::args::PageArguments;
 use crate::commands::cache_folder;
 use crate::commands::headlines::headlines;
@@ -45,9 +45,9 @@ pub(super) fn gather(arguments: &PageArguments, progress: &mut Progress) -> Resu
         true => Broken::Skip,
         false => Broken::Fail,
     };
-    let mut embed = |rows: &[usize]| -> Result<Part> {
+    let mut embed = |rows: &[usize]| -> Result<SideRows> {
         let made = opened.embed(&table, rows, BATCH, broken, progress)?;
-        Ok(Part {
+        Ok(SideRows {
             dim: opened.size(),
             labels: parts.labels(&made.rows),
             names: made.rows.iter().map(|&row| name(&table, row)).collect(),

@@ -11,7 +11,7 @@ use super::{embedder, load, values};
 use crate::parity::skipped;
 use crate::weights::{self, LoadOptions, WeightFile};
 use crate::{
-    Auxiliary, Classifier, ClassifierConfig, Distance, EmbedderConfig, GoogLeNetConfig,
+    Auxiliary, Classifier, ClassifierConfig, Comparison, EmbedderConfig, GoogLeNetConfig,
     GoogLeNetForm, HeadConfig, InceptionV3Config, Model, ModelDescription, NetworkConfig,
     ResNetConfig,
 };
@@ -212,7 +212,7 @@ fn torchvision_takes_our_files_and_computes_the_same() {
             description: ModelDescription {
                 preprocessing: network.preprocessing(),
                 embedder: config,
-                distance: Distance::Euclidean,
+                distance: Comparison::Euclidean,
                 class_names: vec!["one".to_owned()],
             },
         };
