@@ -11,7 +11,7 @@
 //! | `ledger`, `outcomes` | rows, and what became of each test image |
 //! | `campaign`, `alone`, `work`, `company` | running what is left within a time |
 //! | `again` | the winners trained anew, beside the ledger |
-//! | `statistics`, `verdicts`, `page`, `files` | paired intervals, words, tables, run files |
+//! | `statistics`, `verdicts`, `factors`, `page`, `files` | paired intervals, words, the grid of causes, tables, run files |
 
 mod again;
 mod alone;
@@ -19,6 +19,7 @@ mod campaign;
 mod cell;
 mod company;
 mod draw;
+mod factors;
 mod files;
 mod ledger;
 mod loss;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use super::cell::Stage;
+use super::factors;
 use super::ledger::{JudgedIn, Ledger, Row};
 use super::loss::Loss;
 use super::outcomes::{Outcomes, Rule};
@@ -38,7 +39,7 @@ pub(crate) fn of(set: Set) -> Result<String> {
         text += &match task {
             Task::Closed | Task::Unseen => compared(&ledger, &outcomes, task),
             Task::AllLayers => compared(&ledger, &outcomes, task),
-            Task::Cause => factors(&ledger),
+            Task::Cause => format!("### {}\n\n{}", title(task), factors::page(&ledger)),
             Task::Hierarchy => hierarchy(&ledger),
         };
     }
@@ -297,45 +298,6 @@ fn settings(ledger: &Ledger, task: Task) -> String {
         }
     }
     text + "\n</details>\n"
-}
-
-/// Magnet by its four factors: means over seeds.
-fn factors(ledger: &Ledger) -> String {
-    let mut text = format!(
-        "### {}\n\nAll else equal: gap 1/t, 6 clusters of 8, one cluster a class. Nearest class mean, error %, in Euclidean distance.\n\n\
-         | size | t | own mean | SGD | AdamW |\n|---:|---:|---|---:|---:|\n",
-        title(Task::Cause)
-    );
-    for size in [16, 64, 256] {
-        for temperature in ["1", "0.3", "0.1"] {
-            for own in ["plain", "leave_one_out"] {
-                let cell = |optimiser: &str| {
-                    let setting = format!("size {size}, t {temperature}, {own}, {optimiser}");
-                    let rows = ledger
-                        .at(Task::Cause, Loss::Magnet, Stage::Test)
-                        .into_iter();
-                    let rows = rows.filter(|row| row.label.setting == setting);
-                    let key = Rule::NearestClassMean.measure().0;
-                    let values: Vec<f64> = rows
-                        .filter_map(|row| row.outcome.measures.get(key).copied())
-                        .collect();
-                    if values.is_empty() {
-                        "–".into()
-                    } else {
-                        spread(&values)
-                    }
-                };
-                let name = own.replace('_', " ");
-                let _ = writeln!(
-                    text,
-                    "| {size} | {temperature} | {name} | {} | {} |",
-                    cell("SGD"),
-                    cell("AdamW")
-                );
-            }
-        }
-    }
-    text
 }
 
 /// Fine classes by the soft vote of training images, as the paper judges them.

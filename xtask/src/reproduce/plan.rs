@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::cell::{Cell, Label, Stage, fit};
 use super::draw::{Draw, points};
+use super::factors::Factors;
 use super::ledger::{Ledger, Row};
 use super::loss::Loss;
 use super::loss::Scale;
@@ -269,37 +270,14 @@ impl Plan<'_> {
             .map(|size| format!("model.image_size={size}"))
     }
 
-    /// Size, temperature, own mean and optimiser of magnet, each with each. The gap is 1/t: what an example's own mean gives away
-    /// is a lead of that order.
+    /// Size, temperature, own mean and optimiser of magnet, each with each.
     fn causes(&self) -> Result<Vec<Cell>> {
         let mut cells = Vec::new();
         for seed in 0..self.set.seeds(Task::Cause) {
-            for size in [16, 64, 256] {
-                for temperature in [1.0, 0.3, 0.1] {
-                    for own in ["plain", "leave_one_out"] {
-                        for (optimiser, sets) in [("SGD", SGD), ("AdamW", ADAM)] {
-                            let setting =
-                                format!("size {size}, t {temperature}, {own}, {optimiser}");
-                            let mut all: Vec<String> = vec![
-                                "loss={kind=\"magnet\"}".into(),
-                                format!("loss.temperature={temperature}"),
-                                format!("loss.gap={:.3}", 1.0 / temperature),
-                                format!("loss.own_mean=\"{own}\""),
-                                "sampler={kind=\"neighbourhood\",clusters_per_batch=6,examples_per_cluster=8}".into(),
-                                "index.clusters_per_class=1".into(),
-                                format!("model.head.embedding_size={size}"),
-                            ];
-                            all.extend(sets.iter().map(|&set| set.to_owned()));
-                            cells.push(self.reported(
-                                Task::Cause,
-                                Loss::Magnet,
-                                &setting,
-                                seed,
-                                all,
-                            )?);
-                        }
-                    }
-                }
+            for factors in Factors::all(self.set) {
+                let sets = factors.settings(self.set.scale());
+                let setting = factors.to_string();
+                cells.push(self.reported(Task::Cause, Loss::Magnet, &setting, seed, sets)?);
             }
         }
         Ok(cells)
@@ -364,20 +342,6 @@ impl Plan<'_> {
         drawn(loss, self.set.scale(), point).sets
     }
 }
-
-/// Rates of the question of cause: the middles of the ranges that the search has.
-const SGD: &[&str] = &[
-    "optimizer.rule={kind=\"sgd\",momentum=0.9}",
-    "optimizer.trunk_rate=5e-2",
-    "optimizer.head_rate=5e-2",
-    "optimizer.loss_rate=5e-2",
-];
-const ADAM: &[&str] = &[
-    "optimizer.rule={kind=\"adam-w\"}",
-    "optimizer.trunk_rate=1.7e-3",
-    "optimizer.head_rate=1e-3",
-    "optimizer.loss_rate=1e-3",
-];
 
 #[cfg(test)]
 mod tests {
