@@ -328,7 +328,7 @@ fn a_broken_photograph_stops_training_or_is_listed_in_the_report() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/triplet.toml",
+        "tests/run-files/triplet.toml",
     ];
     arguments.extend([
         "--data",

@@ -14,7 +14,7 @@ fn a_folder_becomes_a_matrix_and_a_list_in_the_same_order() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/triplet.toml",
+        "tests/run-files/triplet.toml",
     ];
     arguments.extend(["--out", run.to_str().unwrap()]);
     arguments.extend(SHORT);
@@ -87,7 +87,7 @@ fn an_embedding_that_was_killed_goes_on_where_it_was() {
     let at = |name: &str| folder.path().join(name);
     let run = at("run");
     let mut arguments = vec!["--quiet", "train"];
-    arguments.extend(["--config", "datasets/fashion-mini/triplet.toml"]);
+    arguments.extend(["--config", "tests/run-files/triplet.toml"]);
     arguments.extend(["--out", run.to_str().unwrap()]);
     arguments.extend(SHORT);
     succeeds(&mut lodestone(folder.path(), &arguments));

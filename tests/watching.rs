@@ -45,7 +45,7 @@ fn tensorboard_reads_the_event_file_before_and_after_a_resume() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut arguments = vec!["--quiet", "train"];
-    arguments.extend(["--config", "datasets/fashion-mini/magnet.toml"]);
+    arguments.extend(["--config", "tests/run-files/magnet.toml"]);
     arguments.extend(["--out", out.to_str().unwrap()]);
     arguments.extend(SHORT);
     arguments.extend(["--set", "train.checkpoint_period=5"]);
@@ -131,7 +131,7 @@ fn a_run_that_no_terminal_watches_prints_lines_and_its_health() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut arguments = vec!["--verbose", "train"];
-    arguments.extend(["--config", "datasets/fashion-mini/magnet.toml"]);
+    arguments.extend(["--config", "tests/run-files/magnet.toml"]);
     arguments.extend(["--out", out.to_str().unwrap()]);
     arguments.extend(SHORT);
     let output = lodestone(folder.path(), &arguments).output().unwrap();
