@@ -18,6 +18,7 @@ pub use lock::{Lock, LockError};
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 pub use preprocessing::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use text::{TextError, read_text, text};
@@ -76,6 +77,29 @@ pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
+    }
+}
+
+/// Says by its time of change that a file of a cache has been used now, so that it outlives those that nobody uses.
+///
+/// A file that cannot be marked is a file that may go sooner, and no error.
+///
+/// # Example
+/// ```
+/// use std::time::SystemTime;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("a.maps");
+/// lodestone_files::write_whole(&path, |file| write!(file, "maps")).unwrap();
+/// let used = || std::fs::metadata(&path).unwrap().modified().unwrap();
+/// let file = std::fs::File::options().append(true).open(&path).unwrap();
+/// file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+/// lodestone_files::touch(&path);
+/// assert!(used() > SystemTime::UNIX_EPOCH);
+/// ```
+pub fn touch(path: &Path) {
+    if let Ok(file) = std::fs::File::options().append(true).open(path) {
+        let _ = file.set_modified(SystemTime::now());
     }
 }
 
