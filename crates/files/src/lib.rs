@@ -18,7 +18,6 @@ pub use lock::{Lock, LockError};
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 pub use preprocessing::{ChannelOrder, Filter, Orientation, Preprocessing};
 pub use text::{TextError, read_text, text};
@@ -98,9 +97,15 @@ pub fn folder_of(path: &Path) -> &Path {
 /// assert!(used() > SystemTime::UNIX_EPOCH);
 /// ```
 pub fn touch(path: &Path) {
-    if let Ok(file) = std::fs::File::options().append(true).open(path) {
-        let _ = file.set_modified(SystemTime::now());
-    }
+    let touched = || -> io::Result<()> {
+        // The time of the disk, which all machines that share it go by.
+        let now = tempfile::tempfile_in(folder_of(path))?
+            .metadata()?
+            .modified()?;
+        let file = std::fs::File::options().append(true).open(path)?;
+        file.set_modified(now)
+    };
+    let _ = touched();
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

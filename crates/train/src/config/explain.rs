@@ -99,7 +99,7 @@ fn likely(key: &str) -> Vec<String> {
         .into_iter()
         .filter_map(|known| Some((unlikeliness(&known, key)?, known)));
     let mut scored: Vec<(usize, String)> = scored.collect();
-    scored.sort();
+    scored.sort_unstable();
     let least = scored.first().map_or(0, |(score, _)| *score);
     let near = scored
         .into_iter()

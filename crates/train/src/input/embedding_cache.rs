@@ -14,9 +14,6 @@
 //! A file is named after the SHA-256 of its bytes and appears whole: processes that write the same write the same file, and one
 //! that does not agree with its name is damaged and goes.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -345,7 +342,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == ENDING))
         .collect();
-    files.sort();
+    files.sort_unstable();
     files
 }
 
@@ -400,3 +397,6 @@ fn hex(digest: &[u8]) -> String {
     let bytes = digest.iter().take(16);
     bytes.map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;
