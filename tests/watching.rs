@@ -172,4 +172,19 @@ fn keys_are_explained_from_the_documentation_of_the_program() {
     assert!(all.lines().count() > 100, "{all}");
     let error = fails(&mut lodestone(folder.path(), &["explain", "train.refesh"]));
     assert!(error.contains("did you mean `train.refresh`?"), "{error}");
+    assert!(said("model.freeze_until").contains("GoogLeNet (bvlc): conv1, maxpool1, conv2"));
+
+    // As a run file has it.
+    let file = "datasets/fashion-mini/magnet.toml";
+    let in_file = |key: &str| {
+        let arguments = ["explain", key, "--config", file];
+        succeeds(&mut lodestone(folder.path(), &arguments))
+    };
+    let loss = in_file("loss.kind");
+    assert!(loss.contains("loss.kind = magnet"), "{loss}");
+    let stages = in_file("model.freeze_until");
+    assert!(
+        stages.contains("it is not set") && stages.contains("block1, block2, block3"),
+        "{stages}"
+    );
 }

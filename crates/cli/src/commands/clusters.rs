@@ -7,18 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
-use lodestone_models::Model;
+use lodestone_data::{Broken, Row, Split, Table};
 use lodestone_sampling::{Classes, Index, IndexConfig, Mode, Rows};
 use lodestone_train::{Parts, RunConfig, run_file};
 
 use crate::args::ClustersArguments;
 use crate::commands::cache_folder;
-use crate::commands::embed_rows::embed_rows;
 use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::evaluate::Matrix;
 use crate::commands::open_table::open_table;
-use crate::commands::opened::model_file;
+use crate::commands::opened::Opened;
 use crate::overwrite;
 use crate::progress::Progress;
 
@@ -111,40 +109,27 @@ fn of_run(
     let (table, _) = open_table(&config.data, root, &cache, Some(folder), progress)?;
     let parts = Parts::new(&table, &config)?;
 
-    let device = arguments.device.device.open()?;
-    let model = Model::read(&model_file(folder), &device)
+    let opened = Opened::read(folder, &arguments.device.device)
         .context("only a finished run has clusters to show")?;
-    let preprocessing = model.description.preprocessing.clone();
-    let loading = LoaderConfig {
-        broken: match config.data.skip_broken {
-            true => Broken::Skip,
-            false => Broken::Fail,
-        },
-        ..LoaderConfig::default()
+    let broken = match config.data.skip_broken {
+        true => Broken::Skip,
+        false => Broken::Fail,
     };
-    let loader = Loader::new(Arc::new(table.clone()), preprocessing, loading)?;
-    let made = embed_rows(
-        &model.embedder,
-        &loader,
-        &parts.train,
-        BATCH,
-        &device,
-        progress,
-    )?;
+    let table = Arc::new(table);
+    let made = opened.embed(&table, &parts.train, BATCH, broken, progress)?;
     let classes = Classes::named(
         &parts.labels(&made.rows),
         parts.training_class_names().to_vec(),
     )?;
     config.index.check(&classes)?;
-    let dim = model.embedder.embedding_size();
     let photographs = Photographs {
-        table,
+        table: Arc::unwrap_or_clone(table),
         rows: made.rows,
         classes,
         config: config.index,
         seed: config.seed,
     };
-    let values = made.values;
+    let (values, dim) = (made.values, opened.size());
     Ok((photographs, Embeddings { values, dim }))
 }
 
