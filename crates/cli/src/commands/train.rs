@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result
         force: arguments.force,
     };
     job.run(progress)?;
-    write_or_go_on(&format!("next: lodestone report {}", quoted(&folder)));
+    // Who could not read the results has been told so.
+    let _ = outln!("next: lodestone report {}", quoted(&folder));
     Ok(())
 }
 

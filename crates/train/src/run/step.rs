@@ -6,7 +6,7 @@ use lodestone_losses::Statistic;
 use crate::error::TrainError;
 use crate::input::source::EvaluationSource;
 use crate::judge::best::keep_best;
-use crate::judge::judging::Judgement;
+use crate::judge::judging::{Judge, Judgement};
 use crate::learn::batch_loss;
 use crate::learn::batch_norm;
 use crate::learn::gradients::GroupGradients;
@@ -123,7 +123,13 @@ impl Run<'_> {
         log: &mut RunLog,
         observer: &mut dyn Observer,
     ) -> Result<(Option<(f64, bool)>, Validation), TrainError> {
-        let (judge, step) = (&self.judge, state.step);
+        let step = state.step;
+        // Of the last weights others will ask for the embeddings: reports, clusters, indices.
+        let last = Ending::of(state, &self.config.train).is_some();
+        let judge = &Judge {
+            cache: last.then_some(self.trainer.places.cache.as_path()),
+            ..self.judge
+        };
         let Judgement {
             report,
             outcomes,
