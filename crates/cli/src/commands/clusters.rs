@@ -7,18 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use lodestone_data::{Broken, Loader, LoaderConfig, Row, Split, Table};
-use lodestone_models::Model;
+use lodestone_data::{Broken, Row, Split, Table};
 use lodestone_sampling::{Classes, Index, IndexConfig, Mode, Rows};
 use lodestone_train::{Parts, RunConfig, run_file};
 
 use crate::args::ClustersArguments;
 use crate::commands::cache_folder;
-use crate::commands::embed_rows::embed_rows;
 use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::evaluate::Matrix;
 use crate::commands::open_table::open_table;
-use crate::commands::opened::model_file;
+use crate::commands::opened::Opened;
+use crate::commands::report::{check_run, is_run};
 use crate::overwrite;
 use crate::progress::Progress;
 
@@ -47,9 +46,9 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
         arguments.exemplars > 0,
         "--exemplars is 0, must be at least 1"
     );
-    let folder = arguments.source.is_dir();
+    let source = &arguments.source;
     let path = arguments.sheet.clone().unwrap_or_else(|| {
-        if folder {
+        if is_run(source) {
             arguments.source.join("clusters.png")
         } else {
             arguments.source.with_extension("png")
@@ -57,10 +56,22 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
     });
     // Told before hours of work.
     overwrite::check(&path, arguments.force, sheet::made)?;
-    let (mut photographs, embeddings) = if folder {
-        of_run(arguments, progress)?
-    } else {
-        of_file(&arguments.source)?
+    let (mut photographs, embeddings) = match &arguments.model {
+        Some(model) if source.is_dir() && !is_run(source) => {
+            let opened = Opened::read(model, &arguments.device.device)?;
+            let read = EmbeddedFiles::of_photographs(source, &opened, progress)?;
+            of_embedded(source, read)?
+        }
+        _ if source.is_dir() => {
+            check_run(source)?;
+            of_run(arguments, progress)?
+        }
+        Some(model) => anyhow::bail!(
+            "--model {} is for photographs; {} holds embeddings",
+            model.display(),
+            source.display()
+        ),
+        None => of_embedded(source, EmbeddedFiles::read(source, None)?)?,
     };
     if let Some(count) = arguments.clusters {
         photographs.config.clusters_per_class = count;
@@ -111,46 +122,33 @@ fn of_run(
     let (table, _) = open_table(&config.data, root, &cache, Some(folder), progress)?;
     let parts = Parts::new(&table, &config)?;
 
-    let device = arguments.device.device.open()?;
-    let model = Model::read(&model_file(folder), &device)
+    let model = arguments.model.as_ref().unwrap_or(folder);
+    let opened = Opened::read(model, &arguments.device.device)
         .context("only a finished run has clusters to show")?;
-    let preprocessing = model.description.preprocessing.clone();
-    let loading = LoaderConfig {
-        broken: match config.data.skip_broken {
-            true => Broken::Skip,
-            false => Broken::Fail,
-        },
-        ..LoaderConfig::default()
+    let broken = match config.data.skip_broken {
+        true => Broken::Skip,
+        false => Broken::Fail,
     };
-    let loader = Loader::new(Arc::new(table.clone()), preprocessing, loading)?;
-    let made = embed_rows(
-        &model.embedder,
-        &loader,
-        &parts.train,
-        BATCH,
-        &device,
-        progress,
-    )?;
+    let table = Arc::new(table);
+    let made = opened.embed(&table, &parts.train, BATCH, broken, progress)?;
     let classes = Classes::named(
         &parts.labels(&made.rows),
         parts.training_class_names().to_vec(),
     )?;
     config.index.check(&classes)?;
-    let dim = model.embedder.embedding_size();
     let photographs = Photographs {
-        table,
+        table: Arc::unwrap_or_clone(table),
         rows: made.rows,
         classes,
         config: config.index,
         seed: config.seed,
     };
-    let values = made.values;
+    let (values, dim) = (made.values, opened.size());
     Ok((photographs, Embeddings { values, dim }))
 }
 
-/// What `embed` wrote, in any of its forms.
-fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
-    let read = EmbeddedFiles::read(path, None)?;
+/// What `embed` wrote, in any of its forms, or would write of a folder.
+fn of_embedded(path: &Path, read: EmbeddedFiles) -> Result<(Photographs, Embeddings)> {
     ensure!(
         read.has_paths,
         "{}: no column `path` says where the photographs lie",

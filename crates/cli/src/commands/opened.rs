@@ -29,7 +29,8 @@ impl Opened {
         let device = device.open()?;
         let file = model_file(path);
         let weights = weight_file(path)?;
-        let model = Model::from_file(&weights, &device).map_err(|error| explained(error, &weights))?;
+        let model =
+            Model::from_file(&weights, &device).map_err(|error| explained(error, &weights))?;
         drop(weights);
         let preprocessing = model.description.preprocessing.clone();
         model.embedder.trunk.check_input(preprocessing.shape())?;
