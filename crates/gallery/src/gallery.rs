@@ -360,7 +360,7 @@ pub(crate) mod tests {
         let answer = ask(&gallery);
         let paths = answer.nearest.iter().map(|near| near.path.as_str());
         assert_eq!(paths.collect::<Vec<_>>(), ["/0.jpg", "/5.jpg"]);
-        assert_eq!(answer.classes, []);
+        assert!(answer.classes.is_empty());
         assert_eq!(
             (answer.unknown, answer.unknown_beyond, answer.familiarity),
             (None, None, None)
