@@ -180,7 +180,7 @@ def main():
 
         server = subprocess.Popen([program, "-q", "serve", source, "--port", "0", "--largest", "2MB", *more],
                                   stdout=subprocess.PIPE, text=True)
-        address = server.stdout.readline().split(" ")[0]
+        address = server.stdout.readline().strip()
         port = int(address.rstrip("/").rsplit(":", 1)[1])
         browser.open(address)
         served = {"address": address.rsplit(":", 1)[0]}

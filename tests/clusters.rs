@@ -16,7 +16,7 @@ fn a_run_shows_the_modes_of_its_classes() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/magnet.toml",
+        "tests/run-files/magnet.toml",
         "--set",
         "index.per_class.Bag=4",
         "--out",

@@ -159,6 +159,12 @@ fn what_would_spoil_a_run_is_said_and_the_status_tells() {
         printed.contains("12 to 12 training photographs a class"),
         "{printed}"
     );
+    assert!(
+        printed
+            .lines()
+            .any(|line| line.starts_with("nothing wrong in ")),
+        "{printed}"
+    );
 
     fs::write(root.join("train/class 0/broken.jpg"), "no photograph").unwrap();
     fs::copy(
@@ -169,6 +175,7 @@ fn what_would_spoil_a_run_is_said_and_the_status_tells() {
     let output = verify(&[]).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
+    assert!(!printed.contains("nothing wrong"), "{printed}");
     for part in [
         "broken: 1",
         "broken.jpg: ",
@@ -328,7 +335,7 @@ fn a_broken_photograph_stops_training_or_is_listed_in_the_report() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/triplet.toml",
+        "tests/run-files/triplet.toml",
     ];
     arguments.extend([
         "--data",

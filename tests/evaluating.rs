@@ -544,7 +544,7 @@ fn embeddings_of_a_run_give_the_report_of_the_run() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/triplet.toml",
+        "tests/run-files/triplet.toml",
     ];
     arguments.extend([
         "--out",

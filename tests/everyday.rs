@@ -480,7 +480,6 @@ fn parts_of_an_embedding_are_the_whole() {
     // Batches of other sizes are multiplied in another order.
     assert_eq!(joined.dim(), whole.dim());
     assert!(joined.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-5));
-    assert!(!folder.path().join("whole.npy.parts").exists());
     let error = fails(&mut lodestone(
         trained.folder.path(),
         &[
@@ -492,6 +491,89 @@ fn parts_of_an_embedding_are_the_whole() {
         ],
     ));
     assert!(error.contains("the name must end in .npy"), "{error}");
+}
+
+#[test]
+fn a_photograph_is_embedded_once_by_each_model_and_again_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let photographs = photographs(folder.path(), 2, 20);
+    let [run, out, index] = ["run", "x.npy", "x.index"].map(|name| folder.path().join(name));
+    let mut arguments = vec!["train", text(&photographs), "--out", text(&run)];
+    arguments.extend(QUICK);
+    let printed = succeeds(&mut lodestone(folder.path(), &arguments));
+    let next = format!("next: lodestone report {}", text(&run));
+    assert_eq!(printed.lines().last(), Some(next.as_str()));
+
+    let embed = || {
+        let arguments = ["embed", text(&run), text(&photographs), "-o", text(&out)];
+        lodestone(folder.path(), &arguments)
+    };
+    // How many were there already.
+    let reused = || -> usize {
+        let printed = succeeds(&mut embed());
+        assert!(printed.contains("40 embeddings of 16 values"), "{printed}");
+        let before = printed.split_once(" of them made before");
+        before.map_or(0, |(start, _)| {
+            start.rsplit(' ').next().unwrap().parse().unwrap()
+        })
+    };
+    let values = || -> ndarray::Array2<f32> { ndarray_npy::read_npy(&out).unwrap() };
+    // Those by which the run was judged, and then all, whatever embedded them.
+    assert!(reused() >= 30);
+    let before = values();
+    let build = ["-q", "index", "build", text(&index), text(&photographs)];
+    succeeds(lodestone(folder.path(), &build).args(["--model", text(&run)]));
+    assert_eq!(reused(), 40);
+    assert_eq!(values(), before);
+    // The first in the order of the folders and names.
+    photograph([9, 99, 199], 11)
+        .save(photographs.join(CLASSES[0].0).join("0.png"))
+        .unwrap();
+    assert_eq!(reused(), 39);
+    let after = values();
+    assert_ne!(before.row(0), after.row(0));
+    let rest = ndarray::s![1.., ..];
+    assert_eq!(before.slice(rest), after.slice(rest));
+
+    // What is damaged is made again.
+    let cache = folder.path().join("cache/lodestone");
+    for model in fs::read_dir(cache.join("embeddings")).unwrap() {
+        for file in fs::read_dir(model.unwrap().path()).unwrap() {
+            fs::write(file.unwrap().path(), "lodestone-embed1").unwrap();
+        }
+    }
+    assert_eq!(reused(), 0);
+    let again = values();
+    // The first were made without folded normalisation, as a run is judged.
+    assert!(again.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-4));
+
+    // What lies there, what goes, and what never does.
+    let mine = cache.join("thesis.maps");
+    fs::write(&mine, "mine").unwrap();
+    let told = || {
+        json(&succeeds(&mut lodestone(
+            folder.path(),
+            &["cache", "--json"],
+        )))
+    };
+    let lies = told();
+    assert_eq!(lies["kinds"][1]["kind"], "embeddings", "{lies:#}");
+    assert_eq!(lies["kinds"][1]["files"], 1, "{lies:#}");
+    assert_eq!(lies["limit"], 10_000_000_000_u64, "{lies:#}");
+    let printed = succeeds(&mut lodestone(folder.path(), &["cache"]));
+    assert!(printed.contains("LODESTONE_CACHE_LIMIT"), "{printed}");
+    let clear = ["cache", "--clear", "embeddings"];
+    let printed = succeeds(&mut lodestone(folder.path(), &clear));
+    assert!(printed.contains("1 file removed"), "{printed}");
+    assert_eq!(reused(), 0);
+    succeeds(embed().env("LODESTONE_CACHE_LIMIT", "0"));
+    assert_eq!(told()["bytes"], 0);
+    assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
+    let error = fails(embed().env("LODESTONE_CACHE_LIMIT", "lots"));
+    assert!(
+        error.contains("LODESTONE_CACHE_LIMIT is \"lots\"") && error.contains("10GB"),
+        "{error}"
+    );
 }
 
 #[test]

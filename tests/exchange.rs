@@ -66,7 +66,7 @@ fn prepared(folder: &Path) {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/triplet.toml",
+        "tests/run-files/triplet.toml",
     ];
     let run = folder.join("run");
     arguments.extend(["--out", text(&run)]);

@@ -14,7 +14,7 @@ use crate::lodestone::{SHORT, fails, lodestone, succeeds};
 
 /// A short run of softmax on fashion-mini into `out`.
 fn short_run(out: &Path) -> Vec<&str> {
-    let config = "datasets/fashion-mini/softmax.toml";
+    let config = "tests/run-files/softmax.toml";
     let mut arguments = vec!["--quiet", "train", "--config", config, "--out", text(out)];
     arguments.extend(SHORT);
     arguments
@@ -85,7 +85,7 @@ fn a_run_gives_way_only_when_it_is_asked_to_and_another_has_made_a_step() {
     let pretrain = [
         "pretrain",
         "--config",
-        "datasets/fashion-mini/magnet.toml",
+        "tests/run-files/magnet.toml",
         "--out",
     ];
     let error = fails(&mut lodestone(
@@ -154,7 +154,7 @@ fn what_would_be_replaced_is_named_where_no_run_is() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/magnet.toml",
+        "tests/run-files/magnet.toml",
     ];
     let new = folder.path().join("new");
     arguments.extend(["--out", text(&new), "--set", "loss.gap=-1"]);

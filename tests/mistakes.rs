@@ -7,7 +7,7 @@ use crate::lodestone::{SHORT, fails, lodestone};
 #[test]
 fn mistakes_get_one_line_that_names_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let magnet = "datasets/fashion-mini/magnet.toml";
+    let magnet = "tests/run-files/magnet.toml";
     let text = folder.path().join("weights.safetensors");
     fs::write(&text, "no weights at all").unwrap();
     let text = text.to_str().unwrap();
@@ -107,7 +107,7 @@ fn a_device_that_is_not_built_in_names_the_feature() {
     let arguments = [
         "train",
         "--config",
-        "datasets/fashion-mini/magnet.toml",
+        "tests/run-files/magnet.toml",
         "--device",
         "cuda:0",
     ];
@@ -123,7 +123,7 @@ fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/softmax.toml",
+        "tests/run-files/softmax.toml",
     ];
     arguments.extend([
         "--out",
@@ -177,7 +177,7 @@ fn a_loss_that_is_no_number_stops_the_run_with_step_and_images() {
 
 /// A short run of softmax on fashion-mini into `out`.
 fn short_run(out: &str) -> Vec<&str> {
-    let config = "datasets/fashion-mini/softmax.toml";
+    let config = "tests/run-files/softmax.toml";
     let mut arguments = vec!["--quiet", "train", "--config", config, "--out", out];
     arguments.extend(SHORT);
     arguments

@@ -11,7 +11,7 @@ use crate::lodestone::{SHORT, fails, lodestone, succeeds};
 
 fn train<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut arguments = vec!["--quiet", "train", "--out", out];
-    arguments.extend(["--config", "datasets/fashion-mini/softmax.toml"]);
+    arguments.extend(["--config", "tests/run-files/softmax.toml"]);
     arguments.extend(SHORT);
     arguments.extend(more);
     arguments

@@ -47,7 +47,7 @@ impl Run {
 
     fn start(&self) -> Command {
         let out = self.folder.to_str().unwrap();
-        let config = "datasets/fashion-mini/magnet.toml";
+        let config = "tests/run-files/magnet.toml";
         let mut arguments = vec!["--quiet", "train", "--config", config, "--out", out];
         arguments.extend(SHORT);
         arguments.extend(self.settings.iter().map(String::as_str));

@@ -21,7 +21,7 @@ impl Shared {
             "--quiet",
             "train",
             "--config",
-            "datasets/fashion-mini/triplet.toml",
+            "tests/run-files/triplet.toml",
         ];
         let run = shared.path("run");
         arguments.extend(["--out", text(&run)]);
@@ -208,7 +208,7 @@ fn losses(folder: &Path, name: &str, more: &[&str]) -> Vec<f64> {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/magnet.toml",
+        "tests/run-files/magnet.toml",
     ];
     arguments.extend(["--out", text(&out), "--set", "model.batch_norm=\"frozen\""]);
     arguments.extend(SHORT);
@@ -234,12 +234,7 @@ fn devices_that_share_each_batch_train_as_one_does() {
     let record = fs::read_to_string(folder.path().join("shared/run.json")).unwrap();
     assert!(record.contains("cpu + cpu + cpu"), "{record}");
 
-    let mut arguments = vec![
-        "-q",
-        "train",
-        "--config",
-        "datasets/fashion-mini/magnet.toml",
-    ];
+    let mut arguments = vec!["-q", "train", "--config", "tests/run-files/magnet.toml"];
     let out = folder.path().join("refused");
     arguments.extend(["--workers", "cpu", "--out", text(&out)]);
     let error = fails(&mut lodestone(folder.path(), &arguments));

@@ -14,9 +14,9 @@ fn train<'a>(config: &'a str, out: &'a str) -> Vec<&'a str> {
 #[test]
 fn each_loss_trains_and_is_judged_by_its_own_rule() {
     let cases = [
-        ("datasets/fashion-mini/softmax.toml", "argmax_error_at_1"),
-        ("datasets/fashion-mini/triplet.toml", "soft_knn_error_at_1"),
-        ("datasets/fashion-mini/magnet.toml", "knc_error_at_1"),
+        ("tests/run-files/softmax.toml", "argmax_error_at_1"),
+        ("tests/run-files/triplet.toml", "soft_knn_error_at_1"),
+        ("tests/run-files/magnet.toml", "knc_error_at_1"),
     ];
     for (config, key) in cases {
         let folder = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ fn each_loss_trains_and_is_judged_by_its_own_rule() {
 fn training_on_merged_classes_reports_the_fine_ones() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let mut arguments = train("datasets/fashion-mini/magnet.toml", out.to_str().unwrap());
+    let mut arguments = train("tests/run-files/magnet.toml", out.to_str().unwrap());
     arguments.extend(["--set", "data.coarse={kind=\"random\",groups=5}"]);
     succeeds(&mut lodestone(folder.path(), &arguments));
     let report = fs::read_to_string(out.join("report.json")).unwrap();
@@ -73,7 +73,7 @@ fn weighted_plans_train_magnet_and_say_how_much_their_weights_are_worth() {
     for plan in ["importance", "union"] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
-        let mut arguments = train("datasets/fashion-mini/magnet.toml", out.to_str().unwrap());
+        let mut arguments = train("tests/run-files/magnet.toml", out.to_str().unwrap());
         let sampler = format!(
             "sampler={{kind=\"{plan}\",neighbourhoods_per_batch=3,clusters_per_neighbourhood=4,examples_per_cluster=4}}"
         );
@@ -111,7 +111,7 @@ fn the_index_is_refreshed_as_the_policy_says() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
         let refresh = format!("train.refresh={policy}");
-        let mut arguments = train("datasets/fashion-mini/magnet.toml", out.to_str().unwrap());
+        let mut arguments = train("tests/run-files/magnet.toml", out.to_str().unwrap());
         arguments.extend(["--set", &refresh]);
         arguments.extend(settings.iter().flat_map(|text| ["--set", text]));
         let printed = succeeds(&mut lodestone(folder.path(), &arguments));
@@ -131,7 +131,7 @@ fn the_index_is_refreshed_as_the_policy_says() {
 fn receipts_say_what_each_epoch_showed() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+    let mut arguments = train("tests/run-files/softmax.toml", out.to_str().unwrap());
     // Two whole epochs and a little.
     arguments.extend([
         "--set",
@@ -178,7 +178,7 @@ fn a_run_ends_early_when_nothing_gets_better_or_its_time_is_up() {
     for (settings, expected) in cases {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
-        let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+        let mut arguments = train("tests/run-files/softmax.toml", out.to_str().unwrap());
         arguments.remove(0);
         arguments.extend(settings.iter().flat_map(|text| ["--set", text]));
         let output = lodestone(folder.path(), &arguments).output().unwrap();
@@ -194,7 +194,7 @@ fn averaged_weights_are_judged_and_written() {
     let run = |name: &str, decay: &str| {
         let out = folder.path().join(name);
         let decay = format!("train.average_decay={decay}");
-        let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+        let mut arguments = train("tests/run-files/softmax.toml", out.to_str().unwrap());
         arguments.extend(["--set", &decay]);
         succeeds(&mut lodestone(folder.path(), &arguments));
         (
@@ -213,7 +213,7 @@ fn parts_of_a_batch_train_as_the_whole_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let losses = |name: &str, settings: &[&str]| {
         let out = folder.path().join(name);
-        let mut arguments = train("datasets/fashion-mini/triplet.toml", out.to_str().unwrap());
+        let mut arguments = train("tests/run-files/triplet.toml", out.to_str().unwrap());
         arguments.extend(["--set", "model.batch_norm=frozen"]);
         arguments.extend(settings.iter().flat_map(|text| ["--set", text]));
         succeeds(&mut lodestone(folder.path(), &arguments));
@@ -238,7 +238,7 @@ fn parts_of_a_batch_train_as_the_whole_of_it() {
 fn a_softmax_start_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let warm = folder.path().join("warm");
-    let config = "datasets/fashion-mini/magnet.toml";
+    let config = "tests/run-files/magnet.toml";
     let mut arguments = vec!["--quiet", "pretrain", "--config", config];
     arguments.extend(["--epochs", "1", "--out", warm.to_str().unwrap()]);
     // The shape of the short run.
@@ -269,7 +269,7 @@ fn runs_are_compared_by_measures_and_by_the_settings_that_differ() {
     for (name, rate) in [("slow", "0.001"), ("fast", "0.003")] {
         let out = folder.path().join("runs").join(name);
         let rate = format!("optimizer.head_rate={rate}");
-        let mut arguments = train("datasets/fashion-mini/softmax.toml", out.to_str().unwrap());
+        let mut arguments = train("tests/run-files/softmax.toml", out.to_str().unwrap());
         arguments.extend(["--set", &rate]);
         let mut command = lodestone(folder.path(), &arguments);
         succeeds(command.env("LODESTONE_COMMIT", "0123456789ab"));
@@ -300,40 +300,6 @@ fn runs_are_compared_by_measures_and_by_the_settings_that_differ() {
     }
     // What is the same in both is not shown.
     assert!(!printed.contains("optimizer.trunk_rate"), "{printed}");
-}
-
-#[test]
-fn the_three_losses_differ_in_what_belongs_to_a_loss_and_start_alike() {
-    // The geometry that a loss asks for comes with it: magnet needs embeddings of a known length, triplet unit ones.
-    let own = [
-        "loss.",
-        "sampler.",
-        "index.",
-        "model.head.normalise",
-        "model.head.initialise",
-    ];
-    let settings = ["softmax", "triplet", "magnet"].map(|loss| {
-        let file = format!("datasets/fashion-mini/{loss}.toml");
-        let text = fs::read_to_string(crate::lodestone::repository().join(file)).unwrap();
-        let table: toml::Table = text.parse().unwrap();
-        let mut flat = Vec::new();
-        flatten("", &toml::Value::Table(table), &mut flat);
-        flat.retain(|(key, _)| !own.iter().any(|own| key.starts_with(own)));
-        flat
-    });
-    assert_eq!(settings[0], settings[1]);
-    assert_eq!(settings[0], settings[2]);
-}
-
-fn flatten(path: &str, value: &toml::Value, flat: &mut Vec<(String, String)>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (name, value) in table {
-                flatten(&format!("{path}{name}."), value, flat);
-            }
-        }
-        value => flat.push((path.trim_end_matches('.').to_owned(), value.to_string())),
-    }
 }
 
 /// A measure of a run's report.

@@ -39,7 +39,7 @@ fn half_of_the_classes_is_judged_apart_and_again_the_same() {
     for (loss, rule) in [("softmax", "argmax"), ("magnet", "knc")] {
         let folder = tempfile::tempdir().unwrap();
         let (out, kept) = (folder.path().join("run"), folder.path().join("kept"));
-        let config = format!("datasets/fashion-mini/{loss}.toml");
+        let config = format!("tests/run-files/{loss}.toml");
         let arguments = train(&config, out.to_str().unwrap(), &["data.unseen={first=5}"]);
         let printed = succeeds(&mut lodestone(folder.path(), &arguments));
         assert!(printed.contains("test recall_at_1: "), "{printed}");
@@ -106,7 +106,7 @@ fn settings_are_chosen_on_classes_held_out() {
         "train.valid_period=10",
     ];
     let arguments = train(
-        "datasets/fashion-mini/triplet.toml",
+        "tests/run-files/triplet.toml",
         out.to_str().unwrap(),
         &settings,
     );
@@ -270,7 +270,7 @@ fn splits_that_cannot_be_are_told_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     // A run file has its own classes; the flag would be passed over.
-    let softmax = "datasets/fashion-mini/softmax.toml";
+    let softmax = "tests/run-files/softmax.toml";
     let mut arguments = train(softmax, out.to_str().unwrap(), &[]);
     arguments.extend(["--unseen", "0.2"]);
     let error = fails(&mut lodestone(folder.path(), &arguments));
@@ -306,7 +306,7 @@ fn splits_that_cannot_be_are_told_in_a_line() {
         ),
     ] {
         let arguments = train(
-            "datasets/fashion-mini/softmax.toml",
+            "tests/run-files/softmax.toml",
             out.to_str().unwrap(),
             settings,
         );

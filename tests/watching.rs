@@ -45,7 +45,7 @@ fn tensorboard_reads_the_event_file_before_and_after_a_resume() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut arguments = vec!["--quiet", "train"];
-    arguments.extend(["--config", "datasets/fashion-mini/magnet.toml"]);
+    arguments.extend(["--config", "tests/run-files/magnet.toml"]);
     arguments.extend(["--out", out.to_str().unwrap()]);
     arguments.extend(SHORT);
     arguments.extend(["--set", "train.checkpoint_period=5"]);
@@ -131,7 +131,7 @@ fn a_run_that_no_terminal_watches_prints_lines_and_its_health() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut arguments = vec!["--verbose", "train"];
-    arguments.extend(["--config", "datasets/fashion-mini/magnet.toml"]);
+    arguments.extend(["--config", "tests/run-files/magnet.toml"]);
     arguments.extend(["--out", out.to_str().unwrap()]);
     arguments.extend(SHORT);
     let output = lodestone(folder.path(), &arguments).output().unwrap();
@@ -172,4 +172,19 @@ fn keys_are_explained_from_the_documentation_of_the_program() {
     assert!(all.lines().count() > 100, "{all}");
     let error = fails(&mut lodestone(folder.path(), &["explain", "train.refesh"]));
     assert!(error.contains("did you mean `train.refresh`?"), "{error}");
+    assert!(said("model.freeze_until").contains("GoogLeNet (bvlc): conv1, maxpool1, conv2"));
+
+    // As a run file has it.
+    let file = "datasets/fashion-mini/magnet.toml";
+    let in_file = |key: &str| {
+        let arguments = ["explain", key, "--config", file];
+        succeeds(&mut lodestone(folder.path(), &arguments))
+    };
+    let loss = in_file("loss.kind");
+    assert!(loss.contains("loss.kind = magnet"), "{loss}");
+    let stages = in_file("model.freeze_until");
+    assert!(
+        stages.contains("it is not set") && stages.contains("block1, block2, block3"),
+        "{stages}"
+    );
 }

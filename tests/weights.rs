@@ -173,7 +173,7 @@ fn missing_tensors_are_an_error_and_with_partial_a_list() {
     );
 
     let run = folder.path().join("run");
-    let mut train = vec!["train", "--config", "datasets/fashion-mini/softmax.toml"];
+    let mut train = vec!["train", "--config", "tests/run-files/softmax.toml"];
     train.extend(["--out", text(&run), "--weights", text(&from)]);
     train.extend(SHORT);
     train.extend(["--set", "model.network.width=32"]);
@@ -269,7 +269,7 @@ fn images_below_the_smallest_are_refused_with_both_sizes() {
         "--quiet",
         "train",
         "--config",
-        "datasets/fashion-mini/softmax.toml",
+        "tests/run-files/softmax.toml",
     ];
     train.extend(["--out", text(&run), "--set", "model.image_size=3"]);
     train.extend(SHORT);

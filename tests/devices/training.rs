@@ -17,7 +17,7 @@ pub(crate) fn command(device: &str, loss: &str, images: usize, folder: &Path) ->
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .args(["--quiet", "train", "--device", device, "--config"])
-        .arg(format!("datasets/fashion-mini/{loss}.toml"))
+        .arg(format!("tests/run-files/{loss}.toml"))
         .arg("--out")
         .arg(run_folder(device, folder))
         .args(["--set", &format!("train.images={images}")]);

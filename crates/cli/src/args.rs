@@ -16,7 +16,7 @@ mod tool;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 pub(crate) use self::clusters::ClustersArguments;
 pub(crate) use self::data::{DataCommand, FetchArguments, VerifyArguments};
@@ -34,7 +34,9 @@ pub(crate) use self::models::{ConvertArguments, ModelsArguments, WeightsCommand}
 pub(crate) use self::report::{LayoutName, PageArguments, ReportArguments, ServeArguments};
 pub(crate) use self::runs::{ExplainArguments, PretrainArguments, RunsArguments};
 pub(crate) use self::serve_device::ServeDeviceArguments;
-pub(crate) use self::tool::{CompletionsArguments, DevicesArguments, ManArguments};
+pub(crate) use self::tool::{
+    CacheArguments, Cleared, CompletionsArguments, DevicesArguments, ManArguments,
+};
 use crate::device::{DeviceName, built_in};
 
 /// What `--version` prints: the version, and what was built in.
@@ -124,6 +126,8 @@ pub(crate) enum Command {
     Weights(WeightsCommand),
     /// Lists the devices that this binary can compute on, with a small test of their speed.
     Devices(DevicesArguments),
+    /// Says what is kept between commands, and clears it.
+    Cache(CacheArguments),
     /// Prints the completions of a shell.
     Completions(CompletionsArguments),
     /// Writes the pages for `man`.
@@ -131,6 +135,23 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it keeps something in the user's cache.
+    pub(crate) fn uses_cache(&self) -> bool {
+        matches!(
+            self,
+            Self::Train(_)
+                | Self::Pretrain(_)
+                | Self::Evaluate(_)
+                | Self::Embed(_)
+                | Self::Index(_)
+                | Self::Search(_)
+                | Self::Report(_)
+                | Self::Serve(_)
+                | Self::Clusters(_)
+                | Self::Data(_)
+        )
+    }
+
     /// Whether it goes on when nobody reads what it prints: what it does is worth more.
     pub(crate) fn outlives_its_reader(&self) -> bool {
         matches!(
@@ -158,13 +179,16 @@ Examples:
   lodestone train --config datasets/fashion-mini/magnet.toml --set seed=2 --set loss.gap=4
   lodestone train --resume runs/first
 
-Ctrl-C finishes the step, saves and exits with 130; a second one exits at once.")]
+Ctrl-C finishes the step, saves and exits with 130; a second one exits at once.",
+    // Each of them says by itself what it does not go with.
+    group = ArgGroup::new("what").args(["folder", "config", "resume"]).required(true).multiple(true)
+)]
 pub(crate) struct TrainArguments {
     /// A folder of photographs or a table, to train on with settings that suit it; in place of a run file.
     #[arg(value_name = "FOLDER", conflicts_with_all = ["config", "data", "resume"])]
     pub(crate) folder: Option<PathBuf>,
     /// The run file.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["resume", "folder"])]
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Overrides a key of the run file; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]

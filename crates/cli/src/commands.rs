@@ -1,10 +1,10 @@
 //! One file a command.
 
+pub(crate) mod cache;
 pub(crate) mod clusters;
 pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod embed;
-pub(crate) mod embed_parts;
 pub(crate) mod embed_rows;
 pub(crate) mod embedded_files;
 pub(crate) mod evaluate;

@@ -22,6 +22,7 @@ use clap::Parser;
 use lodestone_files::told;
 
 use crate::args::{Arguments, Command};
+use crate::commands::cache;
 use crate::commands::train::Interrupted;
 use crate::output::OutputError;
 use crate::progress::{Progress, Verbosity};
@@ -40,6 +41,16 @@ fn main() -> ExitCode {
     if !arguments.command.outlives_its_reader() {
         sigpipe::reset();
     }
+    // Told before hours of work.
+    let limit = match arguments
+        .command
+        .uses_cache()
+        .then(cache::limit)
+        .transpose()
+    {
+        Ok(limit) => limit,
+        Err(error) => return ended(Err(error)),
+    };
     let result = match arguments.command {
         Command::Init(arguments) => commands::init::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments, &mut progress),
@@ -59,9 +70,13 @@ fn main() -> ExitCode {
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Weights(command) => commands::weights::run(&command),
         Command::Devices(arguments) => commands::devices::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
         Command::Completions(arguments) => commands::tool::completions(&arguments),
         Command::Man(arguments) => commands::tool::man(&arguments),
     };
+    if let Some(limit) = limit {
+        cache::keep_within(limit, &progress);
+    }
     ended(result.map(|()| ExitCode::SUCCESS))
 }
 

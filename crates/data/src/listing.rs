@@ -81,6 +81,7 @@ pub(crate) fn tree(root: &Path, listings: Option<&Path>) -> Result<Tree, DataErr
         .ok()
         .and_then(|bytes| parse(root, bytes))
     {
+        lodestone_files::touch(&path);
         return Ok(tree);
     }
     let (tree, times) = walk_all(root)?;

@@ -79,6 +79,35 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Says by its time of change that a file of a cache has been used now, so that it outlives those that nobody uses.
+///
+/// A file that cannot be marked is a file that may go sooner, and no error.
+///
+/// # Example
+/// ```
+/// use std::time::SystemTime;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("a.maps");
+/// lodestone_files::write_whole(&path, |file| write!(file, "maps")).unwrap();
+/// let used = || std::fs::metadata(&path).unwrap().modified().unwrap();
+/// let file = std::fs::File::options().append(true).open(&path).unwrap();
+/// file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+/// lodestone_files::touch(&path);
+/// assert!(used() > SystemTime::UNIX_EPOCH);
+/// ```
+pub fn touch(path: &Path) {
+    let touched = || -> io::Result<()> {
+        // The time of the disk, which all machines that share it go by.
+        let now = tempfile::tempfile_in(folder_of(path))?
+            .metadata()?
+            .modified()?;
+        let file = std::fs::File::options().append(true).open(path)?;
+        file.set_modified(now)
+    };
+    let _ = touched();
+}
+
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = folder_of(path);
     std::fs::create_dir_all(folder)?;

@@ -79,6 +79,17 @@ impl Embedder {
         self.head.embedding_size()
     }
 
+    /// Every tensor under its published name, trunk first: with the [description](Self::config) all that decides an embedding.
+    pub fn values(&self) -> Vec<(String, Vec<f32>)> {
+        // Places are handed out for writing; reading takes a copy, whose tensors share their memory with the original.
+        let mut copy = self.clone();
+        let slots = copy.slots();
+        slots
+            .iter()
+            .map(|slot| (slot.name.clone(), slot.values()))
+            .collect()
+    }
+
     /// # Shapes
     /// - images: `[n, channels, height, width]`, prepared as the network's weights expect
     /// - returns `[n, embedding_size]`

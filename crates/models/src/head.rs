@@ -41,15 +41,16 @@ pub enum HeadInitialisation {
     /// For losses whose gradient shrinks as the embedding grows or shrinks, such as magnet loss. [`Head::calibrate`] makes
     /// the variance exact on given features.
     UnitVariance,
-    /// As `unit_variance` until [`Embedder::calibrate_head`](crate::Embedder::calibrate_head) sees features; then the
-    /// whitening of those features, with a ridge: uncorrelated outputs of nearly equal variance, most varied ones first.
+    /// The whitening of features of training images, with a ridge: uncorrelated outputs of nearly equal variance, most varied
+    /// ones first.
     ///
+    /// As `unit_variance` until [`Embedder::calibrate_head`](crate::Embedder::calibrate_head) sees these features.
     /// Distances then count every direction alike, and so does a gradient; no label is used.
     Whitened,
-    /// As `unit_variance` until [`Embedder::calibrate_head`](crate::Embedder::calibrate_head) sees features with their
-    /// labels; then Fisher's linear discriminants of those features, with a ridge, in the order in which they separate the
-    /// classes.
+    /// Fisher's linear discriminants of features of training images and their labels, with a ridge, in the order in which they
+    /// separate the classes.
     ///
+    /// As `unit_variance` until [`Embedder::calibrate_head`](crate::Embedder::calibrate_head) sees these features.
     /// Distances then count the scatter within classes alike in every direction. One fewer than the classes is all that
     /// separates them: a larger embedding starts with directions that hold noise alone.
     Discriminant,

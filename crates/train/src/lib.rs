@@ -63,7 +63,7 @@ mod testing;
 
 pub use config::auxiliary::AuxiliaryConfig;
 pub use config::documented::documented;
-pub use config::explain::{Explanation, Meaning, UnknownKey, explain, keys};
+pub use config::explain::{Explanation, Meaning, UnknownKey, explain, explain_in, keys};
 pub use config::optimizer::{OptimizerConfig, RuleConfig};
 pub use config::precision::Precision;
 pub use config::run_config::{
@@ -76,6 +76,7 @@ pub use config::suggest::{Goal, Wishes, suggest};
 pub use config::survey::Survey;
 pub use error::TrainError;
 pub use input::columns::Part;
+pub use input::embedding_cache::{Embedded, EmbeddingCache, Pass};
 pub use input::parts::Parts;
 pub use judge::evaluate::{Judged, headline, judge, rule_name};
 pub use judge::outcomes::is_outcomes;

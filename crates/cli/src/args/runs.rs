@@ -26,11 +26,15 @@ pub(crate) struct RunsArguments {
 Examples:
   lodestone explain train.refresh
   lodestone explain loss
+  lodestone explain loss.mining --config run.toml
   lodestone explain")]
 pub(crate) struct ExplainArguments {
     /// A key of a run file by its path, such as optimizer.clip_norm; all keys, if there is none.
     #[arg(value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// A run file: says what the key is there, and what that means.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -7,10 +7,10 @@ use anyhow::{Result, ensure};
 use lodestone_data::{Broken, Row, Split, Table, detect, photographs_in};
 use lodestone_exchange::{Embeddings, Form, LabelTable};
 use lodestone_train::Observer;
+use sha2::{Digest, Sha256};
 
-use crate::args::EmbedArguments;
-use crate::commands::embed_parts::PartFolder;
-use crate::commands::opened::Opened;
+use crate::args::{EmbedArguments, Shard};
+use crate::commands::opened::{Opened, short_hex};
 use crate::overwrite;
 use crate::progress::Progress;
 
@@ -55,9 +55,9 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
     } else {
         Broken::Fail
     };
-    let parts = PartFolder::open(&arguments.out, &opened, &table, &rows)?;
+    let shard = shard(arguments.shard, &opened, &table)?;
     let start = progress.elapsed();
-    let made = parts.embed(&opened, &table, broken, arguments.batch, progress)?;
+    let made = opened.embed(&table, &rows, arguments.batch, broken, progress)?;
     let seconds = (progress.elapsed() - start).as_secs_f64();
 
     let labels: Vec<usize> = made.rows.iter().map(|&row| table.rows[row].label).collect();
@@ -69,13 +69,12 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         labels,
         class_names: table.class_names.clone(),
         columns: columns.map_or(Vec::new(), |columns| further(&columns.gather(&made.rows))),
-        shard: parts.shard(arguments.shard),
+        shard,
     };
     let written = embeddings.write(&arguments.out)?;
     if let Some(folder) = &arguments.projector {
         embeddings.write_projector(folder)?;
     }
-    parts.remove();
     for (_, reason) in &made.skipped {
         errln!("left out: {reason}");
     }
@@ -91,14 +90,34 @@ pub(crate) fn run(arguments: &EmbedArguments, progress: &mut Progress) -> Result
         0 => String::new(),
         skipped => format!("; {skipped} left out"),
     };
+    let speed = match embeddings.len() - made.reused {
+        0 => String::new(),
+        new => format!("; {:.1} images/s", new as f64 / seconds.max(1e-9)),
+    };
     outln!(
-        "{} embeddings of {} values in {}{again}; {:.1} images/s{left_out}",
+        "{} embeddings of {} values in {}{again}{speed}{left_out}",
         embeddings.len(),
         embeddings.dim,
         files.join(" and "),
-        (embeddings.len() - made.reused) as f64 / seconds.max(1e-9),
     )?;
     Ok(())
+}
+
+/// What a file of a shard says of itself, so that `merge` knows which part of what it is.
+fn shard(
+    shard: Shard,
+    opened: &Opened,
+    table: &Table,
+) -> Result<Option<lodestone_exchange::Shard>> {
+    if shard.count == 1 {
+        return Ok(None);
+    }
+    let whole = Sha256::digest(format!("{} {}", opened.checksum, table.fingerprint()?));
+    Ok(Some(lodestone_exchange::Shard {
+        number: shard.number,
+        count: shard.count,
+        whole: short_hex(&whole),
+    }))
 }
 
 /// Whether a file is a table of photographs, not one of them.

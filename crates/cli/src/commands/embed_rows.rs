@@ -3,40 +3,25 @@
 use anyhow::Result;
 use burn::tensor::Device;
 use lodestone_data::{Loader, View};
-use lodestone_models::Embedder;
-use lodestone_train::{Event, Observer, Phase};
+use lodestone_models::InferenceEmbedder;
+use lodestone_train::{Embedded, Event, Observer, Phase};
 
 use crate::progress::Progress;
 
-/// Embeddings and whose they are.
-pub(crate) struct Embedded {
-    /// `[rows, dim]`, row-major.
-    pub(crate) values: Vec<f32>,
-    /// Rows of the table, in the order of the embeddings.
-    pub(crate) rows: Vec<usize>,
-    /// Rows that are broken and were left out, with the reason, where the loader leaves them out.
-    pub(crate) skipped: Vec<(usize, String)>,
-}
-
 /// Embeds `rows` of the loader's table, `batch` at a time.
 pub(crate) fn embed_rows(
-    embedder: &Embedder,
+    embedder: &InferenceEmbedder,
     loader: &Loader,
     rows: &[usize],
     batch: usize,
     device: &Device,
     progress: &mut Progress,
 ) -> Result<Embedded> {
-    let embedder = embedder.for_inference();
     progress.on(Event::PhaseStarted {
         phase: Phase::Evaluation,
         total: rows.len(),
     });
-    let mut embedded = Embedded {
-        values: Vec::new(),
-        rows: Vec::with_capacity(rows.len()),
-        skipped: Vec::new(),
-    };
+    let mut embedded = Embedded::default();
     let batches = rows.chunks(batch).map(<[usize]>::to_vec);
     for batch in loader.batches(batches, &View::Evaluation) {
         let batch = batch?;

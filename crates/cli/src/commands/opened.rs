@@ -1,17 +1,26 @@
 //! A model that is ready to embed photographs: that of a run, a model file, or published weights as they are.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use burn::tensor::Device;
-use lodestone_data::{Broken, Loader, LoaderConfig, Preprocessing, Table, image_from_bytes};
+use lodestone_data::{
+    Broken, Loader, LoaderConfig, Preprocessing, Row, Split, Table, image_from_bytes,
+};
 use lodestone_models::{InferenceEmbedder, Model, WeightFile, WeightsError};
+use lodestone_train::{Embedded, EmbeddingCache, Pass};
 use sha2::{Digest, Sha256};
 
-use crate::commands::embed_rows::{Embedded, embed_rows};
+use crate::commands::embed_rows::embed_rows;
+use crate::commands::user_cache;
 use crate::device::DeviceName;
 use crate::progress::Progress;
+
+/// Images whose embeddings are kept together, while others are still to be made.
+const PART: usize = 4096;
 
 /// A model, what it wants photographs to be like, and where it computes.
 pub(crate) struct Opened {
@@ -21,6 +30,8 @@ pub(crate) struct Opened {
     device: Device,
     /// The first half of the SHA-256 of its file.
     pub(crate) checksum: String,
+    /// What it has embedded before; nothing where the user has no folder for caches.
+    kept: OnceLock<Option<EmbeddingCache>>,
 }
 
 impl Opened {
@@ -40,6 +51,7 @@ impl Opened {
             preprocessing,
             device,
             model,
+            kept: OnceLock::new(),
         })
     }
 
@@ -48,7 +60,23 @@ impl Opened {
         self.model.embedder.embedding_size()
     }
 
-    /// Embeds rows of a table, `batch` at a time; broken ones are left out or end it.
+    /// Where its embeddings are kept. Its name takes a look at every weight, so it is made when it is asked for.
+    fn kept(&self) -> Option<&EmbeddingCache> {
+        let open = |folder: PathBuf| {
+            let (embedder, preprocessing) = (&self.model.embedder, &self.preprocessing);
+            EmbeddingCache::new(
+                &folder,
+                embedder,
+                preprocessing,
+                &self.device,
+                Pass::Inference,
+            )
+        };
+        self.kept.get_or_init(|| user_cache().map(open)).as_ref()
+    }
+
+    /// Embeds rows of a table, `batch` at a time; broken ones are left out or end it. What this model has embedded before is taken
+    /// from the user's cache, and what it embeds now goes there.
     pub(crate) fn embed(
         &self,
         table: &Arc<Table>,
@@ -63,14 +91,40 @@ impl Opened {
             ..LoaderConfig::default()
         };
         let loader = Loader::new(Arc::clone(table), self.preprocessing.clone(), config)?;
-        embed_rows(
-            &self.model.embedder,
-            &loader,
-            rows,
-            batch,
-            &self.device,
-            progress,
-        )
+        let mut make = |rows: &[usize]| {
+            embed_rows(&self.embedder, &loader, rows, batch, &self.device, progress)
+        };
+        match self.kept() {
+            Some(kept) => kept.embed(table, rows, PART, make),
+            None => make(rows),
+        }
+    }
+
+    /// What this model has embedded before of some files.
+    pub(crate) fn recall(&self, files: &[&Path]) -> BTreeMap<PathBuf, Vec<f32>> {
+        let Some(kept) = self.kept() else {
+            return BTreeMap::new();
+        };
+        let (table, rows) = table_of_files(files);
+        let again = |row: usize| {
+            let file = table.describe(row);
+            let bytes = std::fs::read(&file).unwrap_or_default();
+            // One that cannot be embedded agrees with nothing, and is told of when its turn comes.
+            Ok::<_, Infallible>(self.embed_bytes(&bytes, &file).unwrap_or_default())
+        };
+        let Ok(found) = kept.find(&table, &rows, again);
+        let found = files.iter().zip(found);
+        found
+            .filter_map(|(file, values)| Some((file.to_path_buf(), values?)))
+            .collect()
+    }
+
+    /// Keeps embeddings of files.
+    pub(crate) fn remember(&self, files: &[&Path], values: &[f32]) {
+        if let Some(kept) = self.kept() {
+            let (table, rows) = table_of_files(files);
+            kept.keep(&table, &rows, values);
+        }
     }
 
     /// Embeds the bytes of one photograph; `name` is what messages call it.
@@ -112,6 +166,15 @@ fn explained(error: WeightsError, file: &WeightFile) -> Error {
         "{error}; if they are of another one that `lodestone models` lists, `lodestone weights convert {path} model.safetensors \
          --network NETWORK` says so in the file"
     )
+}
+
+/// Files as a table with a row for each.
+fn table_of_files(files: &[&Path]) -> (Table, Vec<usize>) {
+    let rows = files.iter().map(|file| Row::file(*file, 0, Split::Test));
+    let rows: Vec<Row> = rows.collect();
+    let numbers = (0..rows.len()).collect();
+    let table = Table::of_files("files", Path::new(""), vec![String::new()], rows);
+    (table, numbers)
 }
 
 /// The checksum of a model file or of that of a run folder, which tells what an index was made with.

@@ -1,5 +1,6 @@
 //! `lodestone search`: what photographs are most like, what they would be called, and whether they are known at all.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
 
@@ -30,9 +31,25 @@ pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()
     let opened = Opened::read(&arguments.model, &arguments.device.device)?;
     same_model(&index.gallery, &arguments.index, Some(&opened.checksum))?;
     let photographs = photographs(&arguments.photographs)?;
+    let files: Vec<&Path> = photographs.iter().filter_map(Photograph::file).collect();
+    // Of a single one the look at what is kept would cost more.
+    let kept = match files.len() {
+        0 | 1 => BTreeMap::new(),
+        _ => opened.recall(&files),
+    };
+    let mut made = (Vec::new(), Vec::new());
     let mut broken = 0;
     for photograph in &photographs {
-        let answer = photograph.embed(&opened).and_then(|embedding| {
+        let known = photograph.file().and_then(|file| kept.get(file));
+        let embedding = match known {
+            Some(embedding) => Ok(embedding.clone()),
+            None => photograph.embed(&opened),
+        };
+        if let (None, Some(file), Ok(embedding)) = (known, photograph.file(), &embedding) {
+            made.0.push(file);
+            made.1.extend_from_slice(embedding);
+        }
+        let answer = embedding.and_then(|embedding| {
             let rows = Rows::new(&embedding, opened.size())?;
             let answers = index.ask(rows, arguments.nearest, arguments.precision)?;
             answers.into_iter().next().context("no answer")
@@ -53,6 +70,9 @@ pub(crate) fn run(arguments: &SearchArguments, progress: &Progress) -> Result<()
         if !text.is_empty() {
             outln!("{text}")?;
         }
+    }
+    if files.len() > 1 {
+        opened.remember(&made.0, &made.1);
     }
     ensure!(
         broken == 0,
@@ -102,6 +122,13 @@ enum Photograph {
 }
 
 impl Photograph {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Bytes(_) => None,
+        }
+    }
+
     fn name(&self) -> String {
         match self {
             Self::File(path) => path.to_string_lossy().into_owned(),

@@ -6,7 +6,7 @@
 mod server;
 mod site;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -42,6 +42,15 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
             page.source.display()
         ),
     };
+    // Told before photographs are embedded.
+    let asked = arguments.address.with_port(arguments.port)?;
+    let listener = TcpListener::bind((asked.0.as_str(), asked.1)).with_context(|| {
+        format!(
+            "cannot listen on {}:{}; another port may be free",
+            asked.0, asked.1
+        )
+    })?;
+    let address = listener.local_addr()?;
     let opened = Opened::read(model, &page.device.device)?;
     let gathered = Gathered::read(page, progress)?;
     ensure!(
@@ -62,14 +71,11 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
     let site = Site {
         page: gathered.page(page, progress)?.served_html().into(),
         look_up: Box::new(move |bytes| searched.look_up(bytes)),
-        anyone: !arguments.address.is_loopback(),
+        anyone: !address.ip().is_loopback(),
     };
-    let asked = SocketAddr::new(arguments.address, arguments.port);
-    let listener = TcpListener::bind(asked)
-        .with_context(|| format!("cannot listen on {asked}; another --port may be free"))?;
-    let address = listener.local_addr()?;
     let stop = on_interrupt()?;
-    outln!("http://{address}/ shows the page; Ctrl-C ends it")?;
+    outln!("http://{address}/")?;
+    progress.note("open it in a browser; Ctrl-C ends it");
     server::serve(listener, site, Limits::new(arguments.largest.0), stop)?;
     Ok(())
 }

@@ -47,6 +47,8 @@ fn collect(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) ->
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     /// Long help that no test can check for sense, but for the examples that each command has.
@@ -65,6 +67,24 @@ mod tests {
             below.for_each(|command| check(command, &format!("{name} {}", command.get_name())));
         }
         check(&Arguments::command(), "lodestone");
+    }
+
+    #[test]
+    fn train_alone_asks_for_a_folder_first() {
+        let answer = Arguments::try_parse_from(["lodestone", "train"]).unwrap_err();
+        let text = answer.to_string();
+        assert!(
+            text.contains("<FOLDER|--config <FILE>|--resume <RUN>>"),
+            "{text}"
+        );
+        for arguments in [
+            &["photographs"][..],
+            &["--config", "run.toml"],
+            &["--resume", "runs/first"],
+        ] {
+            let all = ["lodestone", "train"].iter().chain(arguments);
+            assert!(Arguments::try_parse_from(all).is_ok(), "{arguments:?}");
+        }
     }
 
     #[test]

@@ -41,14 +41,16 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &mut Progress) -> Result
     };
     let job = Job {
         config,
-        folder,
+        folder: folder.clone(),
         data: arguments.data.clone(),
         device: arguments.device.device.clone(),
         workers: arguments.workers.clone(),
         resume: arguments.resume.is_some(),
         force: arguments.force,
     };
-    job.run(progress)
+    job.run(progress)?;
+    write_or_go_on(&format!("next: lodestone report {}", quoted(&folder)));
+    Ok(())
 }
 
 /// A run that is all settled.

@@ -21,7 +21,9 @@ use crate::labels::Labels;
 pub enum Miner {
     /// All of them.
     All,
-    /// Per anchor the farthest positive and the nearest negative; see [`batch_hard`](super::batch_hard).
+    /// Per anchor the farthest positive and the nearest negative.
+    ///
+    /// See [`batch_hard`](super::batch_hard).
     #[default]
     Hard,
     /// All triplets whose negative is farther than the positive, by at most the margin.
@@ -29,31 +31,38 @@ pub enum Miner {
         /// Margin, in units of the distance.
         margin: f64,
     },
-    /// Per positive pair the nearest negative farther than the positive, if inside the margin; see
-    /// [`semi_hard_per_pair`](super::semi_hard_per_pair).
+    /// Per positive pair the nearest negative farther than the positive, if inside the margin.
+    ///
+    /// See [`semi_hard_per_pair`](super::semi_hard_per_pair).
     SemiHardNearest {
         /// Margin, in units of the distance.
         margin: f64,
     },
-    /// The same, and the farthest negative where none is farther than the positive, as in TensorFlow's contributed loss.
+    /// Per positive pair the nearest negative farther than the positive, or the farthest negative where none is, as in TensorFlow's
+    /// contributed loss.
     SemiHardOrFarthest,
-    /// Per anchor the nearest positive with one negative; see [`easy_positive`](super::easy_positive).
+    /// Per anchor the nearest positive with one negative.
+    ///
+    /// See [`easy_positive`](super::easy_positive).
     EasyPositive {
         /// Which negative goes with it.
         negatives: NegativeChoice,
     },
-    /// Per positive pair a negative drawn evenly over distances; see [`distance_weighted`](super::distance_weighted). For
-    /// unit-length embeddings.
+    /// Per positive pair a negative drawn evenly over distances, for unit-length embeddings.
+    ///
+    /// See [`distance_weighted`](super::distance_weighted).
     DistanceWeighted {
         /// Distances below this count as this; 0.5 in the paper.
         nearest: f64,
         /// Negatives farther than this are never drawn; 1.4 in the paper.
         farthest: f64,
-        /// Seed, mixed with [`Labels::with_draw`].
+        /// Seed of the draw, mixed with the number of the step.
         seed: u64,
     },
-    /// Per anchor the pairs that are not yet in order; see [`multi_similarity`](super::multi_similarity). For unit-length
+    /// Per anchor the positives that some negative is nearer than, and the negatives that are nearer than some positive; for unit-length
     /// embeddings.
+    ///
+    /// See [`multi_similarity`](super::multi_similarity).
     MultiSimilarity {
         /// Tolerance in cosine similarity; 0.1 in the paper.
         epsilon: f64,

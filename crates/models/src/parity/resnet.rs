@@ -87,23 +87,31 @@ fn resnet_in_use_with_burns_operators_gives_torchvisions_numbers() {
 
 #[test]
 fn resnet18_in_training_gives_torchvisions_numbers() {
-    RESNET_18.training();
+    RESNET_18.training(LAST_BLOCK);
 }
 
 #[test]
 fn resnet34_in_training_gives_torchvisions_numbers() {
-    RESNET_34.training();
+    RESNET_34.training(LAST_BLOCK);
 }
 
 #[test]
 fn resnet50_in_training_gives_torchvisions_numbers() {
-    RESNET_50.training();
+    // Winograd's sums round otherwise, so that a ReLU behind the last block, of 18 positions a channel, decides otherwise: a hundredth
+    // of the largest value. With burn's operators, below, the bound of the others holds.
+    RESNET_50.training([2e-2, 2e-3]);
 }
 
 #[test]
 fn resnet_in_training_with_burns_operators_gives_torchvisions_numbers() {
-    with_burn_operators(|| RESNET_18.training());
+    with_burn_operators(|| {
+        RESNET_18.training(LAST_BLOCK);
+        RESNET_50.training(LAST_BLOCK);
+    });
 }
+
+/// Shares that a gradient of the last block may be off, of a sample's largest value and of the norm.
+const LAST_BLOCK: [f32; 2] = [2e-3, 5e-4];
 
 impl Case {
     fn evaluation(&self, mode: &str, size: usize) {
@@ -133,7 +141,7 @@ impl Case {
         }
     }
 
-    fn training(&self) {
+    fn training(&self, last_block: [f32; 2]) {
         let golden = self.golden("train");
         let device = Device::flex().autodiff();
         let mut classifier = self.filled(&device);
@@ -151,7 +159,7 @@ impl Case {
             let gradient = gradient(&mut classifier, name, &gradients);
             match index {
                 // One value may be off for the reason given there.
-                3 => golden.gradient_but_for_one(name, &gradient, [2e-3, 5e-4]),
+                3 => golden.gradient_but_for_one(name, &gradient, last_block),
                 _ => golden.gradient(name, &gradient, [0.12, 1e-2]),
             }
         }

@@ -6,9 +6,10 @@ use toml::{Table, Value};
 
 use crate::config::explain::explain_in;
 use crate::config::run_config::RunConfig;
+use crate::config::run_file::short;
 
 /// The run file of a configuration, with all defaults spelled out and the first sentence of each key's documentation above
-/// it. Keys that have no value stand in comments.
+/// it, and that of its value where it is one of a list. Keys that have no value stand in comments.
 ///
 /// # Example
 /// ```
@@ -25,7 +26,7 @@ use crate::config::run_config::RunConfig;
 pub fn documented(config: &RunConfig) -> String {
     let mut text = String::new();
     // Structs, numbers, text and lists only: there is nothing in a configuration that TOML cannot hold.
-    if let Ok(config) = Value::try_from(config)
+    if let Ok(config) = Value::try_from(config).map(short)
         && let Value::Table(table) = &config
     {
         write_table(&mut text, &config, table, "");
@@ -43,18 +44,18 @@ fn write_table(text: &mut String, config: &Value, table: &Table, path: &str) {
         .iter()
         .partition(|(_, value)| matches!(value, Value::Table(_)));
     for (name, value) in values {
-        comment(text, config, &below(name));
+        comment(text, config, &below(name), value.as_str());
         let _ = writeln!(text, "{name} = {value}");
     }
     for name in absent(config, table, path) {
-        comment(text, config, &below(&name));
+        comment(text, config, &below(&name), None);
         let _ = writeln!(text, "# {name} =");
     }
     for (name, value) in tables {
         let Value::Table(inner) = value else { continue };
         let key = below(name);
         text.push('\n');
-        comment(text, config, &key);
+        comment(text, config, &key, None);
         let _ = writeln!(text, "[{key}]");
         write_table(text, config, inner, &key);
     }
@@ -69,14 +70,22 @@ fn absent(config: &Value, table: &Table, path: &str) -> Vec<String> {
     known.filter(|name| !table.contains_key(name)).collect()
 }
 
-fn comment(text: &mut String, config: &Value, key: &str) {
+/// Says what a key means, and what the value `chosen` of a list does.
+fn comment(text: &mut String, config: &Value, key: &str, chosen: Option<&str>) {
     let Ok(explanation) = explain_in(config, key) else {
         return;
     };
-    let meaning = explanation.meanings.first();
-    let first = meaning.map_or("", |meaning| first_sentence(&meaning.text));
+    let Some(meaning) = explanation.meanings.first() else {
+        return;
+    };
+    let first = first_sentence(&meaning.text);
     if !first.is_empty() {
         let _ = writeln!(text, "# {first}");
+    }
+    let values = meaning.values.iter();
+    let said = values.filter(|(name, _)| Some(name.as_str()) == chosen);
+    if let Some((name, said)) = said.into_iter().find(|(_, said)| !said.is_empty()) {
+        let _ = writeln!(text, "# {name}: {}", first_sentence(said));
     }
 }
 
@@ -118,6 +127,18 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_a_list_is_explained_and_numbers_have_few_digits() {
+        let text = documented(&small_config(&["optimizer.rule={kind=\"adam\"}"]));
+        assert!(text.contains("beta_1 = 0.9\n"), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let at = lines.iter().position(|line| *line == "when = \"epochs\"");
+        assert_eq!(
+            lines[at.unwrap() - 1],
+            "# epochs: At the end of every so many epochs."
+        );
+    }
+
+    #[test]
     fn a_key_of_several_variants_is_explained_as_in_the_one_that_is_chosen() {
         let mut shared = 0;
         for kind in LossConfig::KINDS {
@@ -142,7 +163,10 @@ mod tests {
                 // The tag itself is explained where the variants are.
                 if let Some(own) = own.filter(|_| name != "kind") {
                     let comment = format!("# {}", first_sentence(&own.text));
-                    assert_eq!(loss[at - 1], comment, "{kind}: {name}");
+                    let above = loss[..at].iter().rev();
+                    let mut above = above.take_while(|line| line.starts_with("# "));
+                    // A value of a list has a line of its own below.
+                    assert!(above.any(|line| *line == comment), "{kind}: {name}");
                     shared += usize::from(meanings.len() > 1);
                 }
             }

@@ -32,16 +32,26 @@ pub struct Meaning {
 
 /// A key that no run file has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no run file has a key `{key}`{}", nearest.as_ref().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default())]
+#[error("no run file has a key `{key}`{}", meant(likely))]
 pub struct UnknownKey {
     key: String,
-    nearest: Option<String>,
+    /// What may be meant, likeliest first.
+    likely: Vec<String>,
+}
+
+fn meant(likely: &[String]) -> String {
+    let quoted: Vec<String> = likely.iter().map(|known| format!("`{known}`")).collect();
+    match quoted.as_slice() {
+        [] => "; `lodestone explain` lists all keys".to_owned(),
+        [one] => format!("; did you mean {one}?"),
+        [rest @ .., last] => format!("; did you mean {} or {last}?", rest.join(", ")),
+    }
 }
 
 /// Explains a key of a run file, given by its path.
 ///
 /// # Errors
-/// If there is no such key; the error names the nearest one.
+/// If there is no such key; the error names those that may be meant.
 ///
 /// # Example
 /// ```
@@ -55,7 +65,10 @@ pub fn explain(key: &str) -> Result<Explanation, UnknownKey> {
 }
 
 /// What a key means in `config`, the value of a run file: of several variants that have it, those alone that are chosen there.
-pub(crate) fn explain_in(config: &toml::Value, key: &str) -> Result<Explanation, UnknownKey> {
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_in(config: &toml::Value, key: &str) -> Result<Explanation, UnknownKey> {
     explain_where(key, Some(config))
 }
 
@@ -69,18 +82,48 @@ fn explain_where(key: &str, value: Option<&toml::Value>) -> Result<Explanation, 
             .collect();
     }
     if found.is_empty() {
-        let known = keys();
-        let distance = |known: &String| strsim::damerau_levenshtein(known, key);
-        let nearest = known.iter().min_by_key(|known| distance(known)).cloned();
         return Err(UnknownKey {
             key: key.to_owned(),
-            nearest,
+            likely: likely(key),
         });
     }
     Ok(Explanation {
         key: key.to_owned(),
         meanings: found.iter().map(|place| place.meaning(&schema)).collect(),
     })
+}
+
+/// Known keys that `key` may mean, likeliest first, at most three.
+fn likely(key: &str) -> Vec<String> {
+    let scored = keys()
+        .into_iter()
+        .filter_map(|known| Some((unlikeliness(&known, key)?, known)));
+    let mut scored: Vec<(usize, String)> = scored.collect();
+    scored.sort_unstable();
+    let least = scored.first().map_or(0, |(score, _)| *score);
+    let near = scored
+        .into_iter()
+        .take_while(|(score, _)| *score <= least + 1);
+    near.take(3).map(|(_, known)| known).collect()
+}
+
+/// How unlikely it is that `known` was meant by `key`: by letters that are wrong, or by its last name alone, under whatever table it
+/// stands; none if it is out of the question.
+fn unlikeliness(known: &str, key: &str) -> Option<usize> {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let (own, asked) = (last(known), last(key));
+    let letters = |one: &str, other: &str| {
+        let wrong = strsim::damerau_levenshtein(one, other);
+        (wrong <= other.chars().count() / 4 + 1).then_some(wrong)
+    };
+    let by_name = match () {
+        () if asked.len() < 3 => None,
+        () if own == asked => Some(1),
+        () if own.split('_').any(|word| word == asked) => Some(2),
+        () if own.contains(&asked) => Some(3),
+        () => letters(&own, &asked).map(|wrong| wrong + 1),
+    };
+    [letters(known, key), by_name].into_iter().flatten().min()
 }
 
 /// Every key that a run file may have, by its path.
@@ -310,7 +353,7 @@ fn text_of(node: &Value) -> &str {
     node["description"].as_str().unwrap_or("")
 }
 
-/// A doc comment without the marks of its links: `[`MagnetLoss`](crate::MagnetLoss)` is `MagnetLoss`.
+/// A doc comment without the marks of its links: `[`MagnetLoss`](crate::MagnetLoss)` is `MagnetLoss`, and `[`Miner::All`]` is `all`.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -319,7 +362,7 @@ fn plain(text: &str) -> String {
             break;
         };
         plain += &rest[..open];
-        plain += &rest[open + 1..=close];
+        plain += &format!("`{}`", as_in_files(&rest[open + 2..close]));
         rest = &rest[close + 2..];
         // A path in brackets says where the link goes.
         if rest.starts_with('(')
@@ -329,6 +372,22 @@ fn plain(text: &str) -> String {
         }
     }
     unwrapped(&(plain + rest))
+}
+
+/// A variant by the name that a run file has for it: `Distance::UnitEuclidean` is `unit_euclidean` there.
+fn as_in_files(name: &str) -> String {
+    let variant = name.rsplit_once("::").map(|(_, variant)| variant);
+    let Some(variant) = variant.filter(|name| name.starts_with(char::is_uppercase)) else {
+        return name.to_owned();
+    };
+    let mut written = String::new();
+    for letter in variant.chars() {
+        if letter.is_uppercase() && !written.is_empty() {
+            written.push('_');
+        }
+        written.extend(letter.to_lowercase());
+    }
+    written
 }
 
 /// Paragraphs on one line each; lists and formulas keep their lines.
@@ -426,10 +485,38 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_key_is_answered_with_those_that_may_be_meant() {
+        let said = |key: &str| explain(key).unwrap_err().to_string();
+        let nearest = said("nearest");
+        for known in [
+            "`loss.mining.nearest`",
+            "`evaluation.nearest_clusters`",
+            "`evaluation.nearest_neighbours`",
+        ] {
+            assert!(nearest.contains(known), "{nearest}");
+        }
+        for (key, known) in [
+            ("train.refesh", "did you mean `train.refresh`?"),
+            ("embedding_size", "`model.head.embedding_size`"),
+            ("train.threads", "`data.threads`"),
+            ("freze_until", "`model.freeze_until`"),
+            ("zzzzzzzz", "`lodestone explain` lists all keys"),
+        ] {
+            assert!(said(key).contains(known), "{}", said(key));
+        }
+    }
+
+    #[test]
     fn marks_of_links_are_taken_off() {
         assert_eq!(
             plain("See [`A`](crate::A) and [`B`], not [c]."),
             "See `A` and `B`, not [c]."
+        );
+        assert_eq!(
+            plain(
+                "Default [`Distance::UnitEuclidean`](crate::Distance::UnitEuclidean), see [`A::b`]."
+            ),
+            "Default `unit_euclidean`, see `A::b`."
         );
     }
 

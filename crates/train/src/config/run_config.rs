@@ -519,3 +519,28 @@ impl TrainConfig {
             .map_err(|error| format!("train.refresh: {error}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::run_file;
+
+    #[test]
+    fn every_run_file_of_the_repository_is_understood() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut read = 0;
+        for set in root.join("datasets").read_dir().unwrap() {
+            for file in set.unwrap().path().read_dir().into_iter().flatten() {
+                let file = file.unwrap().path();
+                if file.extension().is_some_and(|ending| ending == "toml") {
+                    let config: Result<RunConfig, _> = run_file::read(&file, &[]);
+                    assert!(config.is_ok(), "{}: {config:?}", file.display());
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 9, "{read}");
+    }
+}

@@ -184,9 +184,24 @@ pub fn by_key(settings: &impl Serialize) -> BTreeMap<String, String> {
     }
     let mut found = BTreeMap::new();
     if let Ok(value) = Value::try_from(settings) {
-        walk("", &value, &mut found);
+        walk("", &short(value), &mut found);
     }
     found
+}
+
+/// The value with numbers that came from single precision in as few digits as a person writes: 0.9, not 0.8999999761581421.
+pub(crate) fn short(value: Value) -> Value {
+    match value {
+        Value::Float(wide) if f64::from(wide as f32) == wide => {
+            Value::Float((wide as f32).to_string().parse().unwrap_or(wide))
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(short).collect()),
+        Value::Table(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, short(value)));
+            Value::Table(fields.collect())
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +209,24 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+
+    #[test]
+    fn numbers_of_single_precision_have_the_digits_that_were_written() {
+        #[derive(Serialize)]
+        struct Numbers {
+            single: Vec<f32>,
+            double: f64,
+            third: f64,
+        }
+        let found = by_key(&Numbers {
+            single: vec![1.3333, 0.9, 1e-5],
+            double: 0.1,
+            third: 1.0 / 3.0,
+        });
+        assert_eq!(found["single"], "[1.3333, 0.9, 0.00001]");
+        assert_eq!(found["double"], "0.1");
+        assert_eq!(found["third"], "0.3333333333333333");
+    }
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(default, deny_unknown_fields)]

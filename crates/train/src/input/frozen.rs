@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lodestone_data::{Broken, Draws, Loader, View};
-use lodestone_files::write_whole;
+use lodestone_files::{touch, write_whole};
 use lodestone_models::{Embedder, StageId};
 use sha2::{Digest, Sha256};
 
@@ -153,7 +153,7 @@ impl FrozenSource<'_> {
                 * self.rows.len()
                 * shape.iter().product::<usize>()
                 * size_of::<f32>();
-        if !std::fs::metadata(&path).is_ok_and(|file| file.len() == bytes as u64) {
+        if !is_whole(&path, bytes as u64) {
             observer.on(Event::Note(&format!(
                 "computing the frozen part once: {} images in {} views, {:.1} GB in {}",
                 self.rows.len(),
@@ -163,6 +163,7 @@ impl FrozenSource<'_> {
             )));
             self.build(&path, observer)?;
         }
+        touch(&path);
         let failed = |source| TrainError::Cache {
             path: path.clone(),
             source,
@@ -223,6 +224,17 @@ impl FrozenSource<'_> {
             None => Ok(written?),
         }
     }
+}
+
+/// Whether a file has its length and the mark of a cache; one that has not is made again.
+fn is_whole(path: &Path, bytes: u64) -> bool {
+    let begins = || -> io::Result<bool> {
+        let mut file = File::open(path)?;
+        let mut start = [0; MAGIC.len()];
+        file.read_exact(&mut start)?;
+        Ok(start == *MAGIC && file.metadata()?.len() == bytes)
+    };
+    begins().unwrap_or(false)
 }
 
 impl FrozenMaps {

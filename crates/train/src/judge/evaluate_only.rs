@@ -7,7 +7,7 @@ use lodestone_sampling::Classes;
 use crate::error::TrainError;
 use crate::input::parts::Parts;
 use crate::judge::evaluate::{Findings, Judged, find, headline};
-use crate::judge::judging::note_receipt;
+use crate::judge::judging::{Judge, note_receipt};
 use crate::judge::outcomes;
 use crate::judge::saved_embeddings;
 use crate::learn::learner::Learner;
@@ -48,7 +48,10 @@ impl Trainer {
         let all: [&[usize]; 2] = [&parts.train, parts.rows(held_out)];
         let mut evaluation =
             setup.evaluation_source(config, &all, &self.places.cache, &device, observer)?;
-        let judge = self.judge_of(&parts, &classes, &setup.loader);
+        let judge = Judge {
+            cache: Some(&self.places.cache),
+            ..self.judge_of(&parts, &classes, &setup.loader)
+        };
         let judgement = judge.judge(&learner, &state, held_out, &mut evaluation, observer)?;
         let mut report = judgement.report;
         if config.train.receipts {

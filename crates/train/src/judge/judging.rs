@@ -11,6 +11,7 @@ use lodestone_sampling::{Classes, Index, ReceiptSummary, RefreshSource};
 use crate::config::run_config::RunConfig;
 use crate::error::TrainError;
 use crate::input::columns::rows_of;
+use crate::input::embedding_cache::{Embedded, EmbeddingCache, Pass};
 use crate::input::parts::Parts;
 use crate::input::source::EvaluationSource;
 use crate::judge::evaluate::{Findings, Judged, find, headline};
@@ -24,6 +25,7 @@ use crate::run::setup::needs_index;
 use crate::run::state::State;
 
 /// What does not change between the judgements of a run.
+#[derive(Clone, Copy)]
 pub(crate) struct Judge<'a> {
     pub(crate) config: &'a RunConfig,
     pub(crate) table: &'a Table,
@@ -34,6 +36,9 @@ pub(crate) struct Judge<'a> {
     pub(crate) device: &'a Device,
     /// Where the embeddings are written, if they are asked for.
     pub(crate) keep: Option<&'a Path>,
+    /// The cache folder where embeddings are looked for and kept: for weights that others will ask for, as those on the way of a
+    /// run are not.
+    pub(crate) cache: Option<&'a Path>,
 }
 
 /// A report, what the rules say of each held-out image, and what the nearest images of a few look like.
@@ -59,11 +64,16 @@ impl Judge<'_> {
         let (config, parts) = (self.config, self.parts);
         let rows = parts.rows(held_out);
         let dim = learner.embedder.embedding_size();
+        let cache = self.cache.map(|folder| {
+            let (preprocessing, pass) = (self.loader.preprocessing(), Pass::Judged);
+            let embedder = learner.judged().embedder;
+            EmbeddingCache::new(folder, &embedder, preprocessing, self.device, pass)
+        });
         let mut embed =
-            |rows: &[usize]| learner.embed_judged(rows, evaluation, self.device, observer);
+            |rows: &[usize]| self.embed(learner, rows, cache.as_ref(), evaluation, observer);
         let (gallery, queries) = (embed(&parts.train)?, embed(rows)?);
         // Without those that are left out as broken.
-        let (train, rows) = (gallery.of(&parts.train), queries.of(rows));
+        let (train, rows) = (gallery.rows, queries.rows);
         let (gallery, queries) = (gallery.values, queries.values);
         let logits = learner.logits(&queries, dim, self.device);
         let logits = match &logits {
@@ -144,6 +154,41 @@ impl Judge<'_> {
             outcomes,
             strip,
         })
+    }
+
+    /// Embeddings of some rows by the weights that are judged: those that the cache has, and the others computed.
+    fn embed(
+        &self,
+        learner: &Learner,
+        rows: &[usize],
+        cache: Option<&EmbeddingCache>,
+        evaluation: &mut EvaluationSource,
+        observer: &mut dyn Observer,
+    ) -> Result<Embedded, TrainError> {
+        let mut make = |rows: &[usize]| {
+            let found = learner.embed_judged(rows, evaluation, self.device, observer);
+            match found {
+                Ok(found) => Ok(Embedded {
+                    rows: found.of(rows),
+                    values: found.values,
+                    ..Embedded::default()
+                }),
+                // The cache may have others.
+                Err(TrainError::Unreadable { reason, .. }) => Ok(Embedded {
+                    skipped: rows.iter().map(|&row| (row, reason.clone())).collect(),
+                    ..Embedded::default()
+                }),
+                Err(error) => Err(error),
+            }
+        };
+        let embedded = match cache {
+            Some(cache) => cache.embed(self.table, rows, usize::MAX, make)?,
+            None => make(rows)?,
+        };
+        match embedded.rows.is_empty() && !embedded.skipped.is_empty() {
+            true => Err(TrainError::unreadable(&embedded.skipped)),
+            false => Ok(embedded),
+        }
     }
 
     /// The nearest training images of a few training images.

@@ -6,7 +6,7 @@ use lodestone_eval::Report;
 use crate::error::TrainError;
 use crate::input::left_out::LeftOut;
 use crate::input::source::EvaluationSource;
-use crate::judge::judging::note_receipt;
+use crate::judge::judging::{Judge, note_receipt};
 use crate::judge::outcomes;
 use crate::record::observer::{Event, Observer};
 use crate::record::results;
@@ -44,9 +44,12 @@ pub(crate) fn finish(
         let (mut report, outcomes) = match judged_already {
             Some(found) => (found.report, found.outcomes),
             None => {
-                let judgement = run
-                    .judge
-                    .judge(&learner, &state, part, evaluation, observer);
+                // Of these weights others will ask for the embeddings: reports, clusters, indices.
+                let judge = Judge {
+                    cache: Some(&run.trainer.places.cache),
+                    ..run.judge
+                };
+                let judgement = judge.judge(&learner, &state, part, evaluation, observer);
                 let judgement = judgement.map_err(|error| at_step(step, error))?;
                 let tag = format!("neighbours/{}", part.name());
                 log.image(step + 1, &tag, judgement.strip, observer)?;

@@ -165,6 +165,7 @@ impl Trainer {
             loader,
             device: &self.device,
             keep: self.keep.as_deref(),
+            cache: None,
         }
     }
 }

@@ -62,7 +62,12 @@ pub(super) fn run(arguments: &VerifyArguments, progress: &mut Progress) -> Resul
         print(&folder, &official, &sums, &report)?;
     }
     match faults {
-        0 => Ok(()),
+        0 => {
+            if !arguments.json {
+                outln!("nothing wrong in {}", folder.display())?;
+            }
+            Ok(())
+        }
         1 => bail!("1 fault in {}", folder.display()),
         faults => bail!("{faults} faults in {}", folder.display()),
     }
