@@ -5,27 +5,40 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use image::RgbImage;
-use lodestone_models::{Auxiliary, ClassifierConfig, ConvNetConfig, NetworkConfig, WeightFile};
+use lodestone_models::{
+    Auxiliary, ClassifierConfig, ConvNetConfig, NetworkConfig, ResNetConfig, WeightFile,
+};
 
-use crate::lodestone::{SHORT, fails, lodestone, succeeds};
+use serde_json::Value;
+
+use crate::data::picture;
+use crate::lodestone::{SHORT, fails, lodestone, repository, succeeds};
 
 /// Published weights of a small network with a classifier over five classes, as `.safetensors`.
 fn published(folder: &Path) -> PathBuf {
-    let path = folder.join("published.safetensors");
+    let network = NetworkConfig::ConvNet(ConvNetConfig::default());
+    weights_of(network, &folder.join("published.safetensors"))
+}
+
+/// Weights as torchvision names those of ResNet-18, with a classifier over five classes.
+fn resnet(folder: &Path) -> PathBuf {
+    let network = NetworkConfig::ResNet18(ResNetConfig {});
+    weights_of(network, &folder.join("resnet18.safetensors"))
+}
+
+fn weights_of(network: NetworkConfig, path: &Path) -> PathBuf {
     let config = ClassifierConfig {
-        network: NetworkConfig::ConvNet(ConvNetConfig::default()),
+        network,
         classes: 5,
         dropout: 0.0,
         auxiliary: Auxiliary::Without,
     };
     let classifier = config.init(1, &Device::flex());
-    classifier
-        .write_weights(&path, &Default::default())
-        .unwrap();
-    path
+    classifier.write_weights(path, &Default::default()).unwrap();
+    path.to_path_buf()
 }
 
-/// The same file without one of its tensors.
+/// The small network's file without one of its tensors.
 fn incomplete(folder: &Path) -> PathBuf {
     let mut file = WeightFile::read(&published(folder)).unwrap();
     file.tensors.remove("block2.bn.weight").unwrap();
@@ -83,7 +96,7 @@ fn weights_become_a_file_that_embeds_alone() {
         "embedder.head.kind = features",
         "preprocessing.crop = 20",
         "preprocessing.channel_order = grey",
-        "distance = euclidean",
+        "distance = cosine",
     ] {
         assert!(inspected.contains(line), "{inspected}");
     }
@@ -301,4 +314,291 @@ fn every_network_is_listed_with_measured_numbers() {
         error.contains("at least 75x75 pixels, these are 64x64"),
         "{error}"
     );
+}
+
+/// Pictures in one folder, without class folders.
+fn loose(folder: &Path, count: u32) -> PathBuf {
+    let loose = folder.join("lose Bilder");
+    fs::create_dir_all(&loose).unwrap();
+    for number in 0..count {
+        picture(number)
+            .save(loose.join(format!("{number}.png")))
+            .unwrap();
+    }
+    loose
+}
+
+#[test]
+fn published_weights_search_photographs_without_classes_in_two_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = |arguments: &[&str]| lodestone(folder.path(), arguments);
+    let (weights, photographs) = (resnet(folder.path()), loose(folder.path(), 6));
+    let index = folder.path().join("photographs.index");
+    let (weights, index) = (text(&weights), text(&index));
+    let build = ["-q", "index", "build", index, text(&photographs)];
+    let build = [&build[..], &["--model", weights]].concat();
+    let printed = succeeds(&mut ours(&build));
+    assert!(
+        printed.contains("6 photographs without classes, 512 values each, exact"),
+        "{printed}"
+    );
+    let third = photographs.join("3.png");
+    let search = ["search", weights, index, text(&third), "-k", "2"];
+    let printed = succeeds(&mut ours(&search));
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[0], format!("{}: nearest", third.display()));
+    assert_eq!(lines.len(), 3);
+    assert!(lines[1].ends_with(&format!("  {}", third.display())));
+    assert!(
+        !printed.contains("unknown") && !printed.contains('%'),
+        "{printed}"
+    );
+    let printed = succeeds(&mut ours(&[&search[..], &["--json"]].concat()));
+    let answer: Value = serde_json::from_str(&printed).unwrap();
+    assert!(answer["nearest"][0]["distance"].as_f64().unwrap() < 1e-3);
+    assert_eq!(answer["classes"], Value::Array(Vec::new()));
+    assert!(answer["unknown"].is_null() && answer["familiarity"].is_null());
+    let said = succeeds(&mut ours(&["index", "info", index]));
+    assert_eq!(said.lines().count(), 1, "{said}");
+
+    // A further one of no class is taken; one with a class beside them is not, nor one without among some with.
+    let another = folder.path().join("another.png");
+    picture(40).save(&another).unwrap();
+    let add = ["-q", "index", "add", index, text(&another)];
+    let add = [&add[..], &["--model", weights]].concat();
+    let printed = succeeds(&mut ours(&add));
+    assert!(
+        printed.contains("7 photographs without classes"),
+        "{printed}"
+    );
+    let error = fails(&mut ours(&[&add[..], &["--class", "cups"]].concat()));
+    assert!(
+        error.contains(
+            "another.png is of the class cups, but the photographs of the index have none"
+        ),
+        "{error}"
+    );
+    fs::create_dir(photographs.join("cups")).unwrap();
+    picture(41).save(photographs.join("cups/41.png")).unwrap();
+    let error = fails(&mut ours(&[&build[..], &["--force"]].concat()));
+    assert!(
+        error.contains("0.png lies in no class folder, but")
+            && error.contains("41.png in that of cups: say with --class"),
+        "{error}"
+    );
+    let error = fails(&mut ours(&["index", "remove", index, "--class", "cups"]));
+    assert!(error.contains("have no classes"), "{error}");
+}
+
+#[test]
+fn published_weights_embed_as_the_model_that_is_made_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = |arguments: &[&str]| succeeds(&mut lodestone(folder.path(), arguments));
+    let (weights, photographs) = (resnet(folder.path()), loose(folder.path(), 3));
+    let (weights, photographs) = (text(&weights), text(&photographs));
+    let inspected = ours(&["weights", "inspect", weights]);
+    let said = "as a model: ResNet-18, embeddings of 512 values from images of 224×224 pixels, compared by cosine";
+    assert!(inspected.contains(said), "{inspected}");
+    let [described, model] =
+        ["described", "model"].map(|name| folder.path().join(format!("{name}.safetensors")));
+    let printed = ours(&["weights", "convert", weights, text(&described)]);
+    assert!(printed.contains("ResNet-18"), "{printed}");
+    let inspected = ours(&["weights", "inspect", text(&described)]);
+    for line in [
+        "fc.weight  F32  [5, 512]",
+        "embedder.network.architecture = resnet18",
+        "preprocessing.crop = 224",
+        "distance = cosine",
+    ] {
+        assert!(inspected.contains(line), "{inspected}");
+    }
+    let convert = ["weights", "convert", weights, text(&model)];
+    ours(&[&convert[..], &["--network", "resnet18"]].concat());
+    let embed = |model: &str, name: &str| -> ndarray::Array2<f32> {
+        let out = folder.path().join(name);
+        ours(&["-q", "embed", model, photographs, "-o", text(&out)]);
+        ndarray_npy::read_npy(&out).unwrap()
+    };
+    let embeddings = embed(weights, "e.npy");
+    assert_eq!(embeddings.dim(), (3, 512));
+    for row in embeddings.rows() {
+        let length = row.dot(&row).sqrt();
+        assert!((length - 1.0).abs() < 1e-4, "{length}");
+    }
+    assert_eq!(embed(text(&described), "d.npy"), embeddings);
+    assert_eq!(embed(text(&model), "m.npy"), embeddings);
+}
+
+#[test]
+fn published_weights_make_a_page_and_clusters_of_a_folder_and_are_judged_by_any_run_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = |arguments: &[&str]| lodestone(folder.path(), arguments);
+    let weights = resnet(folder.path());
+    let weights = text(&weights);
+    let photographs = folder.path().join("photographs");
+    for (class, name) in ["cups", "plates"].iter().enumerate() {
+        fs::create_dir_all(photographs.join(name)).unwrap();
+        for number in 0..5 {
+            let path = photographs.join(name).join(format!("{number}.png"));
+            picture(100 * class as u32 + number).save(path).unwrap();
+        }
+    }
+    let source = text(&photographs);
+    let printed = succeeds(&mut ours(&["-q", "report", source, "--model", weights]));
+    assert!(
+        printed.contains("photographs.html: 10 photographs, precision_at_1"),
+        "{printed}"
+    );
+    let clusters = ["-q", "clusters", source, "--model", weights];
+    let printed = succeeds(&mut ours(&[&clusters[..], &["--clusters", "2"]].concat()));
+    assert!(
+        printed.contains("4 clusters of 10 images in 2 classes"),
+        "{printed}"
+    );
+    for made in ["photographs.html", "photographs.png"] {
+        assert!(folder.path().join(made).exists(), "{made}");
+    }
+    let error = fails(&mut ours(&["report", source]));
+    assert!(
+        error.contains("has no run.toml, so it is no run") && error.contains("--model"),
+        "{error}"
+    );
+
+    // The run file names a small network, which these weights are not of.
+    let file = folder.path().join("run.toml");
+    succeeds(&mut ours(&["init", source, "--out", text(&file)]));
+    let evaluate = ["evaluate", "--frozen", "--json", "--config", text(&file)];
+    let evaluate = [&evaluate[..], &["--weights", weights]].concat();
+    let output = ours(&evaluate).current_dir(folder.path()).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    // The trunk of ResNet-18 has 20 convolutions, each with a normalisation of four tensors.
+    let loaded = "resnet18.safetensors: 100 tensors loaded";
+    assert!(said.contains(loaded), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["notes"]["loss"], "none: frozen features");
+    assert!(!report["measures"].as_object().unwrap().is_empty());
+
+    // Without class folders no neighbour is right or wrong.
+    let loose = loose(folder.path(), 6);
+    let printed = succeeds(&mut ours(&[
+        "-q",
+        "report",
+        text(&loose),
+        "--model",
+        weights,
+    ]));
+    assert!(
+        printed.contains("6 photographs;") && !printed.contains("precision"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn what_is_no_model_is_told_with_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = |arguments: &[&str]| lodestone(folder.path(), arguments);
+    let (weights, photographs) = (resnet(folder.path()), loose(folder.path(), 2));
+    let (weights, source) = (text(&weights), text(&photographs));
+    let [index, embeddings] = ["x.index", "e.safetensors"].map(|name| folder.path().join(name));
+    let build = ["-q", "index", "build", text(&index), source];
+    succeeds(&mut ours(&[&build[..], &["--model", weights]].concat()));
+    succeeds(&mut ours(&[
+        "-q",
+        "embed",
+        weights,
+        source,
+        "-o",
+        text(&embeddings),
+    ]));
+    let small = published(folder.path());
+    let picture = photographs.join("0.png");
+    let gone = folder.path().join("gone.pth");
+    let cases: [(&Path, &[&str]); 6] = [
+        (
+            &photographs,
+            &["is a folder without model.safetensors", "published weights"],
+        ),
+        (
+            &index,
+            &["x.index holds an index and no model: name the model"],
+        ),
+        (
+            &embeddings,
+            &["e.safetensors holds embeddings and no model"],
+        ),
+        (
+            &small,
+            &[
+                "published.safetensors holds 17 tensors, the first of which is `block1.bn.bias`",
+                "ResNet-50; if they are of another one",
+                "lodestone weights convert",
+            ],
+        ),
+        (&picture, &["0.png is not a usable weight file"]),
+        (&gone, &["cannot read", "gone.pth"]),
+    ];
+    let out = folder.path().join("out.npy");
+    for (model, parts) in cases {
+        let error = fails(&mut ours(&["embed", text(model), source, "-o", text(&out)]));
+        for part in parts {
+            assert!(error.contains(part), "{error}");
+        }
+        let photo = text(&picture);
+        fails(&mut ours(&["search", text(model), text(&index), photo]));
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn googlenet_of_the_bvlc_names_photographs_of_class_folders() {
+    let weights = repository().join("../shared/weights/bvlc_googlenet.safetensors");
+    if !weights.exists() {
+        eprintln!("skipped: {} is absent", weights.display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let photographs = folder.path().join("photographs");
+    // Stripes and discs of other widths and colours.
+    let drawn = |kind: usize, number: u32| {
+        RgbImage::from_fn(96, 96, |x, y| {
+            let (dx, dy) = (x as i32 - 48, y as i32 - 48);
+            let inside = match kind {
+                0 => (x / (6 + number)) % 2 == 0,
+                _ => dx * dx + dy * dy < (18 + 3 * number as i32).pow(2),
+            };
+            let shade = 140 + 10 * number as u8;
+            image::Rgb(if inside {
+                [shade, 60, 50]
+            } else {
+                [230, shade, 240]
+            })
+        })
+    };
+    for (kind, class) in ["stripes", "discs"].iter().enumerate() {
+        fs::create_dir_all(photographs.join(class)).unwrap();
+        for number in 0..5 {
+            let path = photographs.join(class).join(format!("{number}.png"));
+            drawn(kind, number).save(path).unwrap();
+        }
+    }
+    let another = folder.path().join("another.png");
+    drawn(1, 6).save(&another).unwrap();
+    let index = folder.path().join("photographs.index");
+    let (weights, index) = (text(&weights), text(&index));
+    let build = ["-q", "index", "build", index, text(&photographs)];
+    let build = [&build[..], &["--model", weights]].concat();
+    let printed = succeeds(&mut lodestone(folder.path(), &build));
+    assert!(
+        printed.contains("10 photographs of 2 classes, 1024 values each"),
+        "{printed}"
+    );
+    let search = ["search", weights, index, text(&another), "--json"];
+    let printed = succeeds(&mut lodestone(folder.path(), &search));
+    let answer: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(answer["classes"][0]["class_name"], "discs", "{printed}");
+    for near in answer["nearest"].as_array().unwrap().iter().take(3) {
+        assert_eq!(near["class_name"], "discs", "{printed}");
+    }
 }

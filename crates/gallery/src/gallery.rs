@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lodestone_eval::Rows;
+use lodestone_eval::{Rows, Search};
 
 use crate::GalleryError;
 use crate::calibration::{Calibration, Probes};
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 pub struct Entry {
     /// Where the photograph lies; a gallery holds each path once.
     pub path: String,
-    /// Name of its class.
+    /// Name of its class; empty if nobody says.
     pub class: String,
 }
 
@@ -199,6 +199,13 @@ impl Gallery {
         &self.paths
     }
 
+    /// Whether any row has a class. Where none has, there are no centres and no calibration: a search finds rows, and says
+    /// neither what a query would be called nor whether it is known.
+    pub fn has_classes(&self) -> bool {
+        let mut sizes = self.class_sizes().into_iter();
+        sizes.any(|(name, _)| !name.is_empty())
+    }
+
     /// Number of cluster centres.
     pub fn centres(&self) -> usize {
         self.centres.labels.len()
@@ -247,7 +254,19 @@ impl Gallery {
     fn settle(&mut self, touched: &BTreeSet<usize>) -> Result<(), GalleryError> {
         let rows = Rows::new(&self.values, self.dim).expect("rows are added whole");
         let centres = std::mem::take(&mut self.centres);
-        self.centres = centres.renewed(rows, &self.labels, touched, &self.settings)?;
+        if !self.has_classes() {
+            self.calibration = Calibration::default();
+            // What no distance can be computed with is refused here as well.
+            if !rows.is_empty() {
+                Search::leave_one_out(rows)?;
+            }
+            return Ok(());
+        }
+        // Rows that came before any had a class have no centres yet.
+        let with: BTreeSet<usize> = centres.labels.iter().copied().collect();
+        let without: BTreeSet<usize> = self.labels.iter().copied().collect();
+        let touched = &(&without - &with) | touched;
+        self.centres = centres.renewed(rows, &self.labels, &touched, &self.settings)?;
         self.calibration = Calibration::measure(rows, &self.labels, &self.classes, &self.probes)?;
         Ok(())
     }
@@ -326,6 +345,44 @@ pub(crate) mod tests {
         );
         assert_eq!(gallery.remove(|_, _| true).unwrap(), 11);
         assert!(gallery.is_empty());
+    }
+
+    #[test]
+    fn rows_without_a_class_are_found_and_named_nothing() {
+        let mut gallery = filled(&[""], 9);
+        assert!(!gallery.has_classes());
+        assert_eq!((gallery.len(), gallery.centres()), (9, 0));
+        let query = [0.01, 0.0];
+        let ask = |gallery: &Gallery| {
+            let rows = Rows::new(&query, 2).unwrap();
+            gallery.search(rows, 2, 0.95).unwrap().remove(0)
+        };
+        let answer = ask(&gallery);
+        let paths = answer.nearest.iter().map(|near| near.path.as_str());
+        assert_eq!(paths.collect::<Vec<_>>(), ["/0.jpg", "/5.jpg"]);
+        assert!(answer.classes.is_empty());
+        assert_eq!(
+            (answer.unknown, answer.unknown_beyond, answer.familiarity),
+            (None, None, None)
+        );
+        let entry = Entry {
+            path: "x".into(),
+            class: String::new(),
+        };
+        let rows = Rows::new(&[f32::NAN, 0.0], 2).unwrap();
+        let before = gallery.clone();
+        assert!(gallery.add(rows, std::slice::from_ref(&entry)).is_err());
+        assert_eq!(gallery, before);
+        // With a class beside them they are a class of their own.
+        let (values, entries) = class_of("b", 1, 9);
+        gallery
+            .add(Rows::new(&values, 2).unwrap(), &entries)
+            .unwrap();
+        assert_eq!((gallery.has_classes(), gallery.centres()), (true, 6));
+        assert_eq!(ask(&gallery).classes[0].class_name, "");
+        gallery.remove(|_, class| class == "b").unwrap();
+        assert_eq!((gallery.has_classes(), gallery.centres()), (false, 0));
+        assert_eq!(gallery.remove(|_, _| true).unwrap(), 9);
     }
 
     #[test]

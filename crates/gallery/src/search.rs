@@ -10,7 +10,7 @@ use crate::{Gallery, GalleryError, Kind};
 pub struct Answer {
     /// The nearest rows, nearest first.
     pub nearest: Vec<Near>,
-    /// Shares of the votes of the nearest cluster centres (kNC), best first, at most five.
+    /// Shares of the votes of the nearest cluster centres (kNC), best first, at most five; empty where no row has a class.
     pub classes: Vec<ClassVote>,
     /// Whether it is farther from everything than known photographs are; absent if the gallery cannot tell.
     pub unknown: Option<bool>,
@@ -29,7 +29,7 @@ pub struct Near {
     pub key: u64,
     /// Where the photograph lies.
     pub path: String,
-    /// Name of its class.
+    /// Name of its class; empty if nobody says.
     pub class_name: String,
     /// Euclidean distance.
     pub distance: f64,
@@ -88,6 +88,17 @@ impl Gallery {
         found: Vec<Vec<Neighbour>>,
         precision: f64,
     ) -> Result<Vec<Answer>, GalleryError> {
+        if self.centres.labels.is_empty() {
+            let nearest = |list: Vec<Neighbour>| list.into_iter().map(|n| self.near(n)).collect();
+            let answer = |list| Answer {
+                nearest: nearest(list),
+                classes: Vec::new(),
+                unknown: None,
+                unknown_beyond: None,
+                familiarity: None,
+            };
+            return Ok(found.into_iter().map(answer).collect());
+        }
         let vote = SoftVote::new(match self.centres.variance {
             // Where every row is its own centre, any spread ranks the votes alike.
             0.0 => 1.0,

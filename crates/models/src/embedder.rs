@@ -247,15 +247,21 @@ impl Embedder {
         load(slots, file, &rules)
     }
 
-    /// Takes over the weights of an embedder of the same description, head included.
+    /// Takes over the weights of an embedder of the same description, head included. Beside a head without layers the file may
+    /// have the classifiers of the published weights.
     pub(crate) fn load_exactly(&mut self, file: &WeightFile) -> Result<LoadReport, WeightsError> {
-        let options = LoadOptions::default();
+        let network = self.config.network.clone();
+        let mut optional = Vec::new();
+        if self.config.head.kind == HeadKind::Features {
+            optional.extend(network.auxiliary_names());
+            optional.push(network.classifier_name());
+        }
         let rules = LoadRules {
-            network: self.config.network.name(),
+            network: network.name(),
             resizable: &[],
             absent: &[],
-            optional: &[],
-            options,
+            optional: &optional,
+            options: LoadOptions::default(),
         };
         load(self.slots(), file, &rules)
     }

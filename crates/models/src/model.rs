@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::embedder::{Embedder, EmbedderConfig};
-use crate::weights::{self, WeightFile, WeightsError};
+use crate::head::{HeadConfig, HeadKind};
+use crate::network::NetworkConfig;
+use crate::weights::{self, LoadOptions, WeightFile, WeightsError};
 
 /// What a weight file says about its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,10 +80,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a file that [`write`](Self::write) made.
+    /// Reads a file that [`write`](Self::write) made, or published weights as they are, which
+    /// [`ModelDescription::of_weights`] tells by the names of their tensors.
     ///
     /// # Errors
-    /// If the file cannot be read, lacks its description, or its tensors are not exactly those of the network described.
+    /// If the file cannot be read, has no description and is of no network that is known by its tensors, or its tensors are not
+    /// those of its network.
     pub fn read(path: &Path, device: &Device) -> Result<Self, WeightsError> {
         Self::from_file(&WeightFile::read(path)?, device)
     }
@@ -91,9 +95,16 @@ impl Model {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn from_file(file: &WeightFile, device: &Device) -> Result<Self, WeightsError> {
-        let description = ModelDescription::from_metadata(file)?;
+        let described = ModelDescription::is_in(file);
+        let description = match described {
+            true => ModelDescription::from_metadata(file)?,
+            false => ModelDescription::of_weights(file)?,
+        };
         let mut embedder = description.embedder.init(0, device);
-        embedder.load_exactly(file)?;
+        match described {
+            true => embedder.load_exactly(file)?,
+            false => embedder.load_pretrained_file(file, LoadOptions::default())?,
+        };
         Ok(Self {
             embedder,
             description,
@@ -114,6 +125,37 @@ impl Model {
 }
 
 impl ModelDescription {
+    /// A network without a head: its pooled features, divided by their length, so that distances rank as the cosine does, of
+    /// images prepared as for its published weights.
+    pub fn of_features(network: NetworkConfig) -> Self {
+        let head = HeadConfig {
+            kind: HeadKind::Features,
+            normalise: true,
+            ..HeadConfig::new(network.feature_size())
+        };
+        Self {
+            preprocessing: network.preprocessing(),
+            embedder: EmbedderConfig { network, head },
+            distance: Comparison::Cosine,
+            class_names: Vec::new(),
+        }
+    }
+
+    /// What published weights are as a model: the [features](Self::of_features) of the network that
+    /// [`NetworkConfig::of_weights`] reads off the names of the tensors.
+    ///
+    /// # Errors
+    /// If the tensors are of no network that is known by their names.
+    pub fn of_weights(file: &WeightFile) -> Result<Self, WeightsError> {
+        NetworkConfig::of_weights(file).map(Self::of_features)
+    }
+
+    /// Whether the metadata of a file begin to describe a model.
+    pub fn is_in(file: &WeightFile) -> bool {
+        let mut keys = file.metadata.keys();
+        keys.any(|key| key.starts_with("embedder.") || key.starts_with("preprocessing."))
+    }
+
     /// One line of text for each setting, `preprocessing.crop` = `224`, as `.safetensors` can hold it and a person can
     /// read it.
     pub fn to_metadata(&self) -> BTreeMap<String, String> {

@@ -11,7 +11,7 @@ use crate::inception_v3::{self, InceptionV3Config};
 use crate::initialise::Initialiser;
 use crate::resnet::{self, Depth, ResNetConfig};
 use crate::trunk::Trunk;
-use crate::weights::WeightFile;
+use crate::weights::{WeightFile, WeightsError};
 
 /// Which network turns an image into features.
 ///
@@ -56,10 +56,33 @@ impl NetworkConfig {
         ]
     }
 
-    /// The ResNet whose published names and shapes the tensors of a file have; none if they are of another network, or of a
-    /// ResNet of another depth or width.
-    pub fn resnet_of(file: &WeightFile) -> Option<Self> {
-        resnet::of_weights(file)
+    /// The network whose published names the tensors of a file have: GoogLeNet of the BVLC or of torchvision, Inception V3,
+    /// ResNet-18, 34 or 50.
+    ///
+    /// # Errors
+    /// If they are of another network, or of a ResNet of another depth or width.
+    pub fn of_weights(file: &WeightFile) -> Result<Self, WeightsError> {
+        let has = |start: &str| file.tensors.keys().any(|name| name.starts_with(start));
+        if has("conv1/7x7_s2") {
+            return Ok(GoogLeNetConfig::new(GoogLeNetForm::Bvlc).into());
+        }
+        // torchvision's published weights of these two expect its change of the input.
+        let transform_input = true;
+        if has("inception3a.") {
+            let form = GoogLeNetForm::Torchvision;
+            return Ok(Self::GoogLeNet(GoogLeNetConfig {
+                form,
+                transform_input,
+            }));
+        }
+        if has("Mixed_5b.") {
+            return Ok(Self::InceptionV3(InceptionV3Config { transform_input }));
+        }
+        resnet::of_weights(file).ok_or_else(|| WeightsError::UnknownNetwork {
+            path: file.path.clone(),
+            tensors: file.tensors.len(),
+            first: file.tensors.keys().next().cloned().unwrap_or_default(),
+        })
     }
 
     /// A network with parameters drawn from `seed`.

@@ -93,7 +93,8 @@ impl Depth {
     }
 }
 
-/// See [`NetworkConfig::resnet_of`].
+/// The ResNet whose published names and shapes the tensors of a file have; none if they are of another network, or of a ResNet of
+/// another depth or width.
 pub(crate) fn of_weights(file: &WeightFile) -> Option<NetworkConfig> {
     let block = |layer: usize, block: usize| format!("layer{layer}.{block}.conv1.weight");
     let blocks = [1, 2, 3, 4].map(|layer| {
@@ -208,6 +209,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
+    use super::of_weights;
     use crate::{
         Auxiliary, ClassifierConfig, FileDtype, FileTensor, NetworkConfig, ResNetConfig, WeightFile,
     };
@@ -246,7 +248,7 @@ mod tests {
             NetworkConfig::ResNet50(config),
         ] {
             let mut file = file(&network);
-            assert_eq!(NetworkConfig::resnet_of(&file), Some(network.clone()));
+            assert_eq!(of_weights(&file), Some(network.clone()));
             // A deeper one.
             let one = file.tensors["layer3.1.conv1.weight"].clone();
             let next = (0..).find(|i| {
@@ -256,14 +258,14 @@ mod tests {
             });
             let next = format!("layer3.{}.conv1.weight", next.unwrap());
             file.tensors.insert(next.clone(), one);
-            assert_eq!(NetworkConfig::resnet_of(&file), None);
+            assert_eq!(of_weights(&file), None);
             // A wider one.
             file.tensors.remove(&next);
             let first = file.tensors.get_mut("layer1.0.conv1.weight").unwrap();
             first.shape[0] = 128;
-            assert_eq!(NetworkConfig::resnet_of(&file), None);
+            assert_eq!(of_weights(&file), None);
         }
         let other = file(&NetworkConfig::ConvNet(Default::default()));
-        assert_eq!(NetworkConfig::resnet_of(&other), None);
+        assert_eq!(of_weights(&other), None);
     }
 }

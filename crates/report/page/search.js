@@ -10,7 +10,9 @@
     photograph.src = URL.createObjectURL(file);
     const verdict = answer.unknown
       ? make("div", { class: "wrong-text", text: "unknown: farther than what is known lies apart" })
-      : make("div", { class: "right-text", text: answer.classes[0].class_name + ", " + percent(answer.classes[0].probability) });
+      : answer.classes.length === 0
+        ? make("div", { text: "nearest" })
+        : make("div", { class: "right-text", text: answer.classes[0].class_name + ", " + percent(answer.classes[0].probability) });
     const found = answer.nearest.map(near => make("figure", { title: near.path },
       picture("small", FOUND.slots[near.row], 80),
       make("figcaption", { text: near.class_name + " " + near.distance.toFixed(2) })));

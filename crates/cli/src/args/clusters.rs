@@ -15,11 +15,15 @@ Examples:
   lodestone clusters runs/first
   lodestone clusters runs/pets --class beagle --class pug --clusters auto
   lodestone clusters runs/first --json > clusters.json
-  lodestone clusters embeddings.npy --clusters 3 --sheet modes.png")]
+  lodestone clusters embeddings.npy --clusters 3 --sheet modes.png
+  lodestone clusters photographs --model googlenet-1378be20.pth --clusters auto")]
 pub(crate) struct ClustersArguments {
-    /// Folder of a finished run, or a .npy that `embed` wrote, with its .csv beside it.
-    #[arg(value_name = "RUN|EMBEDDINGS")]
+    /// Folder of a finished run, a .npy that `embed` wrote, with its .csv beside it, or with --model a folder of photographs.
+    #[arg(value_name = "RUN|EMBEDDINGS|PHOTOGRAPHS")]
     pub(crate) source: PathBuf,
+    /// The model, if not the one that the run ended with: a run folder, a model file, or published weights.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<PathBuf>,
     /// Clusters in each class, or auto to let the data decide; the run file's own by default.
     #[arg(long, value_name = "N|auto", value_parser = cluster_count)]
     pub(crate) clusters: Option<ClusterCount>,
@@ -29,7 +33,7 @@ pub(crate) struct ClustersArguments {
     /// Images shown of each cluster, those nearest to its centre.
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub(crate) exemplars: usize,
-    /// The contact sheet; clusters.png in the run folder by default, or the name of the .npy with .png.
+    /// The contact sheet; clusters.png in the run folder by default, or the name of the .npy or of the photographs with .png.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
     /// Writes over a file that is there and is no such sheet.

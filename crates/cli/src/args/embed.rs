@@ -15,12 +15,14 @@ The ending of the file decides its form: .npy, .npz, .safetensors (each with the
 
 Examples:
   lodestone embed runs/first photographs -o embeddings.npy
+  lodestone embed googlenet-1378be20.pth photographs -o embeddings.npy
   lodestone embed runs/first/model.safetensors photographs -o embeddings.parquet
   lodestone embed runs/first table.csv -o embeddings.npy
   lodestone embed runs/first photographs -o part-3.npy --shard 3/16
   lodestone embed runs/first photographs -o embeddings.npy --projector projector")]
 pub(crate) struct EmbedArguments {
-    /// A run folder or a model file.
+    /// A run folder, a model file, or published weights as they are (.pth, .caffemodel or .safetensors of GoogLeNet, Inception V3 or
+    /// ResNet): their pooled features, divided by their length, are the embeddings.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
     /// A folder of images, or a single one; sub-folders give the labels, inside `train` and `test` where those are on top. Or a table

@@ -39,7 +39,7 @@ pub(crate) struct EvaluateArguments {
     /// Folder of the data set.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
-    /// Pretrained weights, for --frozen.
+    /// Published weights, a model file or a run, for --frozen; their network takes the place of the run file's.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Lets tensors that the weights lack keep the values they start with, and lists them.

@@ -30,9 +30,11 @@ pub(crate) enum IndexCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 An index is one .safetensors file with embeddings, paths, classes and cluster centres; of kind hnsw it has a file of usearch beside
-it. Sub-folders of a folder of photographs are its classes.
+it. Sub-folders of a folder of photographs are its classes; without any it is an index without classes, in which `search` finds
+photographs and says no names.
 
 Examples:
+  lodestone index build photographs.index photographs --model googlenet-1378be20.pth
   lodestone index build photographs.index photographs --model runs/first
   lodestone index build photographs.index embeddings.npy --kind hnsw
   lodestone index build photographs.index part-1.npy part-2.npy part-3.npy")]
@@ -76,7 +78,7 @@ pub(crate) struct SourceArguments {
     /// shards.
     #[arg(value_name = "PHOTOGRAPHS|EMBEDDINGS", required = true)]
     pub(crate) sources: Vec<PathBuf>,
-    /// A run folder or a model file, to embed photographs with.
+    /// A run folder, a model file, or published weights as they are, to embed photographs with.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// Gives all of them this class.
@@ -131,7 +133,8 @@ impl KindName {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For each photograph: the nearest ones, the class by the votes of the nearest cluster centres (kNC), and whether it is known at all.
+For each photograph: the nearest ones, the class by the votes of the nearest cluster centres (kNC), and whether it is known at all;
+of an index without classes the nearest ones alone.
 Without PHOTO, or with -, photographs come from standard input: the bytes of one, or paths line by line. With --json each answer is
 one line. Ends with status 1 if a photograph could not be read.
 
@@ -141,7 +144,7 @@ Examples:
   find new -name '*.jpg' | lodestone search runs/first photographs.index -k 3
   lodestone search runs/first photographs.index - < unknown.jpg")]
 pub(crate) struct SearchArguments {
-    /// A run folder or a model file.
+    /// What the index was built with: a run folder, a model file, or published weights.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
     /// The index.

@@ -86,7 +86,8 @@ pub(crate) enum WeightsCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --network, names, values and types are kept as they are.
+Without --network, names, values and types are kept as they are; of a network that its tensors' names tell, the file written says so
+itself, and how an image is to be prepared.
 
 Examples:
   lodestone weights convert googlenet-1378be20.pth googlenet.safetensors

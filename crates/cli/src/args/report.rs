@@ -20,11 +20,12 @@ The page holds everything: photographs, script, numbers. It opens without a netw
 Examples:
   lodestone report runs/first
   lodestone report embeddings.npy -o page.html
+  lodestone report photographs --model googlenet-1378be20.pth
   lodestone report embeddings.npy --labels labels.csv --map pca --pictures 50000")]
 pub(crate) struct ReportArguments {
     #[command(flatten)]
     pub(crate) page: PageArguments,
-    /// The page; report.html in the run folder by default, or the name of the embeddings with .html.
+    /// The page; report.html in the run folder by default, or the name of the embeddings or of the photographs with .html.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Writes over a file that is there and is no such page.
@@ -35,14 +36,14 @@ pub(crate) struct ReportArguments {
 /// What a page is made of.
 #[derive(Debug, Args)]
 pub(crate) struct PageArguments {
-    /// Folder of a finished run, or embeddings of any program in a form that `embed` writes, such as a .npy with
-    /// labels in the .csv beside it.
-    #[arg(value_name = "RUN|EMBEDDINGS")]
+    /// Folder of a finished run, embeddings of any program in a form that `embed` writes, such as a .npy with labels in the .csv
+    /// beside it, or with --model a folder of photographs.
+    #[arg(value_name = "RUN|EMBEDDINGS|PHOTOGRAPHS")]
     pub(crate) source: PathBuf,
     /// Labels of the embeddings: a .csv with the column `label` or `class_name`, and `path` for the photographs.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
-    /// The model, if not the one that the run ended with.
+    /// The model, if not the one that the run ended with: a run folder, a model file, or published weights.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// Folder of the data set; overrides the run file's.
@@ -83,6 +84,7 @@ Shows the page of `report` with a field for photographs, which are looked up and
 
 Examples:
   lodestone serve runs/first
+  lodestone serve photographs --model googlenet-1378be20.pth
   lodestone serve embeddings.npy --model runs/first --port 9000
   lodestone serve runs/first --address 0.0.0.0:80")]
 pub(crate) struct ServeArguments {

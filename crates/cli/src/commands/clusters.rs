@@ -17,6 +17,7 @@ use crate::commands::embedded_files::EmbeddedFiles;
 use crate::commands::evaluate::Matrix;
 use crate::commands::open_table::open_table;
 use crate::commands::opened::Opened;
+use crate::commands::report::{check_run, is_run};
 use crate::overwrite;
 use crate::progress::Progress;
 
@@ -45,9 +46,9 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
         arguments.exemplars > 0,
         "--exemplars is 0, must be at least 1"
     );
-    let folder = arguments.source.is_dir();
+    let source = &arguments.source;
     let path = arguments.sheet.clone().unwrap_or_else(|| {
-        if folder {
+        if is_run(source) {
             arguments.source.join("clusters.png")
         } else {
             arguments.source.with_extension("png")
@@ -55,10 +56,22 @@ pub(crate) fn run(arguments: &ClustersArguments, progress: &mut Progress) -> Res
     });
     // Told before hours of work.
     overwrite::check(&path, arguments.force, sheet::made)?;
-    let (mut photographs, embeddings) = if folder {
-        of_run(arguments, progress)?
-    } else {
-        of_file(&arguments.source)?
+    let (mut photographs, embeddings) = match &arguments.model {
+        Some(model) if source.is_dir() && !is_run(source) => {
+            let opened = Opened::read(model, &arguments.device.device)?;
+            let read = EmbeddedFiles::of_photographs(source, &opened, progress)?;
+            of_embedded(source, read)?
+        }
+        _ if source.is_dir() => {
+            check_run(source)?;
+            of_run(arguments, progress)?
+        }
+        Some(model) => anyhow::bail!(
+            "--model {} is for photographs; {} holds embeddings",
+            model.display(),
+            source.display()
+        ),
+        None => of_embedded(source, EmbeddedFiles::read(source, None)?)?,
     };
     if let Some(count) = arguments.clusters {
         photographs.config.clusters_per_class = count;
@@ -109,7 +122,8 @@ fn of_run(
     let (table, _) = open_table(&config.data, root, &cache, Some(folder), progress)?;
     let parts = Parts::new(&table, &config)?;
 
-    let opened = Opened::read(folder, &arguments.device.device)
+    let model = arguments.model.as_ref().unwrap_or(folder);
+    let opened = Opened::read(model, &arguments.device.device)
         .context("only a finished run has clusters to show")?;
     let broken = match config.data.skip_broken {
         true => Broken::Skip,
@@ -133,9 +147,8 @@ fn of_run(
     Ok((photographs, Embeddings { values, dim }))
 }
 
-/// What `embed` wrote, in any of its forms.
-fn of_file(path: &Path) -> Result<(Photographs, Embeddings)> {
-    let read = EmbeddedFiles::read(path, None)?;
+/// What `embed` wrote, in any of its forms, or would write of a folder.
+fn of_embedded(path: &Path, read: EmbeddedFiles) -> Result<(Photographs, Embeddings)> {
     ensure!(
         read.has_paths,
         "{}: no column `path` says where the photographs lie",

@@ -1,13 +1,21 @@
-//! Embedding files with what stands beside them: classes and paths, from lodestone or from anywhere else.
+//! Embeddings with what stands beside them, classes and paths: files from lodestone or from anywhere else, or photographs that a
+//! model embeds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
+use lodestone_data::Broken;
 use lodestone_exchange::{EmbeddingFile, LabelTable, Shard, class_order};
 
-use crate::commands::embed::further;
+use crate::commands::embed::{further, table_of};
 use crate::commands::evaluate::Matrix;
+use crate::commands::opened::Opened;
+use crate::progress::Progress;
+
+/// Photographs in a batch.
+const BATCH: usize = 64;
 
 /// Embeddings of any form that `embed` writes.
 pub(crate) struct EmbeddedFiles {
@@ -33,6 +41,42 @@ pub(crate) struct EmbeddedFiles {
 }
 
 impl EmbeddedFiles {
+    /// Embeds the photographs of a folder, whose classes are its sub-folders; without any they are one class without a name.
+    pub(crate) fn of_photographs(
+        folder: &Path,
+        model: &Opened,
+        progress: &mut Progress,
+    ) -> Result<Self> {
+        let table = Arc::new(table_of(folder)?);
+        for notice in &table.notices {
+            progress.note(&format!("note: {notice}"));
+        }
+        let rows: Vec<usize> = (0..table.rows.len()).collect();
+        let made = model.embed(&table, &rows, BATCH, Broken::Fail, progress)?;
+        let path = |&row: &usize| table.describe(row).to_string_lossy().into_owned();
+        Ok(Self {
+            names: made.rows.iter().map(path).collect(),
+            labels: made.rows.iter().map(|&row| table.rows[row].label).collect(),
+            matrix: Matrix {
+                file: folder.to_path_buf(),
+                values: made.values,
+                dim: model.size(),
+            },
+            numbers: None,
+            class_names: table.class_names.clone(),
+            has_names: true,
+            has_paths: true,
+            root: PathBuf::new(),
+            columns: Vec::new(),
+            shard: None,
+        })
+    }
+
+    /// Whether any photograph has a class.
+    pub(crate) fn has_classes(&self) -> bool {
+        self.class_names.iter().any(|name| !name.is_empty())
+    }
+
     /// Reads `file` and the labels beside it, or those in `labels`. The classes are the column `class_name`, else `label`.
     pub(crate) fn read(file: &Path, labels: Option<&Path>) -> Result<Self> {
         let read = EmbeddingFile::read(file, labels, &["class_name", "label"])?;

@@ -13,11 +13,15 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use lodestone_eval::{Report, Retrieval, RetrievalPart};
-use lodestone_train::{KEPT, Places, RunConfig, Trainer, is_outcomes, report_of_kept, run_file};
+use lodestone_models::{HeadInitialisation, HeadKind, ModelDescription, WeightFile};
+use lodestone_train::{
+    KEPT, ModelConfig, Places, RunConfig, Trainer, is_outcomes, report_of_kept, run_file,
+};
 
 use crate::args::EvaluateArguments;
 use crate::commands::cache_folder;
 use crate::commands::open_table::open_table;
+use crate::commands::opened::{model_file, weight_file};
 use crate::overwrite;
 use crate::progress::Progress;
 
@@ -105,7 +109,10 @@ fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Repo
     };
     let mut config: RunConfig = run_file::read(&file, &arguments.overrides)?;
     if let Some(weights) = &arguments.weights {
-        config.model.weights = Some(weights.clone());
+        config.model.weights = Some(model_file(weights));
+        if arguments.frozen {
+            frozen_as(&mut config.model, &weight_file(weights)?)?;
+        }
     }
     config.model.partial_weights |= arguments.partial;
     if let Some(mode) = arguments.files.mode {
@@ -137,6 +144,37 @@ fn of_run(arguments: &EvaluateArguments, progress: &mut Progress) -> Result<Repo
     } else {
         Ok(trainer.judge_finished(progress)?)
     }
+}
+
+/// The trunk of weights in place of that of a run file: that of a model file, or the one whose names the tensors have. Names that
+/// nobody knows are left to the run file's network.
+fn frozen_as(model: &mut ModelConfig, weights: &WeightFile) -> Result<()> {
+    let of_file = match ModelDescription::is_in(weights) {
+        true => ModelDescription::from_metadata(weights)?,
+        false => match ModelDescription::of_weights(weights) {
+            Ok(of_file) if of_file.embedder.network.name() != model.network.name() => of_file,
+            // What a run file says of the same network beyond its names stays.
+            _ => return Ok(()),
+        },
+    };
+    if of_file.embedder.network != model.network {
+        // A stage, a cache and classifiers of another network.
+        model.freeze_until = None;
+        model.frozen_views = 0;
+        model.auxiliary = None;
+        model.network = of_file.embedder.network;
+    }
+    model.image_size = Some(of_file.preprocessing.crop);
+    // Layers that the file has beside the last one must have their place, though features are taken before them.
+    let kind = of_file.embedder.head.kind;
+    if matches!(kind, HeadKind::LinearNorm | HeadKind::Mlp) && kind != model.head.kind {
+        model.head.kind = kind;
+        model.head.initialise = HeadInitialisation::Uniform;
+    }
+    if model.head.kind == HeadKind::Features {
+        model.head.embedding_size = model.network.feature_size();
+    }
+    Ok(())
 }
 
 fn save(report: &Report, folder: &Path) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `lodestone index`: photographs in a file that is searched, grown and shrunk without training.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -52,7 +52,7 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
         dim,
         entries,
         model,
-    } = Embedded::read(&arguments.source, progress)?;
+    } = Embedded::read(&arguments.source, None, progress)?;
     let settings = Settings {
         kind: arguments.kind.kind(),
         clusters_per_class: arguments.clusters,
@@ -61,7 +61,7 @@ fn build(arguments: &BuildArguments, progress: &mut Progress) -> Result<()> {
     };
     let mut gallery = Gallery::new(dim, settings);
     gallery.add(Rows::new(&values, dim)?, &entries)?;
-    if let Some(model) = &arguments.source.model {
+    if let (Some(model), true) = (&arguments.source.model, gallery.has_classes()) {
         probes::calibrate(&mut gallery, model, &arguments.source.device, progress)?;
     }
     let before = Gallery::read(&arguments.index).ok();
@@ -81,11 +81,12 @@ fn add(arguments: &AddArguments, progress: &mut Progress) -> Result<()> {
     if let Some(model) = &arguments.source.model {
         same_model(&before, &arguments.index, Some(&checksum_of(model)?))?;
     }
-    let embedded = Embedded::read(&arguments.source, progress)?;
+    let embedded = Embedded::read(&arguments.source, classes_of(&before), progress)?;
     // Read again, now that nobody else changes it: others may have added to it meanwhile.
     let _alone = alone::on_index(&arguments.index, progress)?;
     let mut gallery = Gallery::read(&arguments.index)?;
     same_model(&gallery, &arguments.index, embedded.model.as_deref())?;
+    check_classes(embedded.classes(), classes_of(&gallery))?;
     let rows = Rows::new(&embedded.values, embedded.dim)?;
     let replaced = gallery.add(rows, &embedded.entries)?;
     gallery.write(&arguments.index)?;
@@ -105,6 +106,11 @@ fn remove(arguments: &RemoveArguments, progress: &Progress) -> Result<()> {
     let mut gallery = Gallery::read(&arguments.index)?;
     let known = |class: &String| gallery.class_sizes().iter().any(|(name, _)| name == class);
     if let Some(class) = arguments.classes.iter().find(|class| !known(class)) {
+        ensure!(
+            gallery.has_classes(),
+            "--class {class}: the photographs of {} have no classes; name them by --path",
+            arguments.index.display()
+        );
         let first = gallery
             .class_sizes()
             .first()
@@ -144,6 +150,7 @@ fn info(index: &Path, as_json: bool) -> Result<()> {
         let classes: Vec<_> = gallery
             .class_sizes()
             .into_iter()
+            .filter(|(name, _)| !name.is_empty())
             .map(|(name, rows)| json!({ "class_name": name, "rows": rows }))
             .collect();
         let value = json!({
@@ -151,13 +158,16 @@ fn info(index: &Path, as_json: bool) -> Result<()> {
             "dim": gallery.dim(),
             "centres": gallery.centres(),
             "settings": gallery.settings(),
-            "calibrated_on": gallery.calibrated_on(),
+            "calibrated_on": gallery.has_classes().then(|| gallery.calibrated_on()),
             "classes": classes,
         });
         outln!("{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(());
     }
     outln!("{}: {}", index.display(), summary(&gallery))?;
+    if !gallery.has_classes() {
+        return Ok(());
+    }
     outln!("unknown is told by {}", gallery.calibrated_on())?;
     for (name, rows) in gallery.class_sizes() {
         outln!("{rows:>8}  {name}")?;
@@ -171,6 +181,10 @@ fn summary(gallery: &Gallery) -> String {
     } else {
         "exact"
     };
+    if !gallery.has_classes() {
+        let (count, dim) = (gallery.len(), gallery.dim());
+        return format!("{count} photographs without classes, {dim} values each, {kind}");
+    }
     format!(
         "{} photographs of {} classes, {} values each, {} centres, {kind}",
         gallery.len(),
@@ -192,14 +206,37 @@ pub(crate) fn same_model(gallery: &Gallery, index: &Path, model: Option<&str>) -
     Ok(())
 }
 
-/// Refuses photographs that lie in no class folder: votes for a class without a name are no answer.
-fn has_class<'a>(mut entries: impl Iterator<Item = (&'a Path, &'a str)>) -> Result<()> {
-    match entries.find(|(_, class)| class.is_empty()) {
-        Some((path, _)) => anyhow::bail!(
-            "{} lies in no class folder: say with --class what it shows, or put it into a folder of that name",
-            path.display()
+/// Whether the photographs of an index have classes; nobody knows where there are none.
+fn classes_of(gallery: &Gallery) -> Option<bool> {
+    (!gallery.is_empty()).then(|| gallery.has_classes())
+}
+
+/// Refuses photographs of which some have a class and others none, those of the index included, by paths and classes: votes for a
+/// class without a name are no answer.
+fn check_classes<'a>(
+    entries: impl Iterator<Item = (&'a str, &'a str)>,
+    of_index: Option<bool>,
+) -> Result<()> {
+    let (mut with, mut without) = (None, None);
+    for (path, class) in entries {
+        let first = match class.is_empty() {
+            true => &mut without,
+            false => &mut with,
+        };
+        first.get_or_insert((path, class));
+    }
+    let what_would_do = "say with --class what it shows, or put it into a folder of that name";
+    match (without, with, of_index) {
+        (Some((path, _)), Some((other, class)), _) => anyhow::bail!(
+            "{path} lies in no class folder, but {other} in that of {class}: {what_would_do}"
         ),
-        None => Ok(()),
+        (Some((path, _)), None, Some(true)) => anyhow::bail!(
+            "{path} lies in no class folder, but the photographs of the index have classes: {what_would_do}"
+        ),
+        (None, Some((path, class)), Some(false)) => anyhow::bail!(
+            "{path} is of the class {class}, but the photographs of the index have none: build an index of class folders"
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -212,18 +249,19 @@ struct Embedded {
 }
 
 impl Embedded {
-    fn read(arguments: &SourceArguments, progress: &mut Progress) -> Result<Self> {
+    /// Reads and embeds all sources; `of_index` says whether the photographs beside them have classes.
+    fn read(
+        arguments: &SourceArguments,
+        of_index: Option<bool>,
+        progress: &mut Progress,
+    ) -> Result<Self> {
         let mut all: Option<Self> = None;
         for source in &arguments.sources {
             let is_file = Form::of(source).is_ok() && !source.is_dir();
             let one = match is_file {
                 true => Self::of_file(source)?,
-                false => Self::of_photographs(source, arguments, progress)?,
+                false => Self::of_photographs(source, arguments, of_index, progress)?,
             };
-            if is_file && arguments.class.is_none() {
-                let entries = one.entries.iter();
-                has_class(entries.map(|entry| (Path::new(&entry.path), entry.class.as_str())))?;
-            }
             all = Some(match all {
                 None => one,
                 Some(all) => all.and(one, source)?,
@@ -244,7 +282,14 @@ impl Embedded {
                 .iter_mut()
                 .for_each(|entry| entry.class.clone_from(class));
         }
+        check_classes(embedded.classes(), of_index)?;
         Ok(embedded)
+    }
+
+    /// Path and class of each.
+    fn classes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (entry.path.as_str(), entry.class.as_str()))
     }
 
     /// Both, one after the other.
@@ -284,6 +329,7 @@ impl Embedded {
     fn of_photographs(
         source: &Path,
         arguments: &SourceArguments,
+        of_index: Option<bool>,
         progress: &mut Progress,
     ) -> Result<Self> {
         let model = arguments.model.as_deref().with_context(|| {
@@ -298,16 +344,15 @@ impl Embedded {
             progress.note(&format!("note: {notice}"));
         }
         // Told before hours of embedding.
-        if arguments.class.is_none() {
-            let described: Vec<_> = (0..table.rows.len())
-                .map(|row| table.describe(row))
-                .collect();
-            let classes = table
-                .rows
-                .iter()
-                .map(|row| table.class_names[row.label].as_str());
-            has_class(described.iter().map(PathBuf::as_path).zip(classes))?;
-        }
+        let described = (0..table.rows.len()).map(|row| table.describe(row));
+        let described: Vec<String> = described
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect();
+        let classes = table.rows.iter().map(|row| match &arguments.class {
+            Some(class) => class.as_str(),
+            None => table.class_names[row.label].as_str(),
+        });
+        check_classes(described.iter().map(String::as_str).zip(classes), of_index)?;
         let broken = if arguments.skip_broken {
             Broken::Skip
         } else {
@@ -319,7 +364,7 @@ impl Embedded {
             progress.note(&format!("left out: {reason}"));
         }
         let entry = |&row: &usize| Entry {
-            path: table.describe(row).to_string_lossy().into_owned(),
+            path: described[row].clone(),
             class: table.class_names[table.rows[row].label].clone(),
         };
         Ok(Self {

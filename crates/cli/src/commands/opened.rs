@@ -1,16 +1,16 @@
-//! A model that is ready to embed photographs.
+//! A model that is ready to embed photographs: that of a run, a model file, or published weights as they are.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use burn::tensor::Device;
 use lodestone_data::{
     Broken, Loader, LoaderConfig, Preprocessing, Row, Split, Table, image_from_bytes,
 };
-use lodestone_models::{InferenceEmbedder, Model};
+use lodestone_models::{InferenceEmbedder, Model, WeightFile, WeightsError};
 use lodestone_train::{Embedded, EmbeddingCache, Pass};
 use sha2::{Digest, Sha256};
 
@@ -35,11 +35,14 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Reads a model file, or that of a run folder.
+    /// Reads a model file, that of a run folder, or published weights, whose pooled features are the embeddings.
     pub(crate) fn read(path: &Path, device: &DeviceName) -> Result<Self> {
         let device = device.open()?;
         let file = model_file(path);
-        let model = Model::read(&file, &device)?;
+        let weights = weight_file(path)?;
+        let model =
+            Model::from_file(&weights, &device).map_err(|error| explained(error, &weights))?;
+        drop(weights);
         let preprocessing = model.description.preprocessing.clone();
         model.embedder.trunk.check_input(preprocessing.shape())?;
         Ok(Self {
@@ -131,6 +134,38 @@ impl Opened {
         let data = embedding.into_data().convert::<f32>();
         Ok(data.try_into_vec::<f32>()?)
     }
+}
+
+/// The file of a model with its tensors; a folder without one is told as such.
+pub(crate) fn weight_file(path: &Path) -> Result<WeightFile> {
+    let file = model_file(path);
+    ensure!(
+        file.is_file() || !path.is_dir(),
+        "{} is a folder without model.safetensors: a model is the folder of a finished run, a model file, or published weights \
+         (.pth, .caffemodel, .safetensors)",
+        path.display()
+    );
+    Ok(WeightFile::read(&file)?)
+}
+
+/// What is in a file that is no model, and what would do.
+fn explained(error: WeightsError, file: &WeightFile) -> Error {
+    if !matches!(error, WeightsError::UnknownNetwork { .. }) {
+        return error.into();
+    }
+    let has = |name: &str| file.tensors.contains_key(name);
+    let path = file.path.display();
+    if has("embeddings") {
+        let what = match has("path_bytes") {
+            true => "an index",
+            false => "embeddings",
+        };
+        return anyhow!("{path} holds {what} and no model: name the model that made them");
+    }
+    anyhow!(
+        "{error}; if they are of another one that `lodestone models` lists, `lodestone weights convert {path} model.safetensors \
+         --network NETWORK` says so in the file"
+    )
 }
 
 /// Files as a table with a row for each.

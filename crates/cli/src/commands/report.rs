@@ -16,6 +16,8 @@ use lodestone_train::{Event, Observer};
 
 use self::shown::Shown;
 use crate::args::{LayoutName, PageArguments, ReportArguments};
+use crate::commands::embedded_files::EmbeddedFiles;
+use crate::commands::opened::Opened;
 use crate::overwrite;
 use crate::progress::Progress;
 
@@ -23,7 +25,7 @@ use crate::progress::Progress;
 pub(crate) fn run(arguments: &ReportArguments, progress: &mut Progress) -> Result<()> {
     let source = &arguments.page.source;
     let path = arguments.out.clone().unwrap_or_else(|| {
-        if source.is_dir() {
+        if is_run(source) {
             source.join("report.html")
         } else {
             source.with_extension("html")
@@ -104,19 +106,31 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// Reads a run folder, whose photographs are embedded anew, or an embedding file.
+    /// Reads a run folder, whose photographs are embedded anew, a folder of photographs for a model, or an embedding file.
     pub(crate) fn read(arguments: &PageArguments, progress: &mut Progress) -> Result<Self> {
         ensure!(arguments.points > 0, "--points is 0, must be at least 1");
         if let (true, Some(labels)) = (arguments.source.is_dir(), &arguments.labels) {
             anyhow::bail!(
-                "--labels {} is for a file of embeddings; {} is a run, whose data set names the classes",
+                "--labels {} is for a file of embeddings; {} is a folder, which names the classes itself",
                 labels.display(),
                 arguments.source.display()
             );
         }
-        match arguments.source.is_dir() {
-            true => run::gather(arguments, progress),
-            false => files::gather(arguments),
+        let source = &arguments.source;
+        match &arguments.model {
+            Some(model) if source.is_dir() && !is_run(source) => {
+                let opened = Opened::read(model, &arguments.device.device)?;
+                let read = EmbeddedFiles::of_photographs(source, &opened, progress)?;
+                files::gather(arguments, read)
+            }
+            _ if source.is_dir() => {
+                check_run(source)?;
+                run::gather(arguments, progress)
+            }
+            _ => {
+                let read = EmbeddedFiles::read(source, arguments.labels.as_deref())?;
+                files::gather(arguments, read)
+            }
         }
     }
 
@@ -206,6 +220,21 @@ impl Gathered {
         let nearest = search.nearest(1)?;
         Ok(nearest.iter().flatten().map(|near| near.row).collect())
     }
+}
+
+/// Whether a path is the folder of a run, and not one of photographs.
+pub(crate) fn is_run(source: &Path) -> bool {
+    source.join("run.toml").is_file()
+}
+
+/// Refuses a folder that is no run, which needs a model.
+pub(crate) fn check_run(source: &Path) -> Result<()> {
+    ensure!(
+        is_run(source),
+        "{} has no run.toml, so it is no run: for a folder of photographs say with --model what embeds them",
+        source.display()
+    );
+    Ok(())
 }
 
 /// The last part of a path, for a heading.

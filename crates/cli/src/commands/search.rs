@@ -226,22 +226,23 @@ fn as_text(name: &str, answer: &Answer) -> String {
         .map(|vote| format!("{} {:.1} %", vote.class_name, 100.0 * vote.probability))
         .collect();
     let votes = votes.join(", ");
+    let named = !answer.classes.is_empty();
     let verdict = match (answer.unknown, answer.unknown_beyond) {
         (Some(true), Some(beyond)) => format!(
             "unknown: farther from everything than {beyond:.4}; of what is known it is most like {votes}"
         ),
         (Some(_), _) => votes,
+        // An index without classes has no names to say.
+        (None, _) if !named => "nearest".to_owned(),
         (None, _) => format!("{votes} (this index cannot tell what is unknown)"),
     };
     let mut text = format!("{name}: {verdict}");
     for (rank, near) in answer.nearest.iter().enumerate() {
-        text += &format!(
-            "\n{:>4}  {:>9.4}  {}  {}",
-            rank + 1,
-            near.distance,
-            near.class_name,
-            near.path
-        );
+        text += &format!("\n{:>4}  {:>9.4}  ", rank + 1, near.distance);
+        if named {
+            text += &format!("{}  ", near.class_name);
+        }
+        text += &near.path;
     }
     text
 }
@@ -274,6 +275,17 @@ mod tests {
             as_text("x.jpg", &answer),
             "x.jpg: unknown: farther from everything than 1.0000; of what is known it is most like cups 75.0 %\n   1     2.5000  cups  \
              my cups/1.jpg"
+        );
+        let without = Answer {
+            classes: Vec::new(),
+            unknown: None,
+            unknown_beyond: None,
+            familiarity: None,
+            ..answer.clone()
+        };
+        assert_eq!(
+            as_text("x.jpg", &without),
+            "x.jpg: nearest\n   1     2.5000  my cups/1.jpg"
         );
         let line: Value = serde_json::from_str(&as_json("x.jpg", &answer).unwrap()).unwrap();
         assert_eq!(

@@ -19,7 +19,7 @@ use self::server::Limits;
 use self::site::Site;
 use crate::args::ServeArguments;
 use crate::commands::opened::Opened;
-use crate::commands::report::Gathered;
+use crate::commands::report::{Gathered, check_run};
 use crate::progress::Progress;
 
 /// Runs the command, until it is interrupted.
@@ -33,7 +33,10 @@ pub(crate) fn run(arguments: &ServeArguments, progress: &mut Progress) -> Result
     let page = &arguments.page;
     let model = match (&page.model, page.source.is_dir()) {
         (Some(model), _) => model,
-        (None, true) => &page.source,
+        (None, true) => {
+            check_run(&page.source)?;
+            &page.source
+        }
         (None, false) => anyhow::bail!(
             "{} holds embeddings and no model: say with --model what photographs are to be embedded with",
             page.source.display()

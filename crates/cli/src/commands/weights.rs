@@ -2,8 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use lodestone_models::{
-    Comparison, EmbedderConfig, HeadConfig, HeadKind, LoadOptions, Model, ModelDescription,
-    NetworkConfig, WeightFile,
+    Comparison, HeadConfig, LoadOptions, Model, ModelDescription, NetworkConfig, WeightFile,
 };
 use serde_json::json;
 
@@ -31,9 +30,13 @@ fn convert(arguments: &ConvertArguments) -> Result<()> {
         to.display()
     );
     overwrite::check(to, arguments.force, overwrite::never)?;
-    let file = WeightFile::read(from)?;
+    let mut file = WeightFile::read(from)?;
     match arguments.network {
         None => {
+            let published = published(&file);
+            if let Some(description) = &published {
+                file.metadata.extend(description.to_metadata());
+            }
             file.write(to)?;
             outln!(
                 "{} tensors of {} in {}",
@@ -41,6 +44,9 @@ fn convert(arguments: &ConvertArguments) -> Result<()> {
                 from.display(),
                 to.display()
             )?;
+            if let Some(description) = &published {
+                outln!("{}: {}", to.display(), as_model(description))?;
+            }
         }
         Some(name) => {
             let network = name.config(!arguments.no_transform_input);
@@ -56,24 +62,18 @@ fn model(file: &WeightFile, network: NetworkConfig, arguments: &ConvertArguments
         .parse::<DeviceName>()
         .map_err(anyhow::Error::msg)?
         .open()?;
-    let head = if arguments.classifier {
-        HeadConfig::new(classes(file, &network)?)
-    } else {
-        HeadConfig {
-            kind: HeadKind::Features,
-            ..HeadConfig::new(network.feature_size())
-        }
-    };
-    let preprocessing = match arguments.size {
-        Some(side) => {
-            ensure!(side > 0, "--size is 0, must be at least 1");
-            network.preprocessing().with_crop(side)
-        }
-        None => network.preprocessing(),
-    };
-    let config = EmbedderConfig { network, head };
+    let mut description = ModelDescription::of_features(network);
+    if arguments.classifier {
+        let network = &description.embedder.network;
+        description.embedder.head = HeadConfig::new(classes(file, network)?);
+        description.distance = Comparison::Euclidean;
+    }
+    if let Some(side) = arguments.size {
+        ensure!(side > 0, "--size is 0, must be at least 1");
+        description.preprocessing = description.preprocessing.with_crop(side);
+    }
+    let (config, side) = (&description.embedder, description.preprocessing.crop);
     let mut embedder = config.init(0, &device);
-    let side = preprocessing.crop;
     embedder
         .trunk
         .check_input([config.network.image_channels(), side, side])?;
@@ -86,20 +86,33 @@ fn model(file: &WeightFile, network: NetworkConfig, arguments: &ConvertArguments
         file.path.display(),
         config.network.name()
     )?;
-    outln!(
-        "{}: embeddings of {} values from images of {side}×{side} pixels",
-        arguments.to.display(),
-        config.head.embedding_size
-    )?;
+    outln!("{}: {}", arguments.to.display(), as_model(&description))?;
     Ok(Model {
         embedder,
-        description: ModelDescription {
-            embedder: config,
-            preprocessing,
-            distance: Comparison::Euclidean,
-            class_names: Vec::new(),
-        },
+        description,
     })
+}
+
+/// What published weights that do not say so themselves are as a model.
+fn published(file: &WeightFile) -> Option<ModelDescription> {
+    match ModelDescription::is_in(file) {
+        true => None,
+        false => ModelDescription::of_weights(file).ok(),
+    }
+}
+
+/// What a model makes of what, in words.
+fn as_model(description: &ModelDescription) -> String {
+    let (config, side) = (&description.embedder, description.preprocessing.crop);
+    let compared = match description.distance {
+        Comparison::Euclidean => "Euclidean distance",
+        Comparison::Cosine => "cosine",
+    };
+    format!(
+        "{}, embeddings of {} values from images of {side}×{side} pixels, compared by {compared}",
+        config.network.name(),
+        config.head.embedding_size
+    )
 }
 
 /// How many classes the file's classifier has.
@@ -129,7 +142,12 @@ fn inspect(file: &WeightFile, json: bool) -> Result<()> {
             .collect();
         outln!(
             "{:#}",
-            json!({ "tensors": tensors, "values": values, "metadata": file.metadata })
+            json!({
+                "tensors": tensors,
+                "values": values,
+                "metadata": file.metadata,
+                "model": published(file).map(|description| description.to_metadata()),
+            })
         )?;
         return Ok(());
     }
@@ -137,6 +155,9 @@ fn inspect(file: &WeightFile, json: bool) -> Result<()> {
         outln!("{name}  {}  {:?}", tensor.dtype.name(), tensor.shape)?;
     }
     outln!("{} tensors, {values} values", file.tensors.len())?;
+    if let Some(description) = published(file) {
+        outln!("as a model: {}", as_model(&description))?;
+    }
     for (key, value) in &file.metadata {
         outln!("{key} = {value}")?;
     }

@@ -44,7 +44,21 @@ pub enum WeightsError {
         /// Every difference.
         mismatch: Mismatch,
     },
-    /// The file holds weights but not the description that a model needs.
+    /// The tensors are of no network that is known by their names.
+    #[error(
+        "{} holds {tensors} tensors, the first of which is `{first}`, of none of the networks GoogLeNet (bvlc, torchvision), \
+         Inception V3, ResNet-18, ResNet-34 and ResNet-50",
+        path.display()
+    )]
+    UnknownNetwork {
+        /// The file.
+        path: PathBuf,
+        /// Number of its tensors.
+        tensors: usize,
+        /// Name of the first one; empty if there is none.
+        first: String,
+    },
+    /// The description of the model in the file is not whole.
     #[error("{} has no usable description of its model: {reason}", path.display())]
     Description {
         /// The file.

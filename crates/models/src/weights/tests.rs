@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Distribution, Tensor};
 use proptest::prelude::*;
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::TempDir;
 
 use crate::weights::{self, LoadOptions, WeightFile, WeightsError};
 use crate::{
-    Comparison, ConvNetConfig, Embedder, EmbedderConfig, HeadConfig, Model, ModelDescription,
-    NetworkConfig, Preprocessing,
+    Auxiliary, ClassifierConfig, Comparison, ConvNetConfig, Embedder, EmbedderConfig, HeadConfig,
+    Model, ModelDescription, NetworkConfig, Preprocessing, ResNetConfig,
 };
 
 mod torch;
@@ -291,13 +291,78 @@ proptest! {
 
 #[test]
 fn a_model_without_its_description_is_refused() {
-    let (_folder, path) = written();
+    let (folder, path) = written();
     let error = Model::read(&path, &Device::flex()).unwrap_err();
+    assert!(
+        matches!(error, WeightsError::UnknownNetwork { .. }),
+        "{error}"
+    );
+    let text = error.to_string();
+    for part in [
+        "tensors, the first of which is `block1.bn.bias`",
+        "ResNet-50",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    // Half a description is none.
+    let mut file = WeightFile::read(&path).unwrap();
+    let crop = ("preprocessing.crop".to_owned(), "28".to_owned());
+    file.metadata.extend([crop]);
+    let half = folder.path().join("half.safetensors");
+    file.write(&half).unwrap();
+    let error = Model::read(&half, &Device::flex()).unwrap_err();
     assert!(matches!(error, WeightsError::Description { .. }), "{error}");
     assert!(
         error.to_string().contains("missing field `embedder`"),
         "{error}"
     );
+}
+
+#[test]
+fn published_weights_are_a_model_as_they_are_and_with_a_description() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let classifier = ClassifierConfig {
+        network: NetworkConfig::ResNet18(ResNetConfig {}),
+        classes: 7,
+        dropout: 0.0,
+        auxiliary: Auxiliary::Without,
+    };
+    let classifier = classifier.init(3, &device);
+    let [path, described] =
+        ["published", "described"].map(|name| folder.path().join(format!("{name}.safetensors")));
+    classifier
+        .write_weights(&path, &Default::default())
+        .unwrap();
+    let model = Model::read(&path, &device).unwrap();
+    let description = ModelDescription::of_features(NetworkConfig::ResNet18(ResNetConfig {}));
+    assert_eq!(model.description, description);
+    assert_eq!(description.distance, Comparison::Cosine);
+    assert_eq!(description.preprocessing, Preprocessing::imagenet(256, 224));
+
+    // The pooled features of the network, divided by their length.
+    let images = Tensor::random([2, 3, 64, 64], Distribution::Default, &device);
+    let features = classifier.trunk.forward(images.clone()).into_data();
+    let embeddings = model.embedder.forward(images.clone()).into_data();
+    let features: Vec<f32> = features.iter::<f32>().collect();
+    let lengths = features
+        .chunks(512)
+        .map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt());
+    let expected = features
+        .chunks(512)
+        .zip(lengths)
+        .flat_map(|(row, length)| row.iter().map(move |x| x / length));
+    for (got, want) in embeddings.iter::<f32>().zip(expected) {
+        assert!((got - want).abs() < 1e-5, "{got} is not {want}");
+    }
+
+    // The same file that says so itself keeps its classifier.
+    let mut file = WeightFile::read(&path).unwrap();
+    file.metadata = description.to_metadata();
+    file.write(&described).unwrap();
+    let again = Model::read(&described, &device).unwrap();
+    assert_eq!(again.description, description);
+    assert_eq!(again.embedder.forward(images).into_data(), embeddings);
 }
 
 #[test]

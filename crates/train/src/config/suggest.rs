@@ -6,9 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use lodestone_data::{Dataset, UnseenClasses};
-use lodestone_models::{
-    ConvNetConfig, GoogLeNetConfig, GoogLeNetForm, InceptionV3Config, NetworkConfig, WeightFile,
-};
+use lodestone_models::{ConvNetConfig, NetworkConfig, WeightFile};
 use serde::Serialize;
 use toml::Value;
 
@@ -89,7 +87,7 @@ pub fn suggest(
     wishes: &Wishes,
 ) -> Result<String, TrainError> {
     let network = match &wishes.weights {
-        Some(weights) => network_of(weights)?,
+        Some(weights) => NetworkConfig::of_weights(&WeightFile::read(weights)?)?,
         None => NetworkConfig::ConvNet(ConvNetConfig {
             image_channels: if survey.grey { 1 } else { 3 },
             width: 24,
@@ -301,38 +299,6 @@ fn sampler(survey: &Survey, goal: Goal) -> String {
                  examples_per_cluster = {examples}\n"
             )
         }
-    }
-}
-
-/// The network whose published names the tensors of a file have.
-fn network_of(weights: &Path) -> Result<NetworkConfig, TrainError> {
-    let file = WeightFile::read(weights)?;
-    let has = |start: &str| file.tensors.keys().any(|name| name.starts_with(start));
-    let googlenet = |form, transform_input| {
-        Ok(NetworkConfig::GoogLeNet(GoogLeNetConfig {
-            form,
-            transform_input,
-        }))
-    };
-    // torchvision's published weights expect its change of the input.
-    if has("conv1/7x7_s2") {
-        googlenet(GoogLeNetForm::Bvlc, false)
-    } else if has("inception3a.") {
-        googlenet(GoogLeNetForm::Torchvision, true)
-    } else if has("Mixed_5b.") {
-        Ok(NetworkConfig::InceptionV3(InceptionV3Config {
-            transform_input: true,
-        }))
-    } else if let Some(network) = NetworkConfig::resnet_of(&file) {
-        Ok(network)
-    } else {
-        let first = file.tensors.keys().next().map_or("nothing", String::as_str);
-        let reason = format!(
-            "{}: the tensors, the first of which is `{first}`, are of none of the networks GoogLeNet (bvlc, torchvision), \
-             Inception V3, ResNet-18, ResNet-34 and ResNet-50",
-            weights.display()
-        );
-        Err(TrainError::Setting { reason })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Embedding files: each photograph among all the others.
+//! Embedding files, and folders of photographs that a model embeds: each photograph among all the others.
 
 use anyhow::Result;
 use lodestone_data::{Row, Split, Table};
@@ -9,9 +9,9 @@ use super::{Gathered, SideRows, heading};
 use crate::args::PageArguments;
 use crate::commands::embedded_files::EmbeddedFiles;
 
-/// Reads the files and scores them.
-pub(super) fn gather(arguments: &PageArguments) -> Result<Gathered> {
-    let read = EmbeddedFiles::read(&arguments.source, arguments.labels.as_deref())?;
+/// Scores embeddings.
+pub(super) fn gather(arguments: &PageArguments, read: EmbeddedFiles) -> Result<Gathered> {
+    let has_classes = read.has_classes();
     let rows = read.names.iter().zip(&read.labels);
     let rows = rows.map(|(path, &label)| Row::file(path, label, Split::Test));
     let table = Table::of_files(
@@ -59,7 +59,8 @@ pub(super) fn gather(arguments: &PageArguments) -> Result<Gathered> {
         queries,
         gallery: None,
         index,
-        report: Some(report),
+        // Where nobody says what they show, no neighbour is right or wrong.
+        report: has_classes.then_some(report),
         curves: Vec::new(),
     })
 }
