@@ -565,7 +565,7 @@ fn googlenet_of_the_bvlc_names_photographs_of_class_folders() {
         RgbImage::from_fn(96, 96, |x, y| {
             let (dx, dy) = (x as i32 - 48, y as i32 - 48);
             let inside = match kind {
-                0 => (x / (6 + number)) % 2 == 0,
+                0 => (x / (6 + number)).is_multiple_of(2),
                 _ => dx * dx + dy * dy < (18 + 3 * number as i32).pow(2),
             };
             let shade = 140 + 10 * number as u8;
