@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Int, Tensor};
 
-use crate::mining::Pairs;
 use crate::tensors::indices;
 
 /// Labels of the rows and of the columns of a pair matrix. Column `i` is the same example as row `i` for every row; the
@@ -94,29 +93,5 @@ impl<'a> Relation<'a> {
     /// Columns with the label of a row, itself among them.
     fn alike(&self, row: usize) -> &[usize] {
         &self.groups[&self.rows[row]]
-    }
-}
-
-/// The pairs that count: all of a relation, or those that a miner chose.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ChosenPairs<'a> {
-    relation: &'a Relation<'a>,
-    chosen: Option<&'a Pairs>,
-}
-
-impl<'a> ChosenPairs<'a> {
-    /// `chosen`, or all pairs of the relation.
-    pub(crate) fn new(relation: &'a Relation<'a>, chosen: Option<&'a Pairs>) -> Self {
-        ChosenPairs { relation, chosen }
-    }
-
-    /// Positive and negative pairs of a block of rows, `[rows of the block, columns]` each.
-    pub(crate) fn masks(&self, block: Range<usize>) -> [Tensor<2, Bool>; 2] {
-        match self.chosen {
-            None => self.relation.masks(block),
-            Some(Pairs { positive, negative }) => {
-                [positive, negative].map(|mask| mask.clone().narrow(0, block.start, block.len()))
-            }
-        }
     }
 }

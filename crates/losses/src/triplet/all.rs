@@ -37,7 +37,10 @@ pub(crate) fn all_triplets(
     let positives = relation.positives();
     let blocks = blocks_of_anchors(&positives, relation.columns.len());
     over_blocks(squared.left, squared.right, blocks, |block, rows| {
-        let distance = loss.distance.of_squared(block, squared.floor.clone());
+        let distance = loss
+            .config
+            .distance
+            .of_squared(block, squared.floor.clone());
         block_loss(loss, distance, rows, &positives, relation, choice)
     })
 }
@@ -97,6 +100,7 @@ fn block_loss(
         .mask_fill(counted.clone().bool_not(), 0.0);
     let active = value.clone().inner().greater_scalar(0.0);
     let divisor = loss
+        .config
         .reduction
         .divisor(&counted, &active)
         .float()
