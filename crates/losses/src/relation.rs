@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::tensors::indices;
 
@@ -82,6 +82,14 @@ impl<'a> Relation<'a> {
         (0..self.rows.len())
             .map(|row| self.positives_of(row).collect())
             .collect()
+    }
+
+    /// Which rows of a block have at least one positive and one negative column, `[rows of the block]`.
+    pub(crate) fn anchors(&self, block: Range<usize>) -> Tensor<1, Bool> {
+        let is_anchor: Vec<bool> = block.map(|row| self.is_anchor(row)).collect();
+        let count = is_anchor.len();
+        let device = self.row_labels.device();
+        Tensor::from_data(TensorData::new(is_anchor, [count]), &device)
     }
 
     /// Whether a row has at least one positive and one negative column.
