@@ -96,17 +96,14 @@ impl Calibration {
             Ok(found.iter().map(first).collect())
         };
         // A photograph that is alone in its class is not known without itself.
-        let known = nearest(itself)?.into_iter().zip(&of_sample);
-        let known = known
-            .filter(|&(_, &label)| sizes[label] > 1)
-            .filter_map(|(distance, _)| distance);
-        let unknown = nearest(its_class)?.into_iter().zip(&of_sample);
-        let unknown = unknown
-            .filter(|&(_, &label)| sizes[label] > 1)
-            .filter_map(|(distance, _)| distance);
+        let of_company = |nearest: Vec<Option<f64>>| {
+            let all = nearest.into_iter().zip(&of_sample);
+            let some = all.filter(|&(_, &label)| sizes[label] > 1);
+            ascending(some.filter_map(|(distance, _)| distance).collect())
+        };
         Ok(Self {
-            known: ascending(known.collect()),
-            unknown: ascending(unknown.collect()),
+            known: of_company(nearest(itself)?),
+            unknown: of_company(nearest(its_class)?),
             held_out: [false; 2],
         })
     }

@@ -65,14 +65,7 @@ impl Gallery {
     /// # Errors
     /// If there is not one entry a row, the embeddings have another length, or one is not finite; the gallery is then as before.
     pub fn add(&mut self, rows: Rows, entries: &[Entry]) -> Result<usize, GalleryError> {
-        if entries.len() != rows.len() {
-            let (entries, rows) = (entries.len(), rows.len());
-            return Err(GalleryError::Count { entries, rows });
-        }
-        if rows.dim() != self.dim {
-            let (given, gallery) = (rows.dim(), self.dim);
-            return Err(GalleryError::Dimension { given, gallery });
-        }
+        self.fits(rows, entries.len())?;
         // Of a path that is given twice the later row counts.
         let last: BTreeMap<&str, usize> = (0..)
             .zip(entries)
@@ -123,14 +116,7 @@ impl Gallery {
         classes: &[String],
         from: String,
     ) -> Result<(), GalleryError> {
-        if classes.len() != rows.len() {
-            let (entries, rows) = (classes.len(), rows.len());
-            return Err(GalleryError::Count { entries, rows });
-        }
-        if rows.dim() != self.dim {
-            let (given, gallery) = (rows.dim(), self.dim);
-            return Err(GalleryError::Dimension { given, gallery });
-        }
+        self.fits(rows, classes.len())?;
         self.probes = Probes {
             values: rows.values().to_vec(),
             classes: classes.to_vec(),
@@ -217,6 +203,24 @@ impl Gallery {
     /// Never: rows are added whole.
     pub fn rows(&self) -> Rows<'_> {
         Rows::new(&self.values, self.dim).expect("rows are added whole")
+    }
+
+    /// Refuses rows of another length, and another number of entries.
+    fn fits(&self, rows: Rows, entries: usize) -> Result<(), GalleryError> {
+        if entries != rows.len() {
+            let rows = rows.len();
+            return Err(GalleryError::Count { entries, rows });
+        }
+        self.has_length(rows)
+    }
+
+    /// Refuses rows of another length.
+    pub(crate) fn has_length(&self, rows: Rows) -> Result<(), GalleryError> {
+        if rows.dim() != self.dim {
+            let (given, gallery) = (rows.dim(), self.dim);
+            return Err(GalleryError::Dimension { given, gallery });
+        }
+        Ok(())
     }
 
     fn class(&mut self, name: &str) -> usize {

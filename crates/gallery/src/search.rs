@@ -68,13 +68,7 @@ impl Gallery {
         if self.is_empty() {
             return Err(GalleryError::Empty);
         }
-        match queries.dim() == self.dim {
-            true => Ok(()),
-            false => Err(GalleryError::Dimension {
-                given: queries.dim(),
-                gallery: self.dim,
-            }),
-        }
+        self.has_length(queries)
     }
 
     /// Whether it says that it is searched by a graph.

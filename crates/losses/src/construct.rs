@@ -1,8 +1,26 @@
-//! How the settings of a loss are put together and become the loss, as burn's own configurations do.
+//! Settings of a loss, and how they become the loss, as burn's own configurations do.
 //!
 //! burn's `Config` brings a serialisation of its own; run files have another, with defaults and without unknown fields.
 
+use burn::tensor::Device;
+
 use crate::error::ConfigError;
+
+/// What the list of losses asks of the settings of each.
+pub(crate) trait Make {
+    type Loss;
+
+    /// The loss, with its parameters if it has any.
+    fn make(
+        &self,
+        embedding_size: usize,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self::Loss, ConfigError>;
+
+    /// Learning rate of the parameters, as a multiple of the network's.
+    fn learning_rate_factor(&self) -> f64;
+}
 
 /// The loss, or a panic that names the setting and its value.
 #[track_caller]
@@ -13,9 +31,37 @@ pub(crate) fn valid<T>(config: &str, loss: Result<T, ConfigError>) -> T {
     }
 }
 
-/// Writes `new`, `with_FIELD`, `init` and `try_init` of settings that have `validate` and `build`.
-macro_rules! construct {
-    ($config:ident => $loss:ident, $kind:ident { $($with:ident($field:ident: $type:ty)),* $(,)? }) => {
+/// Settings with a default, a `with_FIELD` and a check (if any value will not do) for each field, and `new`, `validate`,
+/// `init` and `try_init`.
+///
+/// A loss `without_parameters` is its settings, in a field `config`; one `with_parameters` needs a `build` beside this.
+macro_rules! settings {
+    (
+        $(#[$doc:meta])*
+        pub struct $config:ident => $loss:ident, $kind:ident {
+            $(
+                $(#[$field_doc:meta])*
+                pub $field:ident: $type:ty = $default:expr, $with:ident $(, $check:path)?;
+            )*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $config {
+            $(
+                $(#[$field_doc])*
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for $config {
+            fn default() -> Self {
+                $config { $($field: $default),* }
+            }
+        }
+
         impl $config {
             /// The default settings.
             pub fn new() -> Self {
@@ -30,9 +76,18 @@ macro_rules! construct {
                     self
                 }
             )*
+
+            /// Checks every setting.
+            ///
+            /// # Errors
+            /// The first setting that is out of range, with its value.
+            pub fn validate(&self) -> Result<(), $crate::ConfigError> {
+                $($( $check(stringify!($field), self.$field)?; )?)*
+                Ok(())
+            }
         }
 
-        construct! { @$kind $config => $loss }
+        $crate::construct::settings! { @$kind $config => $loss }
     };
     (@without_parameters $config:ident => $loss:ident) => {
         impl $config {
@@ -49,9 +104,21 @@ macro_rules! construct {
             ///
             /// # Errors
             /// The first setting that is out of range, with its value.
-            pub fn try_init(&self) -> Result<$loss, ConfigError> {
+            pub fn try_init(&self) -> Result<$loss, $crate::ConfigError> {
                 self.validate()?;
-                Ok(self.build())
+                Ok($loss { config: self.clone() })
+            }
+        }
+
+        impl $crate::construct::Make for $config {
+            type Loss = $loss;
+
+            fn make(&self, _: usize, _: usize, _: &burn::tensor::Device) -> Result<$loss, $crate::ConfigError> {
+                self.try_init()
+            }
+
+            fn learning_rate_factor(&self) -> f64 {
+                1.0
             }
         }
     };
@@ -62,7 +129,7 @@ macro_rules! construct {
             /// # Panics
             /// If a setting is out of range, with its name and value; see [`try_init`](Self::try_init) for settings that a user wrote.
             #[track_caller]
-            pub fn init(&self, embedding_size: usize, classes: usize, device: &Device) -> $loss {
+            pub fn init(&self, embedding_size: usize, classes: usize, device: &burn::tensor::Device) -> $loss {
                 $crate::construct::valid(
                     stringify!($config),
                     self.try_init(embedding_size, classes, device),
@@ -77,16 +144,28 @@ macro_rules! construct {
                 &self,
                 embedding_size: usize,
                 classes: usize,
-                device: &Device,
-            ) -> Result<$loss, ConfigError> {
+                device: &burn::tensor::Device,
+            ) -> Result<$loss, $crate::ConfigError> {
                 self.validate()?;
                 Ok(self.build(embedding_size, classes, device))
+            }
+        }
+
+        impl $crate::construct::Make for $config {
+            type Loss = $loss;
+
+            fn make(&self, size: usize, classes: usize, device: &burn::tensor::Device) -> Result<$loss, $crate::ConfigError> {
+                self.try_init(size, classes, device)
+            }
+
+            fn learning_rate_factor(&self) -> f64 {
+                self.learning_rate_factor
             }
         }
     };
 }
 
-pub(crate) use construct;
+pub(crate) use settings;
 
 #[cfg(test)]
 mod tests {

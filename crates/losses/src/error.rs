@@ -29,3 +29,33 @@ pub(crate) fn require(
         })
     }
 }
+
+/// Checks a setting that must be above 0.
+pub(crate) fn above_zero<T: PartialOrd + Default + std::fmt::Display>(
+    field: &'static str,
+    value: T,
+) -> Result<(), ConfigError> {
+    require(value > T::default(), field, value, "must be above 0")
+}
+
+/// Checks a setting that must be 0 or more.
+pub(crate) fn not_negative(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    require(value >= 0.0, field, value, "must not be negative")
+}
+
+/// Checks a setting that may be any number.
+pub(crate) fn finite(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    require(value.is_finite(), field, value, "must be a number")
+}
+
+/// Checks a setting that must be a number above 0.
+pub(crate) fn finite_above_zero(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    let holds = value > 0.0 && value.is_finite();
+    require(holds, field, value, "must be a number above 0")
+}
+
+/// Checks a setting that must be a number, 0 or more.
+pub(crate) fn finite_not_negative(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    let holds = value >= 0.0 && value.is_finite();
+    require(holds, field, value, "must be a number, 0 or more")
+}

@@ -86,17 +86,18 @@
 //! 1.5 times the peer's). Beside a network's step all of them are small.
 
 mod candidates;
-mod config;
 mod construct;
 #[cfg(test)]
 mod contract;
 mod distance;
 mod error;
 mod labels;
-mod loss;
+mod list;
 mod magnet;
 mod memory;
 pub mod mining;
+mod on_classes;
+mod on_pairs;
 mod output;
 mod pair_matrix;
 mod pairs;
@@ -112,31 +113,16 @@ mod tensors;
 mod testing;
 mod triplet;
 
-pub use config::{ClassRule, LossConfig};
 pub use distance::Distance;
 pub use error::ConfigError;
 pub use labels::Labels;
-pub use loss::Loss;
-pub use magnet::{
-    ImportanceMagnetLoss, ImportanceMagnetLossConfig, MagnetLoss, MagnetLossConfig, Neighbourhood,
-    OwnMean, WeightedMean, cluster_weights, effective_sample_size, magnet_objective, pinned_level,
-    uninformed_level,
-};
+pub use list::{ClassRule, Loss, LossConfig};
+pub use magnet::*;
 pub use memory::{CrossBatchMemory, MemoryLoss};
 pub use mining::{Mined, Miner};
 pub use output::{LossOutput, LossReading, Statistic, Statistics};
-pub use pairs::{
-    ContrastiveLoss, ContrastiveLossConfig, KlPairwiseLoss, KlPairwiseLossConfig,
-    MultiSimilarityLoss, MultiSimilarityLossConfig, NtXentLoss, NtXentLossConfig, SupConLoss,
-    SupConLossConfig,
-};
-pub use proxies::{
-    ProxyAnchorLoss, ProxyAnchorLossConfig, ProxyNcaForm, ProxyNcaLoss, ProxyNcaLossConfig,
-    RepMetLoss, RepMetLossConfig, SoftTripleLoss, SoftTripleLossConfig,
-};
+pub use pairs::*;
+pub use proxies::*;
 pub use reduction::Reduction;
-pub use softmax::{
-    ArcFaceLoss, ArcFaceLossConfig, CosFaceLoss, CosFaceLossConfig, NormalizedSoftmaxLoss,
-    NormalizedSoftmaxLossConfig, SoftmaxLoss, SoftmaxLossConfig, SubCenterArcFaceLossConfig,
-};
-pub use triplet::{TripletForm, TripletLoss, TripletLossConfig};
+pub use softmax::*;
+pub use triplet::*;

@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 
 use crate::candidates::Candidates;
 use crate::labels::Labels;
+use crate::on_pairs::OnPairs;
 use crate::output::LossOutput;
-use crate::pair_matrix::PairLoss;
 use crate::pairs::{ContrastiveLoss, MultiSimilarityLoss, NtXentLoss, SupConLoss};
 use crate::triplet::TripletLoss;
 
@@ -95,7 +95,8 @@ impl CrossBatchMemory {
     ) -> LossOutput {
         let labels: Labels<'a> = labels.into();
         let classes = labels.classes();
-        let rows = self.loss.prepare(embeddings);
+        let loss = self.loss.on_pairs();
+        let rows = loss.prepare(embeddings);
         let mut columns = rows.clone();
         let mut column_labels = classes.to_vec();
         if let Some(memory) = &self.embeddings {
@@ -103,7 +104,7 @@ impl CrossBatchMemory {
             column_labels.extend(&self.labels);
         }
         let among = Candidates::new(rows.clone(), columns, classes, &column_labels);
-        let output = LossOutput::of_pairs(self.loss.between(&among, labels.draw()));
+        let output = LossOutput::of_pairs(loss.between(&among, labels.draw()));
         self.remember(rows.inner(), classes);
         output
     }
@@ -123,23 +124,13 @@ impl CrossBatchMemory {
 }
 
 impl MemoryLoss {
-    fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
+    fn on_pairs(&self) -> &dyn OnPairs {
         match self {
-            MemoryLoss::Contrastive(loss) => loss.prepare(embeddings),
-            MemoryLoss::MultiSimilarity(loss) => loss.prepare(embeddings),
-            MemoryLoss::NtXent(loss) => loss.prepare(embeddings),
-            MemoryLoss::SupCon(loss) => loss.prepare(embeddings),
-            MemoryLoss::Triplet(loss) => loss.prepare(embeddings),
-        }
-    }
-
-    fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
-        match self {
-            MemoryLoss::Contrastive(loss) => loss.between(among, draw),
-            MemoryLoss::MultiSimilarity(loss) => loss.between(among, draw),
-            MemoryLoss::NtXent(loss) => loss.between(among, draw),
-            MemoryLoss::SupCon(loss) => loss.between(among, draw),
-            MemoryLoss::Triplet(loss) => loss.between(among, draw),
+            MemoryLoss::Contrastive(loss) => loss,
+            MemoryLoss::MultiSimilarity(loss) => loss,
+            MemoryLoss::NtXent(loss) => loss,
+            MemoryLoss::SupCon(loss) => loss,
+            MemoryLoss::Triplet(loss) => loss,
         }
     }
 }

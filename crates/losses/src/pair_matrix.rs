@@ -7,10 +7,11 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
 
 use crate::product::product;
-use crate::tensors::mean_of;
+use crate::reduction::Reduction;
+use crate::tensors::{count, mean_of};
 
 /// Numbers in a block: 4 MiB of f32, so that the handful of temporaries of one block stay near the cache.
 const BLOCK: usize = 1 << 20;
@@ -25,6 +26,41 @@ pub(crate) struct BlockLoss<const K: usize> {
     pub(crate) per_row: Tensor<1>,
     /// How many pairs or triplets of the block have a loss above 0, and how many count, `[1]` each.
     pub(crate) active: [Tensor<1>; 2],
+}
+
+impl BlockLoss<1> {
+    /// A block whose entries have a loss of their own, 0 where they do not count.
+    pub(crate) fn of_entries(
+        value: Tensor<2>,
+        counted: Tensor<2, Bool>,
+        reduction: Reduction,
+    ) -> Self {
+        let [rows, _] = value.dims();
+        let dtype = value.dtype();
+        let value = value.mask_fill(counted.clone().bool_not(), 0.0);
+        let active = value.clone().inner().greater_scalar(0.0);
+        let divisor = reduction.divisor(&counted, &active);
+        let divisor = divisor.float().cast(dtype).sum_dim(1);
+        let per_row = mean_of(value.clone().inner().sum_dim(1), divisor.clone());
+        BlockLoss {
+            sums: [value.sum()],
+            counts: [divisor.sum()],
+            per_row: per_row.reshape([rows]),
+            active: [count(active, dtype), count(counted, dtype)],
+        }
+    }
+
+    /// The loss of a block with two terms.
+    pub(crate) fn and(self, other: Self) -> BlockLoss<2> {
+        let ([sum], [count]) = (self.sums, self.counts);
+        let ([other_sum], [other_count]) = (other.sums, other.counts);
+        BlockLoss {
+            sums: [sum, other_sum],
+            counts: [count, other_count],
+            per_row: self.per_row + other.per_row,
+            active: add(self.active, other.active),
+        }
+    }
 }
 
 /// The whole matrix's loss.

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-use crate::mining::Pairs;
 use crate::tensors::indices;
 
 /// Labels of the rows and of the columns of a pair matrix. Column `i` is the same example as row `i` for every row; the
@@ -85,6 +84,14 @@ impl<'a> Relation<'a> {
             .collect()
     }
 
+    /// Which rows of a block have at least one positive and one negative column, `[rows of the block]`.
+    pub(crate) fn anchors(&self, block: Range<usize>) -> Tensor<1, Bool> {
+        let is_anchor: Vec<bool> = block.map(|row| self.is_anchor(row)).collect();
+        let count = is_anchor.len();
+        let device = self.row_labels.device();
+        Tensor::from_data(TensorData::new(is_anchor, [count]), &device)
+    }
+
     /// Whether a row has at least one positive and one negative column.
     pub(crate) fn is_anchor(&self, row: usize) -> bool {
         let alike = self.alike(row).len();
@@ -94,29 +101,5 @@ impl<'a> Relation<'a> {
     /// Columns with the label of a row, itself among them.
     fn alike(&self, row: usize) -> &[usize] {
         &self.groups[&self.rows[row]]
-    }
-}
-
-/// The pairs that count: all of a relation, or those that a miner chose.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ChosenPairs<'a> {
-    relation: &'a Relation<'a>,
-    chosen: Option<&'a Pairs>,
-}
-
-impl<'a> ChosenPairs<'a> {
-    /// `chosen`, or all pairs of the relation.
-    pub(crate) fn new(relation: &'a Relation<'a>, chosen: Option<&'a Pairs>) -> Self {
-        ChosenPairs { relation, chosen }
-    }
-
-    /// Positive and negative pairs of a block of rows, `[rows of the block, columns]` each.
-    pub(crate) fn masks(&self, block: Range<usize>) -> [Tensor<2, Bool>; 2] {
-        match self.chosen {
-            None => self.relation.masks(block),
-            Some(Pairs { positive, negative }) => {
-                [positive, negative].map(|mask| mask.clone().narrow(0, block.start, block.len()))
-            }
-        }
     }
 }

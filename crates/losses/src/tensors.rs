@@ -54,13 +54,18 @@ pub(crate) fn mask(
     )
 }
 
-/// `true` where a column is the row's label, `[labels, classes]`.
-pub(crate) fn label_mask(labels: &[usize], classes: usize, device: &Device) -> Tensor<2, Bool> {
+/// Refuses labels of classes that are not there.
+pub(crate) fn check_labels(labels: &[usize], classes: usize) {
     let wrong = labels.iter().find(|&&label| label >= classes);
     assert!(
         wrong.is_none(),
         "label {wrong:?} is not below the number of classes, {classes}"
     );
+}
+
+/// `true` where a column is the row's label, `[labels, classes]`.
+pub(crate) fn label_mask(labels: &[usize], classes: usize, device: &Device) -> Tensor<2, Bool> {
+    check_labels(labels, classes);
     let columns = (0..classes).collect::<Vec<_>>();
     let labels = indices(labels, device).reshape([labels.len(), 1]);
     labels.equal(indices(&columns, device).reshape([1, classes]))

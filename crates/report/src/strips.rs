@@ -24,24 +24,19 @@ impl Strips {
             first.map_or(f64::INFINITY, |neighbour| neighbour.squared_distance)
         };
         // Of equal votes the one with the nearer first answer is the surer.
-        let by_votes = |a: &usize, b: &usize| -> Ordering {
-            answers.own[*a]
-                .total_cmp(&answers.own[*b])
-                .then(nearest(*a).total_cmp(&nearest(*b)))
-                .then(a.cmp(b))
+        let then_by_nearest = |votes: Ordering, a: usize, b: usize| {
+            votes
+                .then(nearest(a).total_cmp(&nearest(b)))
+                .then(a.cmp(&b))
         };
+        let votes = |a: usize, b: usize| answers.own[a].total_cmp(&answers.own[b]);
         let mut worst: Vec<usize> = answers.wrong(labels).collect();
-        worst.sort_by(by_votes);
+        worst.sort_by(|&a, &b| then_by_nearest(votes(a, b), a, b));
         worst.truncate(count);
 
         let right = |query: &usize| answers.predicted[*query] == labels[*query];
         let mut candidates: Vec<usize> = (0..labels.len()).filter(right).collect();
-        candidates.sort_by(|a, b| {
-            answers.own[*b]
-                .total_cmp(&answers.own[*a])
-                .then(nearest(*a).total_cmp(&nearest(*b)))
-                .then(a.cmp(b))
-        });
+        candidates.sort_by(|&a, &b| then_by_nearest(votes(b, a), a, b));
         let classes = labels.iter().max().map_or(0, |most| most + 1);
         let mut taken = vec![0; classes];
         let mut best = Vec::new();

@@ -4,6 +4,7 @@ use lodestone_distances::{Rows, squared_distance};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::index::{check_batch, check_shape};
 use crate::random::{Purpose, stream};
 use crate::{Index, SamplingError};
 
@@ -38,14 +39,7 @@ impl Probe {
     /// # Errors
     /// If the embeddings are not of the index's rows and dimensions.
     pub fn new(index: &Index, embeddings: Rows, count: usize) -> Result<Self, SamplingError> {
-        if embeddings.len() != index.rows() {
-            let (embeddings, rows) = (embeddings.len(), index.rows());
-            return Err(SamplingError::RowCount { embeddings, rows });
-        }
-        if embeddings.dim() != index.dim() {
-            let (given, index) = (embeddings.dim(), index.dim());
-            return Err(SamplingError::Dimension { given, index });
-        }
+        check_shape(embeddings, index.rows(), index.dim())?;
         let mut rows: Vec<usize> = (0..index.rows()).collect();
         let mut random = stream(index.seed(), Purpose::Probe, index.generation(), 0);
         let (picked, _) = rows.partial_shuffle(&mut random, count);
@@ -69,14 +63,7 @@ impl Probe {
     /// # Errors
     /// If there is not one for each of [`rows`](Self::rows), or they have another length.
     pub fn since(self, embeddings: Rows) -> Result<Self, SamplingError> {
-        if embeddings.len() != self.rows.len() {
-            let (embeddings, rows) = (embeddings.len(), self.rows.len());
-            return Err(SamplingError::RowCount { embeddings, rows });
-        }
-        if embeddings.dim() != self.dim {
-            let (given, index) = (embeddings.dim(), self.dim);
-            return Err(SamplingError::Dimension { given, index });
-        }
+        check_shape(embeddings, self.rows.len(), self.dim)?;
         let then = embeddings.values().to_vec();
         Ok(Self { then, ..self })
     }
@@ -105,40 +92,20 @@ impl Probe {
     /// # Errors
     /// If `now` does not hold one embedding for each of [`rows`](Self::rows), or one is not finite.
     pub fn drift(&self, now: Rows) -> Result<f64, SamplingError> {
-        if now.len() != self.rows.len() {
-            return Err(SamplingError::RowCount {
-                embeddings: now.len(),
-                rows: self.rows.len(),
-            });
-        }
-        if now.dim() != self.dim {
-            return Err(SamplingError::Dimension {
-                given: now.dim(),
-                index: self.dim,
-            });
-        }
-        let mut sum = 0.0;
-        for ((now, then), &row) in now
-            .iter()
-            .zip(self.then.chunks_exact(self.dim))
-            .zip(&self.rows)
-        {
-            if let Some(dimension) = now.iter().position(|value| !value.is_finite()) {
-                let value = now[dimension];
-                return Err(SamplingError::EmbeddingNotFinite {
-                    row,
-                    dimension,
-                    value,
-                });
-            }
-            sum += f64::from(squared_distance(now, then)).sqrt();
-        }
-        Ok(in_deviations(sum / self.rows.len() as f64, self.variance))
+        check_batch(now, &self.rows, self.dim)?;
+        let pairs = now.iter().zip(self.then.chunks_exact(self.dim));
+        Ok(mean_distance(pairs, self.variance))
     }
 }
 
-/// A distance in standard deviations; 0 stays 0 where there is no deviation.
-pub(crate) fn in_deviations(distance: f64, variance: f64) -> f64 {
+/// Mean distance of pairs of embeddings, in standard deviations; 0 stays 0 where there is no deviation.
+pub(crate) fn mean_distance<'a>(
+    pairs: impl ExactSizeIterator<Item = (&'a [f32], &'a [f32])>,
+    variance: f64,
+) -> f64 {
+    let count = pairs.len().max(1) as f64;
+    let distances = pairs.map(|(a, b)| f64::from(squared_distance(a, b)).sqrt());
+    let distance = distances.sum::<f64>() / count;
     if distance == 0.0 {
         0.0
     } else {

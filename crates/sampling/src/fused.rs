@@ -3,11 +3,11 @@
 //! This is not the paper's index and has its own name. The embeddings are up to one revisit old and come from augmented views;
 //! [`FusedEmbeddings::drift`] says how far that takes them from fresh ones.
 
-use lodestone_distances::{Rows, squared_distance};
+use lodestone_distances::Rows;
 use serde::{Deserialize, Serialize};
 
-use crate::drift::in_deviations;
-use crate::index::check_embeddings;
+use crate::drift::mean_distance;
+use crate::index::check_batch;
 use crate::{Index, SamplingError};
 
 /// The last embedding of each training row that any forward pass produced.
@@ -65,13 +65,7 @@ impl FusedEmbeddings {
         embeddings: Rows,
         step: u64,
     ) -> Result<(), SamplingError> {
-        if embeddings.dim() != self.dim {
-            return Err(SamplingError::Dimension {
-                given: embeddings.dim(),
-                index: self.dim,
-            });
-        }
-        check_embeddings(embeddings, rows.len()).map_err(|error| name_row(error, rows))?;
+        check_batch(embeddings, rows, self.dim)?;
         for (&row, embedding) in rows.iter().zip(embeddings.iter()) {
             self.values[row * self.dim..(row + 1) * self.dim].copy_from_slice(embedding);
             self.steps[row] = step;
@@ -102,38 +96,10 @@ impl FusedEmbeddings {
     /// # Panics
     /// If a row does not exist.
     pub fn drift(&self, index: &Index, rows: &[usize], fresh: Rows) -> Result<f64, SamplingError> {
-        if fresh.dim() != self.dim {
-            return Err(SamplingError::Dimension {
-                given: fresh.dim(),
-                index: self.dim,
-            });
-        }
-        check_embeddings(fresh, rows.len()).map_err(|error| name_row(error, rows))?;
+        check_batch(fresh, rows, self.dim)?;
         let cached = self.embeddings();
-        let distances = rows
-            .iter()
-            .zip(fresh.iter())
-            .map(|(&row, fresh)| f64::from(squared_distance(cached.row(row), fresh)).sqrt());
-        Ok(in_deviations(
-            distances.sum::<f64>() / rows.len().max(1) as f64,
-            index.variance(),
-        ))
-    }
-}
-
-/// An error about position `i` of a batch becomes one about the training row there.
-fn name_row(error: SamplingError, rows: &[usize]) -> SamplingError {
-    match error {
-        SamplingError::EmbeddingNotFinite {
-            row,
-            dimension,
-            value,
-        } => SamplingError::EmbeddingNotFinite {
-            row: rows[row],
-            dimension,
-            value,
-        },
-        other => other,
+        let pairs = rows.iter().map(|&row| cached.row(row)).zip(fresh.iter());
+        Ok(mean_distance(pairs, index.variance()))
     }
 }
 

@@ -3,6 +3,7 @@
 use lodestone_distances::squared_distance;
 
 use crate::Index;
+use crate::neighbours::from_near_to_far;
 
 impl Index {
     /// The `count` clusters of other classes nearest to `cluster` for which `eligible` holds, from near to far; ties by
@@ -25,16 +26,10 @@ impl Index {
         }
         // Many clusters are ineligible, or more are wanted than the table holds: ask all centres.
         let centres = self.centres();
-        let mut others: Vec<(f32, usize)> = (0..self.len())
-            .filter(|&other| self.class_of(other) != self.class_of(cluster) && eligible(other))
-            .map(|other| {
-                (
-                    squared_distance(centres.row(cluster), centres.row(other)),
-                    other,
-                )
-            })
-            .collect();
-        others.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let distance = |other| squared_distance(centres.row(cluster), centres.row(other));
+        let others = (0..self.len())
+            .filter(|&other| self.class_of(other) != self.class_of(cluster) && eligible(other));
+        let others = from_near_to_far(others.map(|other| (distance(other), other)));
         others
             .into_iter()
             .take(count)
@@ -88,8 +83,7 @@ fn first_of_each(
     count: usize,
     eligible: &impl Fn(usize) -> bool,
 ) -> Vec<usize> {
-    let mut keyed: Vec<_> = keyed.filter(|&(_, class)| eligible(class)).collect();
-    keyed.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let keyed = from_near_to_far(keyed.filter(|&(_, class)| eligible(class)));
     let mut classes = Vec::with_capacity(count);
     for (_, class) in keyed {
         if classes.len() == count {

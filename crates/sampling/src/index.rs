@@ -278,14 +278,42 @@ impl TryFrom<Record> for Index {
     }
 }
 
+/// Refuses another number of rows, and embeddings of another length.
+pub(crate) fn check_shape(embeddings: Rows, rows: usize, dim: usize) -> Result<(), SamplingError> {
+    check_rows(embeddings, rows)?;
+    if embeddings.dim() != dim {
+        let (given, index) = (embeddings.dim(), dim);
+        return Err(SamplingError::Dimension { given, index });
+    }
+    Ok(())
+}
+
+/// Refuses embeddings of these training rows that are not as many, of another length, or not finite.
+pub(crate) fn check_batch(
+    embeddings: Rows,
+    rows: &[usize],
+    dim: usize,
+) -> Result<(), SamplingError> {
+    check_shape(embeddings, rows.len(), dim)?;
+    check_embeddings(embeddings, rows.len()).map_err(|mut error| {
+        if let SamplingError::EmbeddingNotFinite { row, .. } = &mut error {
+            *row = rows[*row];
+        }
+        error
+    })
+}
+
+fn check_rows(embeddings: Rows, rows: usize) -> Result<(), SamplingError> {
+    if embeddings.len() != rows {
+        let embeddings = embeddings.len();
+        return Err(SamplingError::RowCount { embeddings, rows });
+    }
+    Ok(())
+}
+
 /// Names the first row that holds NaN or an infinity, and refuses another number of rows.
 pub(crate) fn check_embeddings(embeddings: Rows, rows: usize) -> Result<(), SamplingError> {
-    if embeddings.len() != rows {
-        return Err(SamplingError::RowCount {
-            embeddings: embeddings.len(),
-            rows,
-        });
-    }
+    check_rows(embeddings, rows)?;
     let bad = |value: &f32| !value.is_finite();
     // A whole row is looked at without branches, which is many times faster than stopping at its first bad value.
     let any_bad = |row: &[f32]| row.iter().fold(false, |any, value| any | bad(value));

@@ -3,6 +3,8 @@
 use lodestone_distances::{Rows, squared_distance};
 use rayon::prelude::*;
 
+use crate::index::check_shape;
+use crate::neighbours::from_near_to_far;
 use crate::{Index, SamplingError};
 
 /// A cluster in the words of a table: whose it is, how large, how tight, and which rows show it best.
@@ -39,22 +41,12 @@ impl Index {
     /// # Errors
     /// If the embeddings are not of the index's rows and dimensions.
     pub fn modes(&self, embeddings: Rows, count: usize) -> Result<Vec<Mode>, SamplingError> {
-        if embeddings.len() != self.rows() {
-            let (embeddings, rows) = (embeddings.len(), self.rows());
-            return Err(SamplingError::RowCount { embeddings, rows });
-        }
-        if embeddings.dim() != self.dim() {
-            return Err(SamplingError::Dimension {
-                given: embeddings.dim(),
-                index: self.dim(),
-            });
-        }
+        check_shape(embeddings, self.rows(), self.dim())?;
         let centres = self.centres();
         let describe = |cluster: usize| {
             let members = self.members(cluster);
             let distance = |row: usize| squared_distance(embeddings.row(row), centres.row(cluster));
-            let mut keyed: Vec<_> = members.iter().map(|&row| (distance(row), row)).collect();
-            keyed.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let keyed = from_near_to_far(members.iter().map(|&row| (distance(row), row)));
             let inertia: f64 = keyed.iter().map(|&(distance, _)| f64::from(distance)).sum();
             Mode {
                 cluster,

@@ -77,12 +77,15 @@ fn nearest(cluster: usize, distances: &[f32], centres: Rows, classes: &[usize]) 
         others.truncate(KEPT);
     }
     let exact = |other: usize| squared_distance(centres.row(cluster), centres.row(other));
-    let mut keyed: Vec<_> = others
-        .into_iter()
-        .map(|other| (exact(other), other))
-        .collect();
-    keyed.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let keyed = from_near_to_far(others.into_iter().map(|other| (exact(other), other)));
     keyed.into_iter().map(|(_, other)| other).collect()
+}
+
+/// In the order of the distances; ties by number.
+pub(crate) fn from_near_to_far(keyed: impl Iterator<Item = (f32, usize)>) -> Vec<(f32, usize)> {
+    let mut keyed: Vec<_> = keyed.collect();
+    keyed.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    keyed
 }
 
 /// The rows with their mean moved to the origin.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::class_clusters::{ClassClusters, ClassPoints, Joined, Stream};
-use crate::index::{Record, check_embeddings};
+use crate::index::{Record, check_embeddings, check_shape};
 use crate::matching::match_centres;
 use crate::{ClusterCount, Index, RefreshStart, SamplingError};
 
@@ -47,11 +47,8 @@ impl Index {
     /// # Errors
     /// If the embeddings have other rows or another length, or are not finite; the old index then stays.
     pub fn refresh(&mut self, embeddings: Rows) -> Result<RefreshReport, SamplingError> {
+        check_shape(embeddings, self.rows(), self.dim())?;
         check_embeddings(embeddings, self.rows())?;
-        if embeddings.dim() != self.dim() {
-            let (given, index) = (embeddings.dim(), self.dim());
-            return Err(SamplingError::Dimension { given, index });
-        }
         let generation = self.generation() + 1;
         let labels: Vec<usize> = self
             .assignment()

@@ -5,11 +5,10 @@ use burn::module::Module;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::OwnMean;
-use super::loss::require_temperature;
-use super::terms::{Settings, terms};
-use crate::construct::construct;
-use crate::error::{ConfigError, require};
+use super::terms::terms;
+use super::{MagnetLossConfig, OwnMean};
+use crate::construct::settings;
+use crate::error::{finite_above_zero, finite_not_negative};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::tensors::{indices, mean_of, number, share, widen};
 
@@ -18,6 +17,7 @@ const LEAST_EFFECTIVE: f64 = 0.2;
 
 /// How the weighted losses of the neighbourhoods are averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WeightedMean {
     /// `Σ w L / S`: expectation exactly that of the paper's sampler, with a larger spread.
@@ -27,70 +27,22 @@ pub enum WeightedMean {
     SelfNormalised,
 }
 
-/// Settings of [`ImportanceMagnetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ImportanceMagnetLossConfig {
-    /// Cluster separation gap α, in nats. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
-    pub gap: f64,
-    /// What the variance is multiplied by in the exponents. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
-    pub temperature: f64,
-    /// Whether the mean of an example's own cluster contains the example. Default [`OwnMean::Plain`], as for
-    /// [`MagnetLossConfig`](crate::MagnetLossConfig).
-    pub own_mean: OwnMean,
-    /// How the neighbourhoods are averaged. Default [`WeightedMean::SelfNormalised`], which the
-    /// scale of the losses that make the probabilities does not touch.
-    pub mean: WeightedMean,
-    /// Clip the largest weights when the effective sample size falls below a fifth of the neighbourhoods, which trades
-    /// spread for bias. Default `true`.
-    pub clip: bool,
-}
-
-impl Default for ImportanceMagnetLossConfig {
-    fn default() -> Self {
-        ImportanceMagnetLossConfig {
-            gap: 1.0,
-            temperature: 1.0,
-            own_mean: OwnMean::Plain,
-            mean: WeightedMean::SelfNormalised,
-            clip: true,
-        }
-    }
-}
-
-construct! {
-    ImportanceMagnetLossConfig => ImportanceMagnetLoss, without_parameters {
-        with_gap(gap: f64),
-        with_temperature(temperature: f64),
-        with_own_mean(own_mean: OwnMean),
-        with_mean(mean: WeightedMean),
-        with_clip(clip: bool),
-    }
-}
-
-impl ImportanceMagnetLossConfig {
-    fn build(&self) -> ImportanceMagnetLoss {
-        ImportanceMagnetLoss {
-            gap: self.gap,
-            temperature: self.temperature,
-            own_mean: self.own_mean,
-            mean: self.mean,
-            clip: self.clip,
-        }
-    }
-
-    /// Checks every setting.
-    ///
-    /// # Errors
-    /// A gap that is negative or no number, a temperature that is not above 0.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.gap >= 0.0 && self.gap.is_finite(),
-            "gap",
-            self.gap,
-            "must be a number, 0 or more",
-        )?;
-        require_temperature(self.temperature)
+settings! {
+    /// Settings of [`ImportanceMagnetLoss`].
+    pub struct ImportanceMagnetLossConfig => ImportanceMagnetLoss, without_parameters {
+        /// Cluster separation gap α, in nats. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
+        pub gap: f64 = 1.0, with_gap, finite_not_negative;
+        /// What the variance is multiplied by in the exponents. Default 1, as for [`MagnetLossConfig`](crate::MagnetLossConfig).
+        pub temperature: f64 = 1.0, with_temperature, finite_above_zero;
+        /// Whether the mean of an example's own cluster contains the example. Default [`OwnMean::Plain`], as for
+        /// [`MagnetLossConfig`](crate::MagnetLossConfig).
+        pub own_mean: OwnMean = OwnMean::Plain, with_own_mean;
+        /// How the neighbourhoods are averaged. Default [`WeightedMean::SelfNormalised`], which the
+        /// scale of the losses that make the probabilities does not touch.
+        pub mean: WeightedMean = WeightedMean::SelfNormalised, with_mean;
+        /// Clip the largest weights when the effective sample size falls below a fifth of the neighbourhoods, which trades
+        /// spread for bias. Default `true`.
+        pub clip: bool = true, with_clip;
     }
 }
 
@@ -141,13 +93,8 @@ pub struct Neighbourhood {
 /// Source: eq. 5 of Rippel et al. 2016 for each neighbourhood; the weights are those of importance sampling, not of the paper.
 #[derive(Module, Debug)]
 pub struct ImportanceMagnetLoss {
-    gap: f64,
-    temperature: f64,
     #[module(skip)]
-    own_mean: OwnMean,
-    #[module(skip)]
-    mean: WeightedMean,
-    clip: bool,
+    config: ImportanceMagnetLossConfig,
 }
 
 impl ImportanceMagnetLoss {
@@ -177,6 +124,13 @@ impl ImportanceMagnetLoss {
         let like = (&device.clone().inner(), x.dtype());
         let (weights, effective) = self.weights(neighbourhoods);
 
+        let magnet = MagnetLossConfig {
+            gap: self.config.gap,
+            temperature: self.config.temperature,
+            own_mean: self.config.own_mean,
+            detach_variance: false,
+        };
+
         let mut mean: Option<Tensor<1>> = None;
         let mut sums = Tensor::<1>::zeros([n], like);
         let mut visits = Tensor::<1>::zeros([n], like);
@@ -189,12 +143,7 @@ impl ImportanceMagnetLoss {
                 x.clone().select(0, rows.clone()),
                 &slice.clusters,
                 &slice.classes,
-                Settings {
-                    gap: self.gap,
-                    temperature: self.temperature,
-                    own_mean: self.own_mean,
-                    detach_variance: false,
-                },
+                &magnet,
             );
             let weighted = part.hinged.clone().mean() * weight;
             mean = Some(match mean {
@@ -241,10 +190,10 @@ impl ImportanceMagnetLoss {
             .map(|n| n.probability / n.proposal)
             .collect::<Vec<_>>();
         let effective = effective_sample_size(&weights);
-        if self.clip {
+        if self.config.clip {
             clip(&mut weights);
         }
-        let divisor = match self.mean {
+        let divisor = match self.config.mean {
             WeightedMean::Unbiased => weights.len() as f64,
             // If no neighbourhood has weight, the sum is 0, and so must the loss be.
             WeightedMean::SelfNormalised if effective == 0.0 => 1.0,

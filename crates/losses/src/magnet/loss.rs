@@ -4,42 +4,32 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::terms::{Settings, terms};
-use crate::construct::construct;
-use crate::error::{ConfigError, require};
+use super::terms::terms;
+use crate::construct::settings;
+use crate::error::{finite_above_zero, finite_not_negative};
+use crate::labels::Labels;
+use crate::list::{ClassRule, Listed};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::tensors::{number, share, widen};
 
-/// Settings of [`MagnetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct MagnetLossConfig {
-    /// Cluster separation gap α, in nats. Default 1, the value of the public implementations; runs tuned on pets and
-    /// flowers used 7.18 and 2.43.
-    pub gap: f64,
-    /// What the variance is multiplied by in the exponents, above 0. Default 1, the paper's loss; anything else is a
-    /// variant.
-    ///
-    /// Exponents are squared distances over `2 · temperature · variance`, and the gap is in nats: at a tenth of the
-    /// temperature the same gap is a tenth of the distance. Compare temperatures at equal `gap · temperature`, and mind that
-    /// the lead of the own mean grows as the temperature falls, see `own_mean`.
-    pub temperature: f64,
-    /// Whether the mean of an example's own cluster contains the example. Default `plain`, the paper's loss.
-    pub own_mean: OwnMean,
-    /// Treat the variance as a constant in the gradient. Default `false`: with a constant variance descent inflates
-    /// all embeddings for no gain.
-    pub detach_variance: bool,
-}
-
-impl Default for MagnetLossConfig {
-    fn default() -> Self {
-        MagnetLossConfig {
-            gap: 1.0,
-            temperature: 1.0,
-            own_mean: OwnMean::Plain,
-            detach_variance: false,
-        }
+settings! {
+    /// Settings of [`MagnetLoss`].
+    pub struct MagnetLossConfig => MagnetLoss, without_parameters {
+        /// Cluster separation gap α, in nats. Default 1, the value of the public implementations; runs tuned on pets and
+        /// flowers used 7.18 and 2.43.
+        pub gap: f64 = 1.0, with_gap, finite_not_negative;
+        /// What the variance is multiplied by in the exponents, above 0. Default 1, the paper's loss; anything else is a
+        /// variant.
+        ///
+        /// Exponents are squared distances over `2 · temperature · variance`, and the gap is in nats: at a tenth of the
+        /// temperature the same gap is a tenth of the distance. Compare temperatures at equal `gap · temperature`, and mind that
+        /// the lead of the own mean grows as the temperature falls, see `own_mean`.
+        pub temperature: f64 = 1.0, with_temperature, finite_above_zero;
+        /// Whether the mean of an example's own cluster contains the example. Default `plain`, the paper's loss.
+        pub own_mean: OwnMean = OwnMean::Plain, with_own_mean;
+        /// Treat the variance as a constant in the gradient. Default `false`: with a constant variance descent inflates
+        /// all embeddings for no gain.
+        pub detach_variance: bool = false, with_detach_variance;
     }
 }
 
@@ -70,46 +60,6 @@ pub enum OwnMean {
     /// scatters more than one of `D`, and without class information the own mean trails by `((MD - 1) / MD) / (2t (D - 1)²)`,
     /// 0.05 at `D = 4` and `t = 1`. Copies of a photograph count as examples of their own.
     LeaveOneOut,
-}
-
-construct! {
-    MagnetLossConfig => MagnetLoss, without_parameters {
-        with_gap(gap: f64),
-        with_temperature(temperature: f64),
-        with_own_mean(own_mean: OwnMean),
-        with_detach_variance(detach_variance: bool),
-    }
-}
-
-impl MagnetLossConfig {
-    fn build(&self) -> MagnetLoss {
-        MagnetLoss {
-            gap: self.gap,
-            temperature: self.temperature,
-            own_mean: self.own_mean,
-            detach_variance: self.detach_variance,
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.gap >= 0.0 && self.gap.is_finite(),
-            "gap",
-            self.gap,
-            "must be a number, 0 or more",
-        )?;
-        require_temperature(self.temperature)
-    }
-}
-
-/// Checks the factor on the variance.
-pub(super) fn require_temperature(temperature: f64) -> Result<(), ConfigError> {
-    require(
-        temperature > 0.0 && temperature.is_finite(),
-        "temperature",
-        temperature,
-        "must be a number above 0",
-    )
 }
 
 /// Magnet loss: pulls each example to its own cluster's mean and away from clusters of other classes, so that a class
@@ -148,11 +98,17 @@ pub(super) fn require_temperature(temperature: f64) -> Result<(), ConfigError> {
 /// Source: eq. 5 of the paper; the hinge is that of eq. 4.
 #[derive(Module, Debug)]
 pub struct MagnetLoss {
-    gap: f64,
-    temperature: f64,
     #[module(skip)]
-    own_mean: OwnMean,
-    detach_variance: bool,
+    config: MagnetLossConfig,
+}
+
+impl Listed for MagnetLoss {
+    const RULE: ClassRule = ClassRule::NearestClusters;
+
+    fn of_batch(&self, embeddings: Tensor<2>, labels: &Labels<'_>) -> LossOutput {
+        let (clusters, cluster_classes) = labels.clusters();
+        self.forward(embeddings, &clusters, &cluster_classes)
+    }
 }
 
 impl MagnetLoss {
@@ -177,13 +133,7 @@ impl MagnetLoss {
         cluster_classes: &[usize],
     ) -> LossOutput {
         let x = widen(embeddings);
-        let settings = Settings {
-            gap: self.gap,
-            temperature: self.temperature,
-            own_mean: self.own_mean,
-            detach_variance: self.detach_variance,
-        };
-        let terms = terms(x, clusters, cluster_classes, settings);
+        let terms = terms(x, clusters, cluster_classes, &self.config);
         let per_example = terms.hinged.clone().inner();
         let collapse = number(terms.collapse, &per_example);
         LossOutput {

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use super::OwnMean;
+use super::{MagnetLossConfig, OwnMean};
 use crate::product::product;
 use crate::tensors::{constant, indices, logsumexp, mask};
 
@@ -27,22 +27,12 @@ pub(crate) struct Terms {
     pub(crate) collapse: f64,
 }
 
-/// The settings that the terms depend on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) gap: f64,
-    /// Factor on the variance in the exponents.
-    pub(crate) temperature: f64,
-    pub(crate) own_mean: OwnMean,
-    pub(crate) detach_variance: bool,
-}
-
 /// Computes the terms. `clusters` holds each row's position in `classes`.
 pub(crate) fn terms(
     x: Tensor<2>,
     clusters: &[usize],
     classes: &[usize],
-    settings: Settings,
+    settings: &MagnetLossConfig,
 ) -> Terms {
     let [n, _] = x.dims();
     let sizes = check(n, clusters, classes);

@@ -36,9 +36,12 @@ fn in_blocks<T>(
         .collect()
 }
 
-/// The positive pairs of a block of anchors, with the distances of each pair's anchor to all columns.
+/// The positive pairs of a block of anchors, ordered by anchor, then positive, with the distances of each pair's anchor to
+/// all columns.
 pub(crate) struct PositivePairs {
     pub(crate) anchors: Tensor<1, Int>,
+    /// The anchors, counted from the first row of the block.
+    pub(crate) in_block: Tensor<1, Int>,
     pub(crate) positives: Tensor<1, Int>,
     /// `[pairs, columns]`
     pub(crate) distances: Tensor<2>,
@@ -46,42 +49,53 @@ pub(crate) struct PositivePairs {
     pub(crate) own: Tensor<2>,
 }
 
-/// Calls `look` with the positive pairs of anchors that also have a negative, ordered by anchor, then positive.
-pub(crate) fn for_each_positive<T>(
-    among: &Candidates<'_>,
-    distance: Distance,
-    mut look: impl FnMut(PositivePairs) -> T,
-) -> Vec<T> {
-    let device = among.device();
-    let zero = Tensor::<1>::zeros([1], (&device, among.rows.dtype()));
-    let relation = &among.relation;
-    let positives = relation.positives();
-    let of_anchors = blocks_of_anchors(&positives, relation.columns.len());
-    let found = in_blocks(among, of_anchors, |squared, rows| {
-        let anchors = rows.clone().filter(|&row| relation.is_anchor(row));
+impl PositivePairs {
+    /// Those of a block whose anchors satisfy `counts`, from its `distances` `[rows of the block, columns]` and the positive
+    /// columns of every row; `None` if there is none.
+    pub(crate) fn of_block(
+        distances: Tensor<2>,
+        rows: Range<usize>,
+        positives: &[Vec<usize>],
+        counts: impl Fn(usize) -> bool,
+    ) -> Option<Self> {
+        let start = rows.start;
+        let anchors = rows.filter(|&row| counts(row));
         let pairs =
             anchors.flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));
         let (anchors, positives): (Vec<_>, Vec<_>) = pairs.unzip();
         if anchors.is_empty() {
             return None;
         }
-        let in_block = anchors
-            .iter()
-            .map(|row| row - rows.start)
-            .collect::<Vec<_>>();
-        let distances = distance
-            .of_squared(squared, zero.clone())
-            .select(0, indices(&in_block, &device));
+        let device = distances.device();
+        let in_block = anchors.iter().map(|row| row - start).collect::<Vec<_>>();
+        let in_block = indices(&in_block, &device);
         let positives = indices(&positives, &device);
-        let own = distances
-            .clone()
-            .gather(1, positives.clone().reshape([anchors.len(), 1]));
-        Some(look(PositivePairs {
+        let distances = distances.select(0, in_block.clone());
+        let column = positives.clone().reshape([anchors.len(), 1]);
+        Some(PositivePairs {
             anchors: indices(&anchors, &device),
+            in_block,
+            own: distances.clone().gather(1, column),
             positives,
             distances,
-            own,
-        }))
+        })
+    }
+}
+
+/// Calls `look` with the positive pairs of anchors that also have a negative, a block at a time.
+pub(crate) fn for_each_positive<T>(
+    among: &Candidates<'_>,
+    distance: Distance,
+    mut look: impl FnMut(PositivePairs) -> T,
+) -> Vec<T> {
+    let zero = Tensor::<1>::zeros([1], (&among.device(), among.rows.dtype()));
+    let relation = &among.relation;
+    let positives = relation.positives();
+    let of_anchors = blocks_of_anchors(&positives, relation.columns.len());
+    let found = in_blocks(among, of_anchors, |squared, rows| {
+        let distances = distance.of_squared(squared, zero.clone());
+        let is_anchor = |row| relation.is_anchor(row);
+        PositivePairs::of_block(distances, rows, &positives, is_anchor).map(&mut look)
     });
     found.into_iter().flatten().collect()
 }

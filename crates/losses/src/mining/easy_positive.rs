@@ -1,6 +1,6 @@
 //! Easy positive mining: Xuan et al., *Improved Embeddings with Easy Positive Triplet Mining*, WACV 2020.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::distances::for_each_block;
@@ -53,10 +53,7 @@ pub(super) fn easy(among: &Candidates<'_>, negatives: NegativeChoice) -> Triplet
             }
         };
         let any = wanted.clone().any_dim(1).reshape([count]);
-        let is_anchor = rows
-            .clone()
-            .map(|row| relation.is_anchor(row))
-            .collect::<Vec<_>>();
+        let keep = any.bool_and(relation.anchors(rows.clone()));
         Triplets {
             anchors: indices(&rows.collect::<Vec<_>>(), &device),
             positives: to_positive.argmin(1).reshape([count]),
@@ -64,10 +61,7 @@ pub(super) fn easy(among: &Candidates<'_>, negatives: NegativeChoice) -> Triplet
                 .mask_fill(wanted.bool_not(), f32::MAX)
                 .argmin(1)
                 .reshape([count]),
-            keep: any.bool_and(Tensor::from_data(
-                TensorData::new(is_anchor, [count]),
-                &device,
-            )),
+            keep,
         }
     });
     Triplets::join(parts, &device)

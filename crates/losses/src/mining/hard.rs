@@ -1,6 +1,6 @@
 //! Batch-hard mining: Hermans et al., *In Defense of the Triplet Loss for Person Re-Identification*, 2017.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::distances::for_each_block;
 use super::pairs::Triplets;
@@ -29,10 +29,7 @@ pub(super) fn hard(among: &Candidates<'_>) -> Triplets {
     let parts = for_each_block(among, |squared, rows| {
         let count = rows.len();
         let [positive, negative] = relation.masks(rows.clone());
-        let keep = rows
-            .clone()
-            .map(|row| relation.is_anchor(row))
-            .collect::<Vec<_>>();
+        let keep = relation.anchors(rows.clone());
         Triplets {
             anchors: indices(&rows.collect::<Vec<_>>(), &device),
             positives: squared
@@ -44,7 +41,7 @@ pub(super) fn hard(among: &Candidates<'_>) -> Triplets {
                 .mask_fill(negative.bool_not(), f32::MAX)
                 .argmin(1)
                 .reshape([count]),
-            keep: Tensor::from_data(TensorData::new(keep, [count]), &device),
+            keep,
         }
     });
     Triplets::join(parts, &device)

@@ -11,7 +11,7 @@ use super::pairs::{Pairs, Triplets};
 use super::semi_hard::{SemiHardRest, per_positive, within_margin};
 use crate::candidates::Candidates;
 use crate::distance::Distance;
-use crate::error::{ConfigError, require};
+use crate::error::{ConfigError, above_zero, finite, finite_above_zero, require};
 use crate::labels::Labels;
 
 /// Which pairs or triplets of a batch count. `{ kind = "hard" }` in a run file.
@@ -137,15 +137,16 @@ impl Miner {
         }
     }
 
-    pub(crate) fn validate(self) -> Result<(), ConfigError> {
-        match self {
+    /// Checks the numbers of the setting `mining`.
+    pub(crate) fn validate(_: &'static str, mining: Self) -> Result<(), ConfigError> {
+        match mining {
             Miner::All | Miner::Hard | Miner::SemiHardOrFarthest | Miner::EasyPositive { .. } => {
                 Ok(())
             }
             Miner::DistanceWeighted {
                 nearest, farthest, ..
             } => {
-                require(nearest > 0.0, "mining.nearest", nearest, "must be above 0")?;
+                above_zero("mining.nearest", nearest)?;
                 require(
                     farthest > nearest,
                     "mining.farthest",
@@ -153,18 +154,10 @@ impl Miner {
                     "must be above mining.nearest",
                 )
             }
-            Miner::MultiSimilarity { epsilon } => require(
-                epsilon.is_finite(),
-                "mining.epsilon",
-                epsilon,
-                "must be a number",
-            ),
-            Miner::SemiHard { margin } | Miner::SemiHardNearest { margin } => require(
-                margin > 0.0 && margin.is_finite(),
-                "mining.margin",
-                margin,
-                "must be a number above 0",
-            ),
+            Miner::MultiSimilarity { epsilon } => finite("mining.epsilon", epsilon),
+            Miner::SemiHard { margin } | Miner::SemiHardNearest { margin } => {
+                finite_above_zero("mining.margin", margin)
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ mod semi_hard;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use distances::PositivePairs;
+
 pub use distance_weighted::{DistanceWeighting, distance_weighted};
 pub use easy_positive::{NegativeChoice, easy_positive};
 pub use hard::batch_hard;

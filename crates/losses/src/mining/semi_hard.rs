@@ -114,6 +114,7 @@ pub(super) fn within_margin(among: &Candidates<'_>, distance: Distance, margin: 
             positives,
             distances,
             own,
+            ..
         } = pairs;
         let lead = distances - own;
         let inside = lead

@@ -1,69 +1,29 @@
 //! Pairwise KL loss: Hsu & Kira, *Neural Network-based Clustering using Pairwise Constraints*, 2016.
 
+use std::borrow::Cow;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
-use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
-use crate::construct::construct;
-use crate::distance::Distance;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::construct::settings;
+use crate::error::finite_above_zero;
 use crate::mining::{Mined, Miner};
-use crate::output::LossOutput;
-use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
-use crate::relation::ChosenPairs;
-use crate::tensors::{count, mean_of, unit_rows, widen};
+use crate::on_pairs::{OnPairs, on_pairs, over_pairs};
+use crate::pair_matrix::{BlockLoss, PairLoss};
+use crate::reduction::Reduction;
+use crate::tensors::{unit_rows, widen};
 
-/// Settings of [`KlPairwiseLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct KlPairwiseLossConfig {
-    /// Divergence, in nats, beyond which a negative pair costs nothing. Default 2, as in the paper.
-    pub margin: f64,
-    /// Treat the first distribution of each divergence as a constant in the gradient, as some codes do. Default `false`.
-    pub detach_first: bool,
-    /// Which pairs count. Default [`Miner::All`], as in the paper.
-    pub mining: Miner,
-}
-
-impl Default for KlPairwiseLossConfig {
-    fn default() -> Self {
-        KlPairwiseLossConfig {
-            margin: 2.0,
-            detach_first: false,
-            mining: Miner::All,
-        }
-    }
-}
-
-construct! {
-    KlPairwiseLossConfig => KlPairwiseLoss, without_parameters {
-        with_margin(margin: f64),
-        with_detach_first(detach_first: bool),
-        with_mining(mining: Miner),
-    }
-}
-
-impl KlPairwiseLossConfig {
-    fn build(&self) -> KlPairwiseLoss {
-        KlPairwiseLoss {
-            margin: self.margin,
-            detach_first: self.detach_first,
-            mining: self.mining,
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.margin > 0.0 && self.margin.is_finite(),
-            "margin",
-            self.margin,
-            "must be a number above 0",
-        )?;
-        self.mining.validate()
+settings! {
+    /// Settings of [`KlPairwiseLoss`].
+    pub struct KlPairwiseLossConfig => KlPairwiseLoss, without_parameters {
+        /// Divergence, in nats, beyond which a negative pair costs nothing. Default 2, as in the paper.
+        pub margin: f64 = 2.0, with_margin, finite_above_zero;
+        /// Treat the first distribution of each divergence as a constant in the gradient, as some codes do. Default `false`.
+        pub detach_first: bool = false, with_detach_first;
+        /// Which pairs count. Default [`Miner::All`], as in the paper.
+        pub mining: Miner = Miner::All, with_mining, Miner::validate;
     }
 }
 
@@ -95,96 +55,59 @@ impl KlPairwiseLossConfig {
 /// Source: Hsu & Kira, *Neural Network-based Clustering using Pairwise Constraints*, 2016, arXiv 1511.06321.
 #[derive(Module, Debug)]
 pub struct KlPairwiseLoss {
-    margin: f64,
-    detach_first: bool,
     #[module(skip)]
-    mining: Miner,
+    config: KlPairwiseLossConfig,
 }
 
-impl KlPairwiseLoss {
+on_pairs! {
     /// Loss of a batch. Reports [`Statistic::Active`](crate::Statistic::Active) and
     /// [`Statistic::Counted`](crate::Statistic::Counted).
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, clusters]`, unnormalised logits
-    /// - labels: `[batch]`
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let log_p = log_softmax(widen(embeddings), 1);
-        let among = compared(&log_p, labels.classes());
-        let mined = self.mining.among(&among, DISTANCE, labels.draw());
-        LossOutput::of_pairs(self.of_mined(log_p, &among, &mined))
+    KlPairwiseLoss, "`[batch, clusters]`, unnormalised logits"
+}
+
+impl OnPairs for KlPairwiseLoss {
+    fn mining(&self) -> Miner {
+        self.config.mining
     }
 
-    /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward_mined(
-        &self,
-        embeddings: Tensor<2>,
-        labels: &[usize],
-        mined: &Mined,
-    ) -> LossOutput {
-        let log_p = log_softmax(widen(embeddings), 1);
-        let among = compared(&log_p, labels);
-        LossOutput::of_pairs(self.of_mined(log_p, &among, mined))
+    /// Logarithms of the distributions.
+    fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        log_softmax(widen(embeddings), 1)
     }
 
-    fn of_mined(&self, log_p: Tensor<2>, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
-        let chosen = mined.to_pairs(among, DISTANCE);
-        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
-        let [n, _] = log_p.dims();
-        let first = if self.detach_first {
-            log_p.clone().detach()
+    /// The distributions, without gradient.
+    fn seen<'a, 'b>(&self, among: &'b Candidates<'a>) -> Cow<'b, Candidates<'a>> {
+        let seen = |log_p: &Tensor<2>| unit_rows(log_p.clone().inner().exp());
+        Cow::Owned(Candidates {
+            rows: seen(&among.rows),
+            columns: seen(&among.columns),
+            relation: among.relation.clone(),
+        })
+    }
+
+    fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
+        let first = if self.config.detach_first {
+            among.rows.clone().detach()
         } else {
-            log_p.clone()
+            among.rows.clone()
         };
         let p = first.clone().exp();
         // KL(p_i, p_j) = Σ p_i log p_i - p_i · log p_j, as one product of [Σ p log p, -p] with [1, log p].
         let self_term = (p.clone() * first).sum_dim(1);
-        let ones = self_term.clone().detach().ones_like();
-        let left = Tensor::cat(vec![self_term, p.neg()], 1);
-        let right = Tensor::cat(vec![ones, log_p], 1);
-        over_blocks(left, right, blocks(n, n), |divergence, rows| {
+        let log_p = among.columns.clone();
+        let ones = log_p.clone().detach().narrow(1, 0, 1).ones_like();
+        let factors = [
+            Tensor::cat(vec![self_term, p.neg()], 1),
+            Tensor::cat(vec![ones, log_p], 1),
+        ];
+        over_pairs(self, among, mined, factors, |divergence, masks| {
+            let [positive, negative] = masks;
             // It is 0 or more but for roundings.
             let divergence = divergence.clamp_min(0.0);
-            let [positive, negative] = chosen.masks(rows.clone());
-            let apart = relu(divergence.clone().neg() + self.margin)
-                .mask_fill(negative.clone().bool_not(), 0.0);
-            let together = divergence.mask_fill(positive.clone().bool_not(), 0.0);
-            let value = apart + together;
-            let dtype = value.dtype();
-            let pairs = positive.bool_or(negative);
+            let apart = relu(divergence.clone().neg() + self.config.margin);
             // Each unordered pair owns two entries and is counted once, so the mean over entries is taken twice.
-            let value = value * 2.0;
-            let entries = pairs
-                .clone()
-                .float()
-                .cast(dtype)
-                .sum_dim(1)
-                .reshape([rows.len()]);
-            let active = value.clone().inner().greater_scalar(0.0);
-            BlockLoss {
-                per_row: mean_of(
-                    value.clone().inner().sum_dim(1).reshape([rows.len()]),
-                    entries.clone(),
-                ),
-                sums: [value.sum()],
-                counts: [entries.sum()],
-                active: [count(active, dtype), count(pairs, dtype)],
-            }
+            let value = apart.mask_where(positive.clone(), divergence) * 2.0;
+            BlockLoss::of_entries(value, positive.bool_or(negative), Reduction::Mean)
         })
     }
-}
-
-/// How a miner compares distributions.
-const DISTANCE: Distance = Distance::UnitEuclidean;
-
-/// The distributions as a miner compares them, without gradient.
-fn compared<'a>(log_p: &Tensor<2>, labels: &'a [usize]) -> Candidates<'a> {
-    Candidates::within(unit_rows(log_p.clone().inner().exp()), labels)
 }

@@ -2,71 +2,26 @@
 //! 2019.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
-use crate::construct::construct;
-use crate::distance::Distance;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::construct::settings;
+use crate::error::{above_zero, finite};
 use crate::mining::{Mined, Miner};
-use crate::output::LossOutput;
-use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
-use crate::relation::ChosenPairs;
-use crate::tensors::{count, log1p_sumexp, unit_rows, widen};
+use crate::on_pairs::{OnPairs, on_pairs, over_pairs};
+use crate::pair_matrix::{BlockLoss, PairLoss};
+use crate::tensors::{count, log1p_sumexp};
 
-/// Settings of [`MultiSimilarityLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct MultiSimilarityLossConfig {
-    /// Sharpness for positive pairs. Default 2, as in the paper.
-    pub alpha: f64,
-    /// Sharpness for negative pairs. Default 50, as in the paper.
-    pub beta: f64,
-    /// Cosine similarity that positives should exceed and negatives stay below. Default 0.5, as in the authors' code.
-    pub base: f64,
-    /// Which pairs count. Default: the paper's miner with ε = 0.1.
-    pub mining: Miner,
-}
-
-impl Default for MultiSimilarityLossConfig {
-    fn default() -> Self {
-        let mining = Miner::MultiSimilarity { epsilon: 0.1 };
-        MultiSimilarityLossConfig {
-            alpha: 2.0,
-            beta: 50.0,
-            base: 0.5,
-            mining,
-        }
-    }
-}
-
-construct! {
-    MultiSimilarityLossConfig => MultiSimilarityLoss, without_parameters {
-        with_alpha(alpha: f64),
-        with_beta(beta: f64),
-        with_base(base: f64),
-        with_mining(mining: Miner),
-    }
-}
-
-impl MultiSimilarityLossConfig {
-    fn build(&self) -> MultiSimilarityLoss {
-        MultiSimilarityLoss {
-            alpha: self.alpha,
-            beta: self.beta,
-            base: self.base,
-            mining: self.mining,
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.alpha > 0.0, "alpha", self.alpha, "must be above 0")?;
-        require(self.beta > 0.0, "beta", self.beta, "must be above 0")?;
-        require(self.base.is_finite(), "base", self.base, "must be a number")?;
-        self.mining.validate()
+settings! {
+    /// Settings of [`MultiSimilarityLoss`].
+    pub struct MultiSimilarityLossConfig => MultiSimilarityLoss, without_parameters {
+        /// Sharpness for positive pairs. Default 2, as in the paper.
+        pub alpha: f64 = 2.0, with_alpha, above_zero;
+        /// Sharpness for negative pairs. Default 50, as in the paper.
+        pub beta: f64 = 50.0, with_beta, above_zero;
+        /// Cosine similarity that positives should exceed and negatives stay below. Default 0.5, as in the authors' code.
+        pub base: f64 = 0.5, with_base, finite;
+        /// Which pairs count. Default: the paper's miner with ε = 0.1.
+        pub mining: Miner = Miner::MultiSimilarity { epsilon: 0.1 }, with_mining, Miner::validate;
     }
 }
 
@@ -95,70 +50,36 @@ impl MultiSimilarityLossConfig {
 /// Source: Wang et al., *Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning*, CVPR 2019.
 #[derive(Module, Debug)]
 pub struct MultiSimilarityLoss {
-    alpha: f64,
-    beta: f64,
-    base: f64,
     #[module(skip)]
-    mining: Miner,
+    config: MultiSimilarityLossConfig,
 }
 
-impl MultiSimilarityLoss {
+on_pairs! {
     /// Loss of a batch over the pairs of the configured miner.
     ///
     /// Reports [`Statistic::Active`](crate::Statistic::Active), the share of examples with a loss, and
     /// [`Statistic::Counted`](crate::Statistic::Counted), the number of examples.
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let x = self.prepare(embeddings);
-        let among = Candidates::within(x, labels.classes());
-        LossOutput::of_pairs(self.between(&among, labels.draw()))
-    }
+    MultiSimilarityLoss, "`[batch, dim]`, of any length"
+}
 
-    /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward_mined(
-        &self,
-        embeddings: Tensor<2>,
-        labels: &[usize],
-        mined: &Mined,
-    ) -> LossOutput {
-        let among = Candidates::within(self.prepare(embeddings), labels);
-        LossOutput::of_pairs(self.of_mined(&among, mined))
-    }
-
-    pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        unit_rows(widen(embeddings))
-    }
-
-    /// Loss over the pairs among prepared rows and columns that the configured miner chooses.
-    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
-        self.of_mined(
-            among,
-            &self.mining.among(among, Distance::UnitEuclidean, draw),
-        )
+impl OnPairs for MultiSimilarityLoss {
+    fn mining(&self) -> Miner {
+        self.config.mining
     }
 
     fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
-        let chosen = mined.to_pairs(among, Distance::UnitEuclidean);
-        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
-        let (rows, columns) = (among.rows.clone(), among.columns.clone());
-        let blocks = blocks(rows.dims()[0], columns.dims()[0]);
-        over_blocks(rows, columns, blocks, |similarity, rows| {
-            let [positive, negative] = chosen.masks(rows.clone());
+        let MultiSimilarityLossConfig {
+            alpha, beta, base, ..
+        } = self.config;
+        let factors = [among.rows.clone(), among.columns.clone()];
+        over_pairs(self, among, mined, factors, |similarity, masks| {
+            let [positive, negative] = masks;
+            let [rows, _] = similarity.dims();
             let dtype = similarity.dtype();
-            let above = similarity - self.base;
-            let pull = log1p_sumexp(above.clone() * -self.alpha, &positive) / self.alpha;
-            let push = log1p_sumexp(above * self.beta, &negative) / self.beta;
-            let per_row = (pull + push).reshape([rows.len()]);
+            let above = similarity - base;
+            let pull = log1p_sumexp(above.clone() * -alpha, &positive) / alpha;
+            let push = log1p_sumexp(above * beta, &negative) / beta;
+            let per_row = (pull + push).reshape([rows]);
             let all = per_row.clone().inner().ones_like().sum();
             let active = count(per_row.clone().inner().greater_scalar(0.0), dtype);
             BlockLoss {

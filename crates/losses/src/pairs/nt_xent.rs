@@ -2,63 +2,23 @@
 //! Objective*, NIPS 2016, in the form of Chen et al., *SimCLR*, ICML 2020.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
-use crate::construct::construct;
-use crate::distance::Distance;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::construct::settings;
+use crate::error::above_zero;
 use crate::mining::{Mined, Miner};
-use crate::output::LossOutput;
-use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
-use crate::relation::ChosenPairs;
-use crate::tensors::{count, logsumexp, mean_of, softplus, unit_rows, widen};
+use crate::on_pairs::{OnPairs, on_pairs, over_pairs};
+use crate::pair_matrix::{BlockLoss, PairLoss};
+use crate::reduction::Reduction;
+use crate::tensors::{logsumexp, softplus};
 
-/// Settings of [`NtXentLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct NtXentLossConfig {
-    /// What cosine similarities are divided by. Default 0.07, as in pytorch-metric-learning.
-    pub temperature: f64,
-    /// Which pairs count. Default [`Miner::All`], as in the papers.
-    pub mining: Miner,
-}
-
-impl Default for NtXentLossConfig {
-    fn default() -> Self {
-        NtXentLossConfig {
-            temperature: 0.07,
-            mining: Miner::All,
-        }
-    }
-}
-
-construct! {
-    NtXentLossConfig => NtXentLoss, without_parameters {
-        with_temperature(temperature: f64),
-        with_mining(mining: Miner),
-    }
-}
-
-impl NtXentLossConfig {
-    fn build(&self) -> NtXentLoss {
-        NtXentLoss {
-            temperature: self.temperature,
-            mining: self.mining,
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.temperature > 0.0,
-            "temperature",
-            self.temperature,
-            "must be above 0",
-        )?;
-        self.mining.validate()
+settings! {
+    /// Settings of [`NtXentLoss`].
+    pub struct NtXentLossConfig => NtXentLoss, without_parameters {
+        /// What cosine similarities are divided by. Default 0.07, as in pytorch-metric-learning.
+        pub temperature: f64 = 0.07, with_temperature, above_zero;
+        /// Which pairs count. Default [`Miner::All`], as in the papers.
+        pub mining: Miner = Miner::All, with_mining, Miner::validate;
     }
 }
 
@@ -88,89 +48,31 @@ impl NtXentLossConfig {
 /// 2020.
 #[derive(Module, Debug)]
 pub struct NtXentLoss {
-    temperature: f64,
     #[module(skip)]
-    mining: Miner,
+    config: NtXentLossConfig,
 }
 
-impl NtXentLoss {
+on_pairs! {
     /// Loss of a batch over the pairs of the configured miner.
     ///
     /// Reports [`Statistic::Active`](crate::Statistic::Active) and [`Statistic::Counted`](crate::Statistic::Counted),
     /// of positive pairs.
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let x = self.prepare(embeddings);
-        let among = Candidates::within(x, labels.classes());
-        LossOutput::of_pairs(self.between(&among, labels.draw()))
-    }
+    NtXentLoss, "`[batch, dim]`, of any length"
+}
 
-    /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward_mined(
-        &self,
-        embeddings: Tensor<2>,
-        labels: &[usize],
-        mined: &Mined,
-    ) -> LossOutput {
-        let among = Candidates::within(self.prepare(embeddings), labels);
-        LossOutput::of_pairs(self.of_mined(&among, mined))
-    }
-
-    pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        unit_rows(widen(embeddings))
-    }
-
-    /// Loss over the pairs among prepared rows and columns that the configured miner chooses.
-    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
-        self.of_mined(
-            among,
-            &self.mining.among(among, Distance::UnitEuclidean, draw),
-        )
+impl OnPairs for NtXentLoss {
+    fn mining(&self) -> Miner {
+        self.config.mining
     }
 
     fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
-        let chosen = mined.to_pairs(among, Distance::UnitEuclidean);
-        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
-        let (rows, columns) = (among.rows.clone(), among.columns.clone());
-        let blocks = blocks(rows.dims()[0], columns.dims()[0]);
-        over_blocks(
-            rows / self.temperature,
-            columns,
-            blocks,
-            |similarity, rows| {
-                let [positive, negative] = chosen.masks(rows.clone());
-                let dtype = similarity.dtype();
-                let negatives = logsumexp(similarity.clone(), &negative);
-                // log(exp(s) + exp(n)) - s is softplus(n - s).
-                let value =
-                    softplus(negatives - similarity).mask_fill(positive.clone().bool_not(), 0.0);
-                let pairs = positive
-                    .clone()
-                    .float()
-                    .cast(dtype)
-                    .sum_dim(1)
-                    .reshape([rows.len()]);
-                let active = value.clone().inner().greater_scalar(0.0);
-                BlockLoss {
-                    per_row: mean_of(
-                        value.clone().inner().sum_dim(1).reshape([rows.len()]),
-                        pairs.clone(),
-                    ),
-                    sums: [value.sum()],
-                    counts: [pairs.sum()],
-                    active: [count(active, dtype), count(positive, dtype)],
-                }
-            },
-        )
+        let scaled = among.rows.clone() / self.config.temperature;
+        let factors = [scaled, among.columns.clone()];
+        over_pairs(self, among, mined, factors, |similarity, masks| {
+            let [positive, negative] = masks;
+            let negatives = logsumexp(similarity.clone(), &negative);
+            // log(exp(s) + exp(n)) - s is softplus(n - s).
+            BlockLoss::of_entries(softplus(negatives - similarity), positive, Reduction::Mean)
+        })
     }
 }

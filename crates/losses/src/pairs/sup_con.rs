@@ -1,70 +1,26 @@
 //! Supervised contrastive loss: Khosla et al., *Supervised Contrastive Learning*, NeurIPS 2020.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use crate::candidates::Candidates;
-use crate::construct::construct;
-use crate::distance::Distance;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::construct::settings;
+use crate::error::above_zero;
 use crate::mining::{Mined, Miner};
-use crate::output::LossOutput;
-use crate::pair_matrix::{BlockLoss, PairLoss, blocks, over_blocks};
+use crate::on_pairs::{OnPairs, on_pairs, over_pairs};
+use crate::pair_matrix::{BlockLoss, PairLoss};
 use crate::reduction::Reduction;
-use crate::relation::ChosenPairs;
-use crate::tensors::{count, logsumexp, mean_of, unit_rows, widen};
+use crate::tensors::{count, logsumexp, mean_of};
 
-/// Settings of [`SupConLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct SupConLossConfig {
-    /// What cosine similarities are divided by. Default 0.1, as in the paper.
-    pub temperature: f64,
-    /// Divide by all examples or by those with a loss. Default [`Reduction::Nonzero`], as in pytorch-metric-learning:
-    /// it leaves out an example without positives.
-    pub reduction: Reduction,
-    /// Which pairs count. Default [`Miner::All`], as in the paper.
-    pub mining: Miner,
-}
-
-impl Default for SupConLossConfig {
-    fn default() -> Self {
-        SupConLossConfig {
-            temperature: 0.1,
-            reduction: Reduction::Nonzero,
-            mining: Miner::All,
-        }
-    }
-}
-
-construct! {
-    SupConLossConfig => SupConLoss, without_parameters {
-        with_temperature(temperature: f64),
-        with_reduction(reduction: Reduction),
-        with_mining(mining: Miner),
-    }
-}
-
-impl SupConLossConfig {
-    fn build(&self) -> SupConLoss {
-        SupConLoss {
-            temperature: self.temperature,
-            reduction: self.reduction,
-            mining: self.mining,
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.temperature > 0.0,
-            "temperature",
-            self.temperature,
-            "must be above 0",
-        )?;
-        self.mining.validate()
+settings! {
+    /// Settings of [`SupConLoss`].
+    pub struct SupConLossConfig => SupConLoss, without_parameters {
+        /// What cosine similarities are divided by. Default 0.1, as in the paper.
+        pub temperature: f64 = 0.1, with_temperature, above_zero;
+        /// Divide by all examples or by those with a loss. Default [`Reduction::Nonzero`], as in pytorch-metric-learning:
+        /// it leaves out an example without positives.
+        pub reduction: Reduction = Reduction::Nonzero, with_reduction;
+        /// Which pairs count. Default [`Miner::All`], as in the paper.
+        pub mining: Miner = Miner::All, with_mining, Miner::validate;
     }
 }
 
@@ -92,86 +48,44 @@ impl SupConLossConfig {
 /// Source: Khosla et al., *Supervised Contrastive Learning*, NeurIPS 2020, the form L_out.
 #[derive(Module, Debug)]
 pub struct SupConLoss {
-    temperature: f64,
     #[module(skip)]
-    reduction: Reduction,
-    #[module(skip)]
-    mining: Miner,
+    config: SupConLossConfig,
 }
 
-impl SupConLoss {
+on_pairs! {
     /// Loss of a batch over the pairs of the configured miner.
     ///
     /// Reports [`Statistic::Active`](crate::Statistic::Active) and [`Statistic::Counted`](crate::Statistic::Counted),
     /// of examples.
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let x = self.prepare(embeddings);
-        let among = Candidates::within(x, labels.classes());
-        LossOutput::of_pairs(self.between(&among, labels.draw()))
-    }
+    SupConLoss, "`[batch, dim]`, of any length"
+}
 
-    /// Loss of a batch over pairs, or the pairs in triplets, from any miner.
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward_mined(
-        &self,
-        embeddings: Tensor<2>,
-        labels: &[usize],
-        mined: &Mined,
-    ) -> LossOutput {
-        let among = Candidates::within(self.prepare(embeddings), labels);
-        LossOutput::of_pairs(self.of_mined(&among, mined))
-    }
-
-    pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        unit_rows(widen(embeddings))
-    }
-
-    /// Loss over the pairs among prepared rows and columns that the configured miner chooses.
-    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
-        self.of_mined(
-            among,
-            &self.mining.among(among, Distance::UnitEuclidean, draw),
-        )
+impl OnPairs for SupConLoss {
+    fn mining(&self) -> Miner {
+        self.config.mining
     }
 
     fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
-        let chosen = mined.to_pairs(among, Distance::UnitEuclidean);
-        let chosen = ChosenPairs::new(&among.relation, chosen.as_ref());
-        let (rows, columns) = (among.rows.clone(), among.columns.clone());
-        let blocks = blocks(rows.dims()[0], columns.dims()[0]);
-        over_blocks(
-            rows / self.temperature,
-            columns,
-            blocks,
-            |similarity, rows| {
-                let [positive, negative] = chosen.masks(rows.clone());
-                let dtype = similarity.dtype();
-                let denominator =
-                    logsumexp(similarity.clone(), &positive.clone().bool_or(negative));
-                let positives = positive.clone().float().cast(dtype).sum_dim(1);
-                let attraction = similarity.mask_fill(positive.bool_not(), 0.0).sum_dim(1);
-                let lone = positives.clone().equal_scalar(0.0);
-                let value =
-                    (denominator - mean_of(attraction, positives)).mask_fill(lone.clone(), 0.0);
-                let active = value.clone().inner().greater_scalar(0.0);
-                let all = lone.clone().bool_or(lone.clone().bool_not());
-                BlockLoss {
-                    sums: [value.clone().sum()],
-                    counts: [count(self.reduction.divisor(&all, &active), dtype)],
-                    per_row: value.reshape([rows.len()]),
-                    active: [count(active, dtype), count(lone.bool_not(), dtype)],
-                }
-            },
-        )
+        let scaled = among.rows.clone() / self.config.temperature;
+        let factors = [scaled, among.columns.clone()];
+        over_pairs(self, among, mined, factors, |similarity, masks| {
+            let [positive, negative] = masks;
+            let [rows, _] = similarity.dims();
+            let dtype = similarity.dtype();
+            let denominator = logsumexp(similarity.clone(), &positive.clone().bool_or(negative));
+            let positives = positive.clone().float().cast(dtype).sum_dim(1);
+            let attraction = similarity.mask_fill(positive.bool_not(), 0.0).sum_dim(1);
+            let lone = positives.clone().equal_scalar(0.0);
+            let value = (denominator - mean_of(attraction, positives)).mask_fill(lone.clone(), 0.0);
+            let active = value.clone().inner().greater_scalar(0.0);
+            let all = lone.clone().bool_or(lone.clone().bool_not());
+            let divisor = self.config.reduction.divisor(&all, &active);
+            BlockLoss {
+                sums: [value.clone().sum()],
+                counts: [count(divisor, dtype)],
+                per_row: value.reshape([rows]),
+                active: [count(active, dtype), count(lone.bool_not(), dtype)],
+            }
+        })
     }
 }

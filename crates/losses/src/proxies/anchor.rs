@@ -3,71 +3,33 @@
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
-use crate::construct::construct;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::construct::settings;
+use crate::error::{above_zero, finite};
+use crate::on_classes::{OnClasses, on_classes};
 use crate::output::{LossOutput, Statistic, Statistics};
 use crate::softmax::accuracy;
 use crate::tensors::{label_mask, log1p_sumexp};
 
-/// Settings of [`ProxyAnchorLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct ProxyAnchorLossConfig {
-    /// Margin δ, in cosine similarity. Default 0.1, as in the paper.
-    pub margin: f64,
-    /// Sharpness α. Default 32, as in the paper.
-    pub alpha: f64,
-    /// Learning rate of the proxies, as a multiple of the network's. Default 100, as in the paper.
-    pub learning_rate_factor: f64,
-}
-
-impl Default for ProxyAnchorLossConfig {
-    fn default() -> Self {
-        ProxyAnchorLossConfig {
-            margin: 0.1,
-            alpha: 32.0,
-            learning_rate_factor: 100.0,
-        }
-    }
-}
-
-construct! {
-    ProxyAnchorLossConfig => ProxyAnchorLoss, with_parameters {
-        with_margin(margin: f64),
-        with_alpha(alpha: f64),
-        with_learning_rate_factor(learning_rate_factor: f64),
+settings! {
+    /// Settings of [`ProxyAnchorLoss`].
+    pub struct ProxyAnchorLossConfig => ProxyAnchorLoss, with_parameters {
+        /// Margin δ, in cosine similarity. Default 0.1, as in the paper.
+        pub margin: f64 = 0.1, with_margin, finite;
+        /// Sharpness α. Default 32, as in the paper.
+        pub alpha: f64 = 32.0, with_alpha, above_zero;
+        /// Learning rate of the proxies, as a multiple of the network's. Default 100, as in the paper.
+        pub learning_rate_factor: f64 = 100.0, with_learning_rate_factor, above_zero;
     }
 }
 
 impl ProxyAnchorLossConfig {
     fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyAnchorLoss {
-        let proxies = Prototypes::init(classes, 1, embedding_size, device);
         ProxyAnchorLoss {
-            proxies,
-            margin: self.margin,
-            alpha: self.alpha,
+            proxies: Prototypes::init(classes, 1, embedding_size, device),
+            config: self.clone(),
         }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.margin.is_finite(),
-            "margin",
-            self.margin,
-            "must be a number",
-        )?;
-        require(self.alpha > 0.0, "alpha", self.alpha, "must be above 0")?;
-        require(
-            self.learning_rate_factor > 0.0,
-            "learning_rate_factor",
-            self.learning_rate_factor,
-            "must be above 0",
-        )
     }
 }
 
@@ -97,28 +59,31 @@ impl ProxyAnchorLossConfig {
 #[derive(Module, Debug)]
 pub struct ProxyAnchorLoss {
     pub(crate) proxies: Prototypes,
-    margin: f64,
-    alpha: f64,
+    #[module(skip)]
+    config: ProxyAnchorLossConfig,
 }
 
-impl ProxyAnchorLoss {
-    /// Loss of a batch. Reports [`Statistic::Accuracy`].
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`, each below the number of classes
-    ///
-    /// # Panics
-    /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let labels = labels.classes();
-        let similarity = self.logits(embeddings);
+on_classes! {
+    ProxyAnchorLoss, "`[batch, dim]`, of any length";
+    /// Loss of a batch. Reports [`Statistic::Accuracy`](crate::Statistic::Accuracy).
+    forward;
+    /// Cosine similarity to each proxy `[batch, classes]`; the highest is the prediction.
+    logits;
+}
+
+impl OnClasses for ProxyAnchorLoss {
+    fn scores(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.proxies.cosines(embeddings)
+    }
+
+    fn of_labels(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+        let ProxyAnchorLossConfig { margin, alpha, .. } = self.config;
+        let similarity = self.scores(embeddings);
         let accuracy = accuracy(similarity.clone(), labels);
         let [n, classes] = similarity.dims();
         let own = label_mask(labels, classes, &similarity.device());
-        let too_far = (similarity.clone().neg() + self.margin) * self.alpha;
-        let too_near = (similarity + self.margin) * self.alpha;
+        let too_far = (similarity.clone().neg() + margin) * alpha;
+        let too_near = (similarity + margin) * alpha;
 
         let hinge = |excess: Tensor<2>| relu(excess.inner());
         let others = (classes as f64 - 1.0).max(1.0);
@@ -142,10 +107,5 @@ impl ProxyAnchorLoss {
             per_example: per_example.reshape([n]),
             statistics: Statistics::default().with(Statistic::Accuracy, accuracy),
         }
-    }
-
-    /// Cosine similarity to each proxy `[batch, classes]`; the highest is the prediction.
-    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        self.proxies.cosines(embeddings)
     }
 }

@@ -6,11 +6,11 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
-use crate::construct::construct;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
-use crate::output::{LossOutput, Statistic, Statistics};
-use crate::softmax::{accuracy, cross_entropy, target};
+use crate::construct::settings;
+use crate::error::above_zero;
+use crate::on_classes::{OnClasses, on_classes};
+use crate::output::LossOutput;
+use crate::softmax::{accuracy, cross_entropy, of_examples, target};
 use crate::tensors::{label_mask, logsumexp};
 
 /// Whether the own proxy is in the denominator.
@@ -25,56 +25,25 @@ pub enum ProxyNcaForm {
     PlusPlus,
 }
 
-/// Settings of [`ProxyNcaLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct ProxyNcaLossConfig {
-    /// Whether the own proxy is in the denominator. Default [`ProxyNcaForm::PlusPlus`], the later and better one.
-    pub form: ProxyNcaForm,
-    /// What squared distances are multiplied by. Default 9, the temperature 1/9 of ProxyNCA++; the first paper has 1.
-    pub scale: f64,
-    /// Learning rate of the proxies, as a multiple of the network's. Default 100, that of Proxy-Anchor; ProxyNCA++ also
-    /// moves its proxies faster than the network.
-    pub learning_rate_factor: f64,
-}
-
-impl Default for ProxyNcaLossConfig {
-    fn default() -> Self {
-        ProxyNcaLossConfig {
-            form: ProxyNcaForm::PlusPlus,
-            scale: 9.0,
-            learning_rate_factor: 100.0,
-        }
-    }
-}
-
-construct! {
-    ProxyNcaLossConfig => ProxyNcaLoss, with_parameters {
-        with_form(form: ProxyNcaForm),
-        with_scale(scale: f64),
-        with_learning_rate_factor(learning_rate_factor: f64),
+settings! {
+    /// Settings of [`ProxyNcaLoss`].
+    pub struct ProxyNcaLossConfig => ProxyNcaLoss, with_parameters {
+        /// Whether the own proxy is in the denominator. Default [`ProxyNcaForm::PlusPlus`], the later and better one.
+        pub form: ProxyNcaForm = ProxyNcaForm::PlusPlus, with_form;
+        /// What squared distances are multiplied by. Default 9, the temperature 1/9 of ProxyNCA++; the first paper has 1.
+        pub scale: f64 = 9.0, with_scale, above_zero;
+        /// Learning rate of the proxies, as a multiple of the network's. Default 100, that of Proxy-Anchor; ProxyNCA++ also
+        /// moves its proxies faster than the network.
+        pub learning_rate_factor: f64 = 100.0, with_learning_rate_factor, above_zero;
     }
 }
 
 impl ProxyNcaLossConfig {
     fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> ProxyNcaLoss {
-        let proxies = Prototypes::init(classes, 1, embedding_size, device);
         ProxyNcaLoss {
-            proxies,
-            form: self.form,
-            scale: self.scale,
+            proxies: Prototypes::init(classes, 1, embedding_size, device),
+            config: self.clone(),
         }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(self.scale > 0.0, "scale", self.scale, "must be above 0")?;
-        require(
-            self.learning_rate_factor > 0.0,
-            "learning_rate_factor",
-            self.learning_rate_factor,
-            "must be above 0",
-        )
     }
 }
 
@@ -105,42 +74,33 @@ impl ProxyNcaLossConfig {
 pub struct ProxyNcaLoss {
     pub(crate) proxies: Prototypes,
     #[module(skip)]
-    form: ProxyNcaForm,
-    scale: f64,
+    config: ProxyNcaLossConfig,
 }
 
-impl ProxyNcaLoss {
-    /// Loss of a batch. Reports [`Statistic::Accuracy`].
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`, each below the number of classes
-    ///
-    /// # Panics
-    /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let labels = labels.classes();
-        let logits = self.logits(embeddings);
-        match self.form {
+on_classes! {
+    ProxyNcaLoss, "`[batch, dim]`, of any length";
+    /// Loss of a batch. Reports [`Statistic::Accuracy`](crate::Statistic::Accuracy).
+    forward;
+    /// Minus the scaled squared distance to each proxy `[batch, classes]`; the highest is the prediction.
+    logits;
+}
+
+impl OnClasses for ProxyNcaLoss {
+    fn scores(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        (self.proxies.cosines(embeddings) - 1.0) * (2.0 * self.config.scale)
+    }
+
+    fn of_labels(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+        let logits = self.scores(embeddings);
+        match self.config.form {
             ProxyNcaForm::PlusPlus => cross_entropy(logits, labels),
             ProxyNcaForm::Paper => {
                 let [n, classes] = logits.dims();
                 let others = label_mask(labels, classes, &logits.device()).bool_not();
                 let accuracy = accuracy(logits.clone(), labels);
                 let denominator = logsumexp(logits.clone(), &others).reshape([n]);
-                let per_example = denominator - target(logits, labels);
-                LossOutput {
-                    mean: per_example.clone().mean(),
-                    per_example: per_example.inner(),
-                    statistics: Statistics::default().with(Statistic::Accuracy, accuracy),
-                }
+                of_examples(denominator - target(logits, labels), accuracy)
             }
         }
-    }
-
-    /// Minus the scaled squared distance to each proxy `[batch, classes]`; the highest is the prediction.
-    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        (self.proxies.cosines(embeddings) - 1.0) * (2.0 * self.scale)
     }
 }

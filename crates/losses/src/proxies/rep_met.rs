@@ -4,49 +4,27 @@
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::Prototypes;
-use crate::construct::construct;
+use crate::construct::settings;
 use crate::distance::Distance;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::error::{above_zero, not_negative};
+use crate::on_classes::{OnClasses, on_classes};
 use crate::output::{LossOutput, Statistic};
 use crate::softmax::cross_entropy;
-use crate::tensors::{epsilon, label_mask, share};
+use crate::tensors::{epsilon, label_mask, number, share};
 
-/// Settings of [`RepMetLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct RepMetLossConfig {
-    /// Modes per class. Default 3, as in public code.
-    pub modes_per_class: usize,
-    /// Variance of each mode, in squared distance between unit vectors. Default 0.5, as in the paper.
-    pub variance: f64,
-    /// How much nearer the nearest own mode must be than the nearest other one. Default 1, as in public code.
-    pub margin: f64,
-    /// Learning rate of the modes, as a multiple of the network's. Default 1: they learn as fast as the network.
-    pub learning_rate_factor: f64,
-}
-
-impl Default for RepMetLossConfig {
-    fn default() -> Self {
-        RepMetLossConfig {
-            modes_per_class: 3,
-            variance: 0.5,
-            margin: 1.0,
-            learning_rate_factor: 1.0,
-        }
-    }
-}
-
-construct! {
-    RepMetLossConfig => RepMetLoss, with_parameters {
-        with_modes_per_class(modes_per_class: usize),
-        with_variance(variance: f64),
-        with_margin(margin: f64),
-        with_learning_rate_factor(learning_rate_factor: f64),
+settings! {
+    /// Settings of [`RepMetLoss`].
+    pub struct RepMetLossConfig => RepMetLoss, with_parameters {
+        /// Modes per class. Default 3, as in public code.
+        pub modes_per_class: usize = 3, with_modes_per_class, above_zero;
+        /// Variance of each mode, in squared distance between unit vectors. Default 0.5, as in the paper.
+        pub variance: f64 = 0.5, with_variance, above_zero;
+        /// How much nearer the nearest own mode must be than the nearest other one. Default 1, as in public code.
+        pub margin: f64 = 1.0, with_margin, not_negative;
+        /// Learning rate of the modes, as a multiple of the network's. Default 1: they learn as fast as the network.
+        pub learning_rate_factor: f64 = 1.0, with_learning_rate_factor, above_zero;
     }
 }
 
@@ -54,36 +32,8 @@ impl RepMetLossConfig {
     fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> RepMetLoss {
         RepMetLoss {
             modes: Prototypes::init(classes, self.modes_per_class, embedding_size, device),
-            variance: self.variance,
-            margin: self.margin,
+            config: self.clone(),
         }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.modes_per_class > 0,
-            "modes_per_class",
-            self.modes_per_class,
-            "must be above 0",
-        )?;
-        require(
-            self.variance > 0.0,
-            "variance",
-            self.variance,
-            "must be above 0",
-        )?;
-        require(
-            self.margin >= 0.0,
-            "margin",
-            self.margin,
-            "must not be negative",
-        )?;
-        require(
-            self.learning_rate_factor > 0.0,
-            "learning_rate_factor",
-            self.learning_rate_factor,
-            "must be above 0",
-        )
     }
 }
 
@@ -115,33 +65,31 @@ impl RepMetLossConfig {
 #[derive(Module, Debug)]
 pub struct RepMetLoss {
     pub(crate) modes: Prototypes,
-    variance: f64,
-    margin: f64,
+    #[module(skip)]
+    config: RepMetLossConfig,
 }
 
-impl RepMetLoss {
-    /// Loss of a batch. Reports [`Statistic::Accuracy`] and [`Statistic::Active`], the share of examples inside the
-    /// margin.
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`, each below the number of classes
-    ///
-    /// # Panics
-    /// If the lengths differ, a label is not below the number of classes, or there is only one class.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let labels = labels.classes();
+on_classes! {
+    RepMetLoss, "`[batch, dim]`, of any length";
+    /// Loss of a batch. Reports [`Statistic::Accuracy`](crate::Statistic::Accuracy) and [`Statistic::Active`], the share of
+    /// examples inside the margin. With one class alone it panics, as there is no other mode.
+    forward;
+    /// Logarithm of each class's unnormalised mixture `[batch, classes]`; the highest is the prediction.
+    logits;
+}
+
+impl OnClasses for RepMetLoss {
+    fn scores(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.mixtures(self.squared_distances(embeddings))
+    }
+
+    fn of_labels(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
         let squared = self.squared_distances(embeddings);
         let [n, classes, _] = squared.dims();
         assert!(classes > 1, "with one class there is no other mode");
-        let classified = cross_entropy(self.scores(squared.clone()), labels);
+        let classified = cross_entropy(self.mixtures(squared.clone()), labels);
 
-        let floor = Tensor::full(
-            [1],
-            4.0 * epsilon(squared.dtype()),
-            (&squared.device().inner(), squared.dtype()),
-        );
+        let floor = number(4.0 * epsilon(squared.dtype()), &squared);
         let nearest =
             Distance::Euclidean.of_squared(squared.min_dim(2).reshape([n, classes]), floor);
         let own = label_mask(labels, classes, &nearest.device());
@@ -151,7 +99,7 @@ impl RepMetLoss {
             .sum_dim(1);
         // Unit vectors are at most 2 apart.
         let to_other = nearest.mask_fill(own, 4.0).min_dim(1);
-        let hinge = relu(to_own - to_other + self.margin).reshape([n]);
+        let hinge = relu(to_own - to_other + self.config.margin).reshape([n]);
 
         let plain = hinge.clone().inner();
         let statistics = classified
@@ -163,20 +111,17 @@ impl RepMetLoss {
             statistics,
         }
     }
+}
 
-    /// Logarithm of each class's unnormalised mixture `[batch, classes]`; the highest is the prediction.
-    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        self.scores(self.squared_distances(embeddings))
-    }
-
+impl RepMetLoss {
     fn squared_distances(&self, embeddings: Tensor<2>) -> Tensor<3> {
         (self.modes.cosines_by_class(embeddings) * -2.0 + 2.0).clamp_min(0.0)
     }
 
-    fn scores(&self, squared: Tensor<3>) -> Tensor<2> {
+    fn mixtures(&self, squared: Tensor<3>) -> Tensor<2> {
         let [n, classes, _] = squared.dims();
         // Squared distances are at most 4, so only a tiny variance could underflow; the shift keeps even that exact.
-        let exponent = squared / (-2.0 * self.variance);
+        let exponent = squared / (-2.0 * self.config.variance);
         let top = exponent.clone().detach().max_dim(2);
         ((exponent - top.clone()).exp().sum_dim(2).log() + top).reshape([n, classes])
     }

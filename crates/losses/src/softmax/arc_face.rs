@@ -3,112 +3,56 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::{cross_entropy_with_margin, target};
-use crate::construct::construct;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::construct::settings;
+use crate::error::{ConfigError, above_zero, require};
+use crate::on_classes::{OnClasses, on_classes};
 use crate::output::LossOutput;
 use crate::proxies::Prototypes;
 use crate::tensors::label_mask;
 
-/// Settings of [`ArcFaceLoss`] with one weight a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct ArcFaceLossConfig {
-    /// What is added to the angle to the own class, in degrees. Default 28.6, the paper's 0.5 radians.
-    pub margin_degrees: f64,
-    /// What cosines are multiplied by. Default 64, as in the paper.
-    pub scale: f64,
-    /// Learning rate of the class weights, as a multiple of the network's. Default 1: they learn as fast as the network.
-    pub learning_rate_factor: f64,
+/// Checks the margin, which must not turn past a right angle.
+fn acute(field: &'static str, degrees: f64) -> Result<(), ConfigError> {
+    let holds = (0.0..90.0).contains(&degrees);
+    require(holds, field, degrees, "must be 0 or more and below 90")
 }
 
-impl Default for ArcFaceLossConfig {
-    fn default() -> Self {
-        ArcFaceLossConfig {
-            margin_degrees: 28.6,
-            scale: 64.0,
-            learning_rate_factor: 1.0,
-        }
-    }
-}
-
-construct! {
-    ArcFaceLossConfig => ArcFaceLoss, with_parameters {
-        with_margin_degrees(margin_degrees: f64),
-        with_scale(scale: f64),
-        with_learning_rate_factor(learning_rate_factor: f64),
+settings! {
+    /// Settings of [`ArcFaceLoss`] with one weight a class.
+    pub struct ArcFaceLossConfig => ArcFaceLoss, with_parameters {
+        /// What is added to the angle to the own class, in degrees. Default 28.6, the paper's 0.5 radians.
+        pub margin_degrees: f64 = 28.6, with_margin_degrees, acute;
+        /// What cosines are multiplied by. Default 64, as in the paper.
+        pub scale: f64 = 64.0, with_scale, above_zero;
+        /// Learning rate of the class weights, as a multiple of the network's. Default 1: they learn as fast as the network.
+        pub learning_rate_factor: f64 = 1.0, with_learning_rate_factor, above_zero;
     }
 }
 
 impl ArcFaceLossConfig {
     fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> ArcFaceLoss {
-        let weights = Prototypes::init(classes, 1, embedding_size, device);
-        ArcFaceLoss {
-            weights,
-            margin: self.margin_degrees.to_radians(),
+        let one = SubCenterArcFaceLossConfig {
+            centers_per_class: 1,
+            margin_degrees: self.margin_degrees,
             scale: self.scale,
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let margin = self.margin_degrees;
-        require(
-            (0.0..90.0).contains(&margin),
-            "margin_degrees",
-            margin,
-            "must be 0 or more and below 90",
-        )?;
-        require(self.scale > 0.0, "scale", self.scale, "must be above 0")?;
-        require(
-            self.learning_rate_factor > 0.0,
-            "learning_rate_factor",
-            self.learning_rate_factor,
-            "must be above 0",
-        )
+            learning_rate_factor: self.learning_rate_factor,
+        };
+        one.build(embedding_size, classes, device)
     }
 }
 
-/// Settings of [`ArcFaceLoss`] with several centres a class, so that noisy or varied classes need not share one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct SubCenterArcFaceLossConfig {
-    /// Centres per class. Default 3, as in the paper.
-    pub centers_per_class: usize,
-    /// What is added to the angle to the own class, in degrees. Default 28.6, the paper's 0.5 radians.
-    pub margin_degrees: f64,
-    /// What cosines are multiplied by. Default 64, as in the paper.
-    pub scale: f64,
-    /// Learning rate of the centres, as a multiple of the network's. Default 1: they learn as fast as the network.
-    pub learning_rate_factor: f64,
-}
-
-impl Default for SubCenterArcFaceLossConfig {
-    fn default() -> Self {
-        let ArcFaceLossConfig {
-            margin_degrees,
-            scale,
-            learning_rate_factor,
-        } = ArcFaceLossConfig::default();
-        SubCenterArcFaceLossConfig {
-            centers_per_class: 3,
-            margin_degrees,
-            scale,
-            learning_rate_factor,
-        }
-    }
-}
-
-construct! {
-    SubCenterArcFaceLossConfig => ArcFaceLoss, with_parameters {
-        with_centers_per_class(centers_per_class: usize),
-        with_margin_degrees(margin_degrees: f64),
-        with_scale(scale: f64),
-        with_learning_rate_factor(learning_rate_factor: f64),
+settings! {
+    /// Settings of [`ArcFaceLoss`] with several centres a class, so that noisy or varied classes need not share one.
+    pub struct SubCenterArcFaceLossConfig => ArcFaceLoss, with_parameters {
+        /// Centres per class. Default 3, as in the paper.
+        pub centers_per_class: usize = 3, with_centers_per_class, above_zero;
+        /// What is added to the angle to the own class, in degrees. Default 28.6, the paper's 0.5 radians.
+        pub margin_degrees: f64 = 28.6, with_margin_degrees, acute;
+        /// What cosines are multiplied by. Default 64, as in the paper.
+        pub scale: f64 = 64.0, with_scale, above_zero;
+        /// Learning rate of the centres, as a multiple of the network's. Default 1: they learn as fast as the network.
+        pub learning_rate_factor: f64 = 1.0, with_learning_rate_factor, above_zero;
     }
 }
 
@@ -120,27 +64,6 @@ impl SubCenterArcFaceLossConfig {
             margin: self.margin_degrees.to_radians(),
             scale: self.scale,
         }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.centers_per_class > 0,
-            "centers_per_class",
-            self.centers_per_class,
-            "must be above 0",
-        )?;
-        let &Self {
-            margin_degrees,
-            scale,
-            learning_rate_factor,
-            ..
-        } = self;
-        ArcFaceLossConfig {
-            margin_degrees,
-            scale,
-            learning_rate_factor,
-        }
-        .validate()
     }
 }
 
@@ -177,18 +100,20 @@ pub struct ArcFaceLoss {
     scale: f64,
 }
 
-impl ArcFaceLoss {
+on_classes! {
+    ArcFaceLoss, "`[batch, dim]`, of any length";
     /// Loss of a batch. Reports [`Statistic::Accuracy`](crate::Statistic::Accuracy), without the margin.
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`, each below the number of classes
-    ///
-    /// # Panics
-    /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let labels = labels.classes();
+    forward;
+    /// Scaled cosine to each class's nearest centre `[batch, classes]`, without margin; the highest is the prediction.
+    logits;
+}
+
+impl OnClasses for ArcFaceLoss {
+    fn scores(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.cosines(embeddings) * self.scale
+    }
+
+    fn of_labels(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
         let cosines = self.cosines(embeddings);
         let [n, classes] = cosines.dims();
         let own = label_mask(labels, classes, &cosines.device());
@@ -199,12 +124,9 @@ impl ArcFaceLoss {
         let with_margin = cosines.clone().mask_where(own, turned);
         cross_entropy_with_margin(with_margin * self.scale, cosines, labels)
     }
+}
 
-    /// Scaled cosine to each class's nearest centre `[batch, classes]`, without margin; the highest is the prediction.
-    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        self.cosines(embeddings) * self.scale
-    }
-
+impl ArcFaceLoss {
     fn cosines(&self, embeddings: Tensor<2>) -> Tensor<2> {
         let cosines = self.weights.cosines_by_class(embeddings);
         let [n, classes, _] = cosines.dims();

@@ -2,71 +2,32 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
-use super::cross_entropy::cross_entropy_with_margin;
-use crate::construct::construct;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use super::cross_entropy::cross_entropy_with_own_lowered;
+use crate::construct::settings;
+use crate::error::{above_zero, not_negative};
+use crate::on_classes::{OnClasses, on_classes};
 use crate::output::LossOutput;
 use crate::proxies::Prototypes;
-use crate::tensors::label_mask;
 
-/// Settings of [`CosFaceLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct CosFaceLossConfig {
-    /// What is taken off the own class's cosine. Default 0.35, as in the paper.
-    pub margin: f64,
-    /// What cosines are multiplied by. Default 64, as in the paper.
-    pub scale: f64,
-    /// Learning rate of the class weights, as a multiple of the network's. Default 1: they learn as fast as the network.
-    pub learning_rate_factor: f64,
-}
-
-impl Default for CosFaceLossConfig {
-    fn default() -> Self {
-        CosFaceLossConfig {
-            margin: 0.35,
-            scale: 64.0,
-            learning_rate_factor: 1.0,
-        }
-    }
-}
-
-construct! {
-    CosFaceLossConfig => CosFaceLoss, with_parameters {
-        with_margin(margin: f64),
-        with_scale(scale: f64),
-        with_learning_rate_factor(learning_rate_factor: f64),
+settings! {
+    /// Settings of [`CosFaceLoss`].
+    pub struct CosFaceLossConfig => CosFaceLoss, with_parameters {
+        /// What is taken off the own class's cosine. Default 0.35, as in the paper.
+        pub margin: f64 = 0.35, with_margin, not_negative;
+        /// What cosines are multiplied by. Default 64, as in the paper.
+        pub scale: f64 = 64.0, with_scale, above_zero;
+        /// Learning rate of the class weights, as a multiple of the network's. Default 1: they learn as fast as the network.
+        pub learning_rate_factor: f64 = 1.0, with_learning_rate_factor, above_zero;
     }
 }
 
 impl CosFaceLossConfig {
     fn build(&self, embedding_size: usize, classes: usize, device: &Device) -> CosFaceLoss {
-        let weights = Prototypes::init(classes, 1, embedding_size, device);
         CosFaceLoss {
-            weights,
-            margin: self.margin,
-            scale: self.scale,
+            weights: Prototypes::init(classes, 1, embedding_size, device),
+            config: self.clone(),
         }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.margin >= 0.0,
-            "margin",
-            self.margin,
-            "must not be negative",
-        )?;
-        require(self.scale > 0.0, "scale", self.scale, "must be above 0")?;
-        require(
-            self.learning_rate_factor > 0.0,
-            "learning_rate_factor",
-            self.learning_rate_factor,
-            "must be above 0",
-        )
     }
 }
 
@@ -93,31 +54,25 @@ impl CosFaceLossConfig {
 #[derive(Module, Debug)]
 pub struct CosFaceLoss {
     pub(crate) weights: Prototypes,
-    margin: f64,
-    scale: f64,
+    #[module(skip)]
+    config: CosFaceLossConfig,
 }
 
-impl CosFaceLoss {
+on_classes! {
+    CosFaceLoss, "`[batch, dim]`, of any length";
     /// Loss of a batch. Reports [`Statistic::Accuracy`](crate::Statistic::Accuracy), without the margin.
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`, of any length
-    /// - labels: `[batch]`, each below the number of classes
-    ///
-    /// # Panics
-    /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let labels = labels.classes();
-        let logits = self.logits(embeddings);
-        let [_, classes] = logits.dims();
-        let own = label_mask(labels, classes, &logits.device());
-        let lowered = logits.clone() - self.scale * self.margin;
-        cross_entropy_with_margin(logits.clone().mask_where(own, lowered), logits, labels)
+    forward;
+    /// Scaled cosine to each class weight `[batch, classes]`, without margin; the highest is the prediction.
+    logits;
+}
+
+impl OnClasses for CosFaceLoss {
+    fn scores(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.weights.cosines(embeddings) * self.config.scale
     }
 
-    /// Scaled cosine to each class weight `[batch, classes]`, without margin; the highest is the prediction.
-    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        self.weights.cosines(embeddings) * self.scale
+    fn of_labels(&self, embeddings: Tensor<2>, labels: &[usize]) -> LossOutput {
+        let margin = self.config.scale * self.config.margin;
+        cross_entropy_with_own_lowered(self.scores(embeddings), margin, labels)
     }
 }

@@ -4,35 +4,17 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
-use super::cross_entropy::cross_entropy;
-use crate::construct::construct;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
-use crate::output::LossOutput;
+use crate::construct::settings;
+use crate::error::above_zero;
+use crate::on_classes::{OnClasses, on_classes};
 use crate::tensors::widen;
 
-/// Settings of [`SoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct SoftmaxLossConfig {
-    /// Learning rate of the classifier, as a multiple of the network's. Default 1: it learns as fast as the network.
-    pub learning_rate_factor: f64,
-}
-
-impl Default for SoftmaxLossConfig {
-    fn default() -> Self {
-        SoftmaxLossConfig {
-            learning_rate_factor: 1.0,
-        }
-    }
-}
-
-construct! {
-    SoftmaxLossConfig => SoftmaxLoss, with_parameters {
-        with_learning_rate_factor(learning_rate_factor: f64),
+settings! {
+    /// Settings of [`SoftmaxLoss`].
+    pub struct SoftmaxLossConfig => SoftmaxLoss, with_parameters {
+        /// Learning rate of the classifier, as a multiple of the network's. Default 1: it learns as fast as the network.
+        pub learning_rate_factor: f64 = 1.0, with_learning_rate_factor, above_zero;
     }
 }
 
@@ -45,15 +27,6 @@ impl SoftmaxLossConfig {
             bias.val();
         }
         SoftmaxLoss { classifier }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.learning_rate_factor > 0.0,
-            "learning_rate_factor",
-            self.learning_rate_factor,
-            "must be above 0",
-        )
     }
 }
 
@@ -83,33 +56,20 @@ pub struct SoftmaxLoss {
     pub(crate) classifier: Linear,
 }
 
-impl SoftmaxLoss {
+on_classes! {
+    SoftmaxLoss, "`[batch, dim]`";
     /// Loss of a batch. Reports [`Statistic::Accuracy`](crate::Statistic::Accuracy).
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`
-    /// - labels: `[batch]`, each below the number of classes
-    ///
-    /// # Panics
-    /// If the lengths differ or a label is not below the number of classes.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let labels = labels.classes();
-        cross_entropy(self.logits(embeddings), labels)
-    }
-
+    forward;
     /// Score of each class `[batch, classes]`; the highest is the prediction.
-    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
+    logits;
+}
+
+impl OnClasses for SoftmaxLoss {
+    fn scores(&self, embeddings: Tensor<2>) -> Tensor<2> {
         let x = widen(embeddings);
         let dtype = x.dtype();
         let weight = self.classifier.weight.val().cast(dtype);
-        linear(
-            x,
-            weight,
-            self.classifier
-                .bias
-                .as_ref()
-                .map(|bias| bias.val().cast(dtype)),
-        )
+        let bias = self.classifier.bias.as_ref();
+        linear(x, weight, bias.map(|bias| bias.val().cast(dtype)))
     }
 }

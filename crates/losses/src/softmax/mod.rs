@@ -8,7 +8,9 @@ mod normalized;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cross_entropy::{accuracy, cross_entropy, cross_entropy_with_margin, target};
+pub(crate) use cross_entropy::{
+    accuracy, cross_entropy, cross_entropy_with_own_lowered, of_examples, target,
+};
 
 pub use arc_face::{ArcFaceLoss, ArcFaceLossConfig, SubCenterArcFaceLossConfig};
 pub use cos_face::{CosFaceLoss, CosFaceLossConfig};

@@ -10,10 +10,10 @@ use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
 use super::loss::TripletLoss;
 use crate::candidates::Candidates;
 use crate::distance::SquaredDistances;
-use crate::mining::Pairs;
+use crate::mining::{Pairs, PositivePairs};
 use crate::pair_matrix::{BlockLoss, PairLoss, blocks_of_anchors, over_blocks};
 use crate::relation::Relation;
-use crate::tensors::{count, indices, mean_of};
+use crate::tensors::{count, mean_of};
 
 /// Which triplets count.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,10 @@ pub(crate) fn all_triplets(
     let positives = relation.positives();
     let blocks = blocks_of_anchors(&positives, relation.columns.len());
     over_blocks(squared.left, squared.right, blocks, |block, rows| {
-        let distance = loss.distance.of_squared(block, squared.floor.clone());
+        let distance = loss
+            .config
+            .distance
+            .of_squared(block, squared.floor.clone());
         block_loss(loss, distance, rows, &positives, relation, choice)
     })
 }
@@ -52,35 +55,25 @@ fn block_loss(
 ) -> BlockLoss<1> {
     let device = distance.device().inner();
     let like = (&device, distance.dtype());
-    let of_block = rows
-        .clone()
-        .flat_map(|row| positives[row].iter().map(move |&positive| (row, positive)));
-    let (anchors, positives): (Vec<_>, Vec<_>) = of_block.unzip();
-    if anchors.is_empty() {
+    let count_of_rows = rows.len();
+    let Some(pairs) = PositivePairs::of_block(distance, rows, positives, |_| true) else {
         let nothing = Tensor::<1>::zeros([1], like);
         return BlockLoss {
             sums: [nothing.clone()],
             counts: [nothing.clone()],
-            per_row: Tensor::zeros([rows.len()], like),
+            per_row: Tensor::zeros([count_of_rows], like),
             active: [nothing.clone(), nothing],
         };
-    }
-    let pairs = anchors.len();
-    let in_block = indices(
-        &anchors
-            .iter()
-            .map(|row| row - rows.start)
-            .collect::<Vec<_>>(),
-        &device,
-    );
-    let anchors = indices(&anchors, &device);
-    let positives = indices(&positives, &device);
-
-    let to_negative = distance.select(0, in_block.clone());
-    let to_positive = to_negative
-        .clone()
-        .gather(1, positives.clone().reshape([pairs, 1]));
-    let lead = to_negative - to_positive;
+    };
+    let PositivePairs {
+        anchors,
+        in_block,
+        positives,
+        distances,
+        own,
+    } = pairs;
+    let [pairs, _] = distances.dims();
+    let lead = distances - own;
     let negatives = relation.negatives_of(anchors.clone());
     let counted = match choice {
         Choice::All => negatives,
@@ -97,6 +90,7 @@ fn block_loss(
         .mask_fill(counted.clone().bool_not(), 0.0);
     let active = value.clone().inner().greater_scalar(0.0);
     let divisor = loss
+        .config
         .reduction
         .divisor(&counted, &active)
         .float()
@@ -104,7 +98,7 @@ fn block_loss(
 
     // Back from positive pairs to anchors.
     let per_anchor = |of_pairs: Tensor<2>| {
-        let zeros = Tensor::<1>::zeros([rows.len()], (&device, of_pairs.dtype()));
+        let zeros = Tensor::<1>::zeros([count_of_rows], (&device, of_pairs.dtype()));
         zeros.select_assign(
             0,
             in_block.clone(),

@@ -45,8 +45,8 @@ pub(crate) fn listed_triplets(
         let anchor = leaf.clone().select(0, anchors.clone());
         let positive = leaf.clone().select(0, corner(&triplets.positives));
         let negative = leaf.clone().select(0, corner(&triplets.negatives));
-        let lead = loss.distance.between_rows(anchor.clone(), negative)
-            - loss.distance.between_rows(anchor, positive);
+        let lead = loss.config.distance.between_rows(anchor.clone(), negative)
+            - loss.config.distance.between_rows(anchor, positive);
         let value = loss.of_lead(lead).mask_fill(keep.clone().bool_not(), 0.0);
         let total = value.clone().sum();
         if total.is_tracked()
@@ -57,7 +57,12 @@ pub(crate) fn listed_triplets(
 
         let value = value.inner();
         let above = value.clone().greater_scalar(0.0);
-        let divides = loss.reduction.divisor(&keep, &above).float().cast(like.1);
+        let divides = loss
+            .config
+            .reduction
+            .divisor(&keep, &above)
+            .float()
+            .cast(like.1);
         per_row = per_row.select_assign(0, anchors.clone(), value, IndexingUpdateOp::Add);
         per_row_divisor =
             per_row_divisor.select_assign(0, anchors, divides.clone(), IndexingUpdateOp::Add);

@@ -9,15 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::all::{Choice, all_triplets};
 use super::listed::listed_triplets;
 use crate::candidates::Candidates;
-use crate::construct::construct;
+use crate::construct::settings;
 use crate::distance::Distance;
-use crate::error::{ConfigError, require};
-use crate::labels::Labels;
+use crate::error::finite_not_negative;
 use crate::mining::{Mined, Miner};
-use crate::output::LossOutput;
+use crate::on_pairs::{OnPairs, on_pairs};
 use crate::pair_matrix::PairLoss;
 use crate::reduction::Reduction;
-use crate::tensors::{softplus, widen};
+use crate::tensors::softplus;
 
 /// How a triplet's loss follows from its lead, the distance to the negative less the distance to the positive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,64 +30,19 @@ pub enum TripletForm {
     Soft,
 }
 
-/// Settings of [`TripletLoss`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct TripletLossConfig {
-    /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning; FaceNet squares it.
-    pub distance: Distance,
-    /// Margin, in units of the distance. Default 0.2, that of FaceNet. The soft form has none.
-    pub margin: f64,
-    /// Hinge or soft. Default [`TripletForm::Hinge`], that of FaceNet.
-    pub form: TripletForm,
-    /// What the sum is divided by. Default [`Reduction::Nonzero`], which Hermans et al. found to matter for all triplets.
-    pub reduction: Reduction,
-    /// Which triplets count. Default [`Miner::Hard`], the batch-hard triplets of Hermans et al.
-    pub mining: Miner,
-}
-
-impl Default for TripletLossConfig {
-    fn default() -> Self {
-        TripletLossConfig {
-            distance: Distance::UnitEuclidean,
-            margin: 0.2,
-            form: TripletForm::Hinge,
-            reduction: Reduction::Nonzero,
-            mining: Miner::Hard,
-        }
-    }
-}
-
-construct! {
-    TripletLossConfig => TripletLoss, without_parameters {
-        with_distance(distance: Distance),
-        with_margin(margin: f64),
-        with_form(form: TripletForm),
-        with_reduction(reduction: Reduction),
-        with_mining(mining: Miner),
-    }
-}
-
-impl TripletLossConfig {
-    fn build(&self) -> TripletLoss {
-        TripletLoss {
-            distance: self.distance,
-            margin: self.margin,
-            form: self.form,
-            reduction: self.reduction,
-            mining: self.mining,
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        require(
-            self.margin >= 0.0 && self.margin.is_finite(),
-            "margin",
-            self.margin,
-            "must be a number, 0 or more",
-        )?;
-        self.mining.validate()
+settings! {
+    /// Settings of [`TripletLoss`].
+    pub struct TripletLossConfig => TripletLoss, without_parameters {
+        /// Distance between embeddings. Default [`Distance::UnitEuclidean`], as in pytorch-metric-learning; FaceNet squares it.
+        pub distance: Distance = Distance::UnitEuclidean, with_distance;
+        /// Margin, in units of the distance. Default 0.2, that of FaceNet. The soft form has none.
+        pub margin: f64 = 0.2, with_margin, finite_not_negative;
+        /// Hinge or soft. Default [`TripletForm::Hinge`], that of FaceNet.
+        pub form: TripletForm = TripletForm::Hinge, with_form;
+        /// What the sum is divided by. Default [`Reduction::Nonzero`], which Hermans et al. found to matter for all triplets.
+        pub reduction: Reduction = Reduction::Nonzero, with_reduction;
+        /// Which triplets count. Default [`Miner::Hard`], the batch-hard triplets of Hermans et al.
+        pub mining: Miner = Miner::Hard, with_mining, Miner::validate;
     }
 }
 
@@ -120,55 +74,23 @@ impl TripletLossConfig {
 #[derive(Module, Debug)]
 pub struct TripletLoss {
     #[module(skip)]
-    pub(crate) distance: Distance,
-    margin: f64,
-    #[module(skip)]
-    form: TripletForm,
-    #[module(skip)]
-    pub(crate) reduction: Reduction,
-    #[module(skip)]
-    mining: Miner,
+    pub(super) config: TripletLossConfig,
 }
 
-impl TripletLoss {
+on_pairs! {
     /// Loss of a batch over the triplets of the configured miner.
     ///
     /// Reports [`Statistic::Active`](crate::Statistic::Active) and [`Statistic::Counted`](crate::Statistic::Counted).
-    ///
-    /// # Shapes
-    /// - embeddings: `[batch, dim]`
-    /// - labels: `[batch]`
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward<'a>(&self, embeddings: Tensor<2>, labels: impl Into<Labels<'a>>) -> LossOutput {
-        let labels: Labels<'a> = labels.into();
-        let among = Candidates::within(self.prepare(embeddings), labels.classes());
-        LossOutput::of_pairs(self.between(&among, labels.draw()))
+    TripletLoss, "`[batch, dim]`"
+}
+
+impl OnPairs for TripletLoss {
+    fn mining(&self) -> Miner {
+        self.config.mining
     }
 
-    /// Loss of a batch over triplets or pairs from any miner.
-    ///
-    /// # Panics
-    /// If the batch is empty or the lengths differ.
-    pub fn forward_mined(
-        &self,
-        embeddings: Tensor<2>,
-        labels: &[usize],
-        mined: &Mined,
-    ) -> LossOutput {
-        let among = Candidates::within(self.prepare(embeddings), labels);
-        LossOutput::of_pairs(self.of_mined(&among, mined))
-    }
-
-    pub(crate) fn prepare(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        self.distance.prepare(widen(embeddings))
-    }
-
-    /// Loss over the triplets among prepared rows and columns that the configured miner chooses.
-    pub(crate) fn between(&self, among: &Candidates<'_>, draw: u64) -> PairLoss {
-        // Neighbours are sought with the distance that the loss compares.
-        self.of_mined(among, &self.mining.among(among, self.distance, draw))
+    fn distance(&self) -> Distance {
+        self.config.distance
     }
 
     fn of_mined(&self, among: &Candidates<'_>, mined: &Mined) -> PairLoss {
@@ -179,11 +101,13 @@ impl TripletLoss {
             Mined::Triplets(triplets) => listed_triplets(self, among, triplets),
         }
     }
+}
 
+impl TripletLoss {
     /// Loss of triplets from how much farther their negative is than their positive.
-    pub(crate) fn of_lead<const D: usize>(&self, lead: Tensor<D>) -> Tensor<D> {
-        match self.form {
-            TripletForm::Hinge => relu(lead.neg() + self.margin),
+    pub(super) fn of_lead<const D: usize>(&self, lead: Tensor<D>) -> Tensor<D> {
+        match self.config.form {
+            TripletForm::Hinge => relu(lead.neg() + self.config.margin),
             TripletForm::Soft => softplus(lead.neg()),
         }
     }
