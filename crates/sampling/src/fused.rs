@@ -7,7 +7,7 @@ use lodestone_distances::Rows;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::mean_distance;
-use crate::index::check_batch;
+use crate::index::{check_batch, check_embeddings};
 use crate::{Index, SamplingError};
 
 /// The last embedding of each training row that any forward pass produced.

@@ -1,7 +1,6 @@
 //! Contrastive loss: Hadsell et al., *Dimensionality Reduction by Learning an Invariant Mapping*, CVPR 2006.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use crate::candidates::Candidates;
