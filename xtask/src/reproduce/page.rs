@@ -31,8 +31,11 @@ pub(crate) fn of(set: Set) -> Result<String> {
     let ledger = Ledger::of(set)?;
     let outcomes = Outcomes::of(set)?;
     let mut text = format!("## {}\n", set.name());
+    text += &sizes(set, &ledger);
     for &task in set.tasks() {
-        if ledger.rows.iter().all(|row| row.label.task != task.name()) {
+        let tested =
+            |row: &Row| (row.label.task == task.name(), row.label.stage) == (true, Stage::Test);
+        if !ledger.rows.iter().any(tested) {
             continue;
         }
         text += "\n";
@@ -45,6 +48,22 @@ pub(crate) fn of(set: Set) -> Result<String> {
     }
     text += &left(set, &ledger)?;
     Ok(text)
+}
+
+/// Which size of photographs softmax chose.
+fn sizes(set: Set, ledger: &Ledger) -> String {
+    let count = set.image_sizes().len();
+    let Some(ranked) = ledger.ranked(Task::Closed, Loss::Softmax, Stage::ImageSize, count) else {
+        return String::new();
+    };
+    let words = ranked.iter().filter_map(|row| {
+        let error = 100.0 * row.outcome.held_out?;
+        Some(format!("{} {error:.1} %", row.label.setting))
+    });
+    format!(
+        "\nThe size of photographs is what softmax alone chose on held-out ones, by the error of the nearest class mean: {}.\n",
+        words.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn title(task: Task) -> &'static str {
