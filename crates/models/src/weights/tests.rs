@@ -313,7 +313,7 @@ fn a_model_without_its_description_is_refused() {
     let error = Model::read(&half, &Device::flex()).unwrap_err();
     assert!(matches!(error, WeightsError::Description { .. }), "{error}");
     assert!(
-        error.to_string().contains("missing field `embedder`"),
+        error.to_string().contains("missing field `resize`"),
         "{error}"
     );
 }
