@@ -75,7 +75,7 @@ pub(crate) fn run(
         set.name()
     )?;
     outln!(
-        "{:<18} {:<30} {:>8} {:>8}",
+        "{:<18} {:<37} {:>8} {:>8}",
         "loss",
         "rule",
         "now %",
@@ -137,7 +137,7 @@ fn beside(
             .collect();
         let verdict = Verdict::of(now, then, &seeds);
         outln!(
-            "{:<18} {key:<30} {:>8.2} {:>8.2}  {}",
+            "{:<18} {key:<37} {:>8.2} {:>8.2}  {}",
             cell.label.loss,
             100.0 * now,
             100.0 * then,

@@ -123,7 +123,7 @@ impl Workshop {
         let version: Vec<&str> = version.split_whitespace().take(2).collect();
         let of_data = match &data {
             Some(folder) => of_folder(folder)?,
-            None => of_file(&root().join("datasets/fashion-mini/SHA256SUMS"))?,
+            None => of_file(&root().join("crates/data/fashion-mini/SHA256SUMS"))?,
         };
         let of_weights = weights.as_deref().map(of_file).transpose()?;
         Ok(Self {
