@@ -151,8 +151,10 @@ impl Workshop {
                 Finish::Succeeded(_) => {}
                 Finish::Stopped => return Ok(End::Stopped),
                 Finish::Failed(reason) if broke_down(&reason) => {
+                    // Which photographs were in the batch follows the semicolon, by paths of this machine.
+                    let what = reason.split(';').next().unwrap_or_default();
                     let outcome = Outcome {
-                        failure: Some(reason),
+                        failure: Some(what.to_owned()),
                         ..Outcome::default()
                     };
                     let (commit, machine) = origin(&folder)?;
