@@ -100,8 +100,8 @@ pub(crate) fn run(
             End::Done(done) => done,
             End::Stopped => bail!("the time was up at {}", cell.label),
         };
-        if let Some(folder) = &done.folder {
-            std::fs::remove_dir_all(folder)?;
+        if done.folder.exists() {
+            std::fs::remove_dir_all(&done.folder)?;
         }
         worst = worst.max(beside(&cell, row, &done.outcome.measures, &ledger)?);
     }

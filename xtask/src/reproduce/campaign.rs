@@ -118,10 +118,12 @@ fn record(
         let winner = plan
             .winner(task.searched(), loss)
             .and_then(|row| row.outcome.distance);
-        let distance = winner.unwrap_or(JudgedIn::Own);
+        // Nothing is held out for features that are not trained: published features are ranked by cosine.
+        let untrained = (loss == Loss::Frozen).then_some(JudgedIn::Cosine);
+        let distance = winner.or(untrained).unwrap_or(JudgedIn::Own);
         outcome.distance = Some(distance);
-        let file = folder.as_ref().map(|folder| folder.join("outcomes.csv"));
-        if let Some(file) = file.filter(|_| task.is_searched() || task == Task::AllLayers) {
+        if task.is_searched() || task == Task::AllLayers {
+            let file = folder.join("outcomes.csv");
             let alive = |key: &str| ledger.rows.iter().any(|row| row.key == key);
             Outcomes::of(ledger.set)?.record(&key, &file, task, distance, &alive)?;
         }
@@ -135,7 +137,7 @@ fn record(
         machine,
     })?;
     // Its numbers are in the ledger, and nothing else is asked of it.
-    if let Some(folder) = folder.filter(|folder| folder.exists()) {
+    if folder.exists() {
         std::fs::remove_dir_all(&folder)
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }

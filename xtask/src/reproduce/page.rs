@@ -20,7 +20,7 @@ pub(crate) const RULES: &str = "\
 Every loss gets the same search: settings of its own drawn evenly from the declared ranges, tried at a quarter of the length on \
 held-out images; the best four at full length; the best of these with several seeds on the test images. No setting comes from \
 anywhere else. Batches have 48 images. All losses are judged by the same rules, in Euclidean distance between the embeddings that \
-they make (of length 1 where the loss wants it) and in cosine; held-out images choose between the two, too. \
+they make (of length 1 where the loss wants it) and in cosine; held-out images choose between the two, too; frozen features are ranked by cosine. \
 *Ahead*, *level* and *behind* are what a paired bootstrap over seeds and test images (over classes where classes are unseen) says \
 after Holm's correction for the number of losses, and nothing else. These intervals hold seeds and images and not the luck of the \
 search, which the spread of a loss's best four settings tells: where the second best is far behind the best, another draw of points \

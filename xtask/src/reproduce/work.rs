@@ -35,8 +35,8 @@ pub(crate) struct Done {
     pub(crate) outcome: Outcome,
     pub(crate) commit: String,
     pub(crate) machine: String,
-    /// The run's folder, with `outcomes.csv` where it was tested; none for what no training made.
-    pub(crate) folder: Option<PathBuf>,
+    /// Its folder, with `outcomes.csv` where it was tested.
+    pub(crate) folder: PathBuf,
 }
 
 /// Where the cells of a set are carried out.
@@ -162,7 +162,7 @@ impl Workshop {
                         outcome,
                         commit,
                         machine,
-                        folder: Some(folder),
+                        folder,
                     })));
                 }
                 Finish::Failed(reason) => bail!("{}: {}: {reason}", cell.label, shown(&command)),
@@ -177,7 +177,7 @@ impl Workshop {
             outcome,
             commit,
             machine,
-            folder: Some(folder),
+            folder,
         })))
     }
 
@@ -220,13 +220,14 @@ impl Workshop {
 
     /// The features of the weights as they are.
     fn frozen(&self, cell: &Cell) -> Result<End> {
-        let file = self
-            .folder
-            .join(format!("{}.toml", cell.key(&self.inputs)?));
+        let folder = self.folder.join(cell.key(&self.inputs)?);
+        let file = folder.join("base.toml");
         let text = toml::to_string(&cell.resolved()?)?;
         crate::files::write_whole(&file, text.as_bytes())?;
         let mut command = self.command("evaluate");
-        command.args(["--frozen", "--json", "--config"]).arg(&file);
+        command.args(["--frozen", "--json", "--force", "--per-query"]);
+        command.arg(folder.join("outcomes.csv"));
+        command.arg("--config").arg(&file);
         if let Some(weights) = &self.weights {
             command.arg("--weights").arg(weights);
         }
@@ -246,7 +247,7 @@ impl Workshop {
             },
             commit: self.commit.clone(),
             machine: machine(),
-            folder: None,
+            folder,
         })))
     }
 }
